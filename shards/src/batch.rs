@@ -1,0 +1,123 @@
+//! Records on their way into storage: encoded once, at the edge, in the form in which they are
+//! stored.
+
+use bytes::{BufMut, Bytes};
+use millpond_api::types::{Blob, HashKey, Timestamp};
+
+use crate::record;
+
+/// Bytes of stored records after which a new chunk begins, so that a small read never fetches
+/// megabytes.
+pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
+
+/// Batches of at least this size become chunks of their own; smaller ones that wait together are
+/// copied together.
+pub const COALESCE_BYTES_MAX: usize = 16 * 1024;
+
+/// Records of one request for one shard, in the order of the request, not yet stamped with their
+/// arrival.
+#[derive(Debug, Default)]
+pub struct RecordBatch {
+    chunks: Vec<Vec<u8>>,
+    records: u32,
+}
+
+impl RecordBatch {
+    /// A batch that can take `bytes` of stored records before it grows.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        let first = chunk_with_capacity(bytes.min(CHUNK_BYTES_MAX));
+        Self { chunks: vec![first], records: 0 }
+    }
+
+    /// Appends a record: decodes `data` straight into its stored form.
+    pub fn push(&mut self, partition_key: &str, explicit: Option<HashKey>, data: &Blob<'_>) {
+        let size = record::stored_bytes_max(partition_key, data.len());
+        match self.chunks.last() {
+            Some(last) if last.len() + size <= CHUNK_BYTES_MAX || is_empty(last) => {}
+            _ => self.chunks.push(chunk_with_capacity(size)),
+        }
+        let chunk = self.chunks.last_mut().expect("a chunk was pushed if there was none");
+        record::encode(chunk, partition_key, explicit, data);
+        record::count_one_more(chunk);
+        self.records += 1;
+    }
+
+    /// Records in the batch.
+    #[must_use]
+    pub fn records(&self) -> u32 {
+        self.records
+    }
+
+    /// Bytes that the batch takes in storage.
+    #[must_use]
+    pub fn stored_bytes(&self) -> usize {
+        self.chunks.iter().map(Vec::len).sum()
+    }
+
+    /// Takes in a later batch of the same shard: small ones are copied into the last chunk, larger
+    /// ones follow it.
+    pub fn append(&mut self, later: Self) {
+        self.records += later.records;
+        for chunk in later.chunks {
+            match self.chunks.last_mut() {
+                Some(last)
+                    if chunk.len() < COALESCE_BYTES_MAX
+                        && last.len() + chunk.len() <= CHUNK_BYTES_MAX =>
+                {
+                    record::join(last, &chunk);
+                }
+                _ => self.chunks.push(chunk),
+            }
+        }
+    }
+
+    /// Stamps every record with the time of its arrival; from then on the bytes are never touched
+    /// again.
+    #[must_use]
+    pub fn stamp(self, arrival: Timestamp) -> Vec<Chunk> {
+        let stamp = |mut bytes: Vec<u8>| {
+            record::stamp(&mut bytes, arrival);
+            Chunk { records: record::count(&bytes), arrival, bytes: Bytes::from(bytes) }
+        };
+        self.chunks.into_iter().filter(|chunk| !is_empty(chunk)).map(stamp).collect()
+    }
+}
+
+/// Records that are stored, and read, as one value. Shared, never copied, from here on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    records: u32,
+    arrival: Timestamp,
+    bytes: Bytes,
+}
+
+impl Chunk {
+    /// Records in the chunk; at least one.
+    #[must_use]
+    pub fn records(&self) -> u32 {
+        self.records
+    }
+
+    /// When the records arrived.
+    #[must_use]
+    pub fn arrival(&self) -> Timestamp {
+        self.arrival
+    }
+
+    /// The stored form.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+fn chunk_with_capacity(bytes: usize) -> Vec<u8> {
+    let mut chunk = Vec::with_capacity(record::HEADER_BYTES + bytes);
+    chunk.put_bytes(0, record::HEADER_BYTES);
+    chunk
+}
+
+fn is_empty(chunk: &[u8]) -> bool {
+    chunk.len() == record::HEADER_BYTES
+}
