@@ -1,1 +1,5 @@
 //! Time and limits.
+
+pub mod clock;
+
+pub use clock::{Clock, Time};
