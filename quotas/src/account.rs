@@ -1,0 +1,128 @@
+//! Calls a second of the control plane, by account or stream.
+
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    Limit, Quotas, Refusal, Time,
+    bucket::{Bucket, Shortage},
+    limits::control_calls,
+};
+
+/// Callers remembered at once. A caller is forgotten a second after its last call at the latest,
+/// so this many must be active in one second before any is refused for want of room.
+const CALLERS_MAX: usize = 16_384;
+
+/// The call rates of all control operations. One short lock a call: the data plane never comes here.
+#[derive(Debug)]
+pub struct CallQuota(Option<Callers>);
+
+#[derive(Debug)]
+struct Callers {
+    hasher: RandomState,
+    /// By keyed hash of scope and operation: two that share one, once in 2⁶⁴, share a quota.
+    buckets: Mutex<HashMap<u64, Bucket>>,
+}
+
+impl CallQuota {
+    /// Quotas of callers who have not called yet.
+    #[must_use]
+    pub fn new(quotas: Quotas) -> Self {
+        Self(match quotas {
+            Quotas::Strict => {
+                Some(Callers { hasher: RandomState::new(), buckets: Mutex::default() })
+            }
+            Quotas::Off => None,
+        })
+    }
+
+    /// May `operation`, by its Kinesis name, be called? Spends one call if so. `scope` names those
+    /// who share the quota: account and region, or the stream, as
+    /// [`control_calls`](crate::limits::control_calls) says for the operation. Operations that it
+    /// does not know are admitted.
+    ///
+    /// # Errors
+    ///
+    /// [`Limit::ControlCalls`]; nothing is spent then.
+    pub fn admit(&self, now: Time, scope: &str, operation: &str) -> Result<(), Refusal> {
+        let (Some(callers), Some(limit)) = (&self.0, control_calls(operation)) else {
+            return Ok(());
+        };
+        let key = callers.hasher.hash_one((scope, operation));
+        callers
+            .take(now, key, limit.calls_per_second)
+            .map_err(|shortage| Refusal::new(Limit::ControlCalls, shortage))
+    }
+}
+
+impl Callers {
+    fn take(&self, now: Time, key: u64, rate: u32) -> Result<(), Shortage> {
+        // Buckets are whole between any two statements, so a panic elsewhere spoils nothing.
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= CALLERS_MAX && !buckets.contains_key(&key) {
+            // A full bucket is as good as none.
+            buckets.retain(|_, bucket| !bucket.is_full(now));
+            if buckets.len() >= CALLERS_MAX {
+                return Err(Shortage { excess: 1, retry_after: Duration::from_secs(1) });
+            }
+        }
+        buckets.entry(key).or_insert_with(|| Bucket::new(rate, rate.into())).try_take(now, 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time::from_seconds(1_700_000_000);
+    const ACCOUNT: &str = "000000000000/us-east-1";
+
+    #[test]
+    fn an_operation_is_admitted_at_its_rate() {
+        let quota = CallQuota::new(Quotas::Strict);
+        for _ in 0..5 {
+            assert_eq!(quota.admit(NOW, ACCOUNT, "CreateStream"), Ok(()));
+        }
+        let refusal = quota.admit(NOW, ACCOUNT, "CreateStream").unwrap_err();
+        let retry_after = Duration::from_millis(200);
+        assert_eq!(refusal, Refusal { limit: Limit::ControlCalls, excess: 1, retry_after });
+        assert_eq!(quota.admit(NOW + retry_after, ACCOUNT, "CreateStream"), Ok(()));
+    }
+
+    #[test]
+    fn scopes_and_operations_are_apart() {
+        let quota = CallQuota::new(Quotas::Strict);
+        assert!(quota.admit(NOW, ACCOUNT, "DescribeLimits").is_ok());
+        assert!(quota.admit(NOW, ACCOUNT, "DescribeLimits").is_err());
+        assert!(quota.admit(NOW, "000000000000/eu-west-1", "DescribeLimits").is_ok());
+        assert!(quota.admit(NOW, ACCOUNT, "DescribeStreamSummary").is_ok());
+    }
+
+    #[test]
+    fn the_data_plane_and_a_server_without_quotas_are_not_counted() {
+        let quota = CallQuota::new(Quotas::Strict);
+        let off = CallQuota::new(Quotas::Off);
+        for _ in 0..10_000 {
+            assert_eq!(quota.admit(NOW, ACCOUNT, "PutRecords"), Ok(()));
+            assert_eq!(off.admit(NOW, ACCOUNT, "DescribeLimits"), Ok(()));
+        }
+    }
+
+    #[test]
+    fn idle_callers_are_forgotten_when_room_is_needed() {
+        let quota = CallQuota::new(Quotas::Strict);
+        for caller in 0..CALLERS_MAX {
+            assert!(quota.admit(NOW, &caller.to_string(), "DescribeLimits").is_ok());
+        }
+        assert!(quota.admit(NOW, "one more", "DescribeLimits").is_err());
+        assert!(quota.admit(NOW, "0", "DescribeLimits").is_err(), "the known are still counted");
+        let later = NOW + Duration::from_secs(1);
+        assert!(quota.admit(later, "one more", "DescribeLimits").is_ok());
+        let callers = quota.0.expect("quotas are strict");
+        assert_eq!(callers.buckets.into_inner().expect("no panic before").len(), 1);
+    }
+}
