@@ -17,7 +17,8 @@ use crate::{
 /// so this many must be active in one second before any is refused for want of room.
 const CALLERS_MAX: usize = 16_384;
 
-/// The call rates of all control operations. One short lock a call: the data plane never comes here.
+/// The call rates of all control operations. One short lock a call: the data plane is not counted
+/// here.
 #[derive(Debug)]
 pub struct CallQuota(Option<Callers>);
 

@@ -11,6 +11,8 @@ pub mod limits;
 mod account;
 mod calls;
 mod meter;
+#[cfg(test)]
+mod promise;
 mod refusal;
 mod shard;
 

@@ -8,7 +8,7 @@
 //! - *quotas*: streams/latest/dev/service-sizes-and-limits.html
 //! - *large records*: streams/latest/dev/large-records.html
 //! - *API*: kinesis/latest/APIReference/ followed by `API_` and the operation's name
-//! - *SigV4*: IAM/latest/UserGuide/reference_sigv.html and reference_sigv-create-signed-request.html
+//! - *SigV4*: IAM/latest/UserGuide/reference_sigv.html and its subpages
 
 use std::time::Duration;
 
@@ -113,6 +113,17 @@ pub const ON_DEMAND_STREAMS_MAX: usize = 50;
 /// Open shards of a new on-demand stream, and of a new stream that names neither mode nor shards.
 pub const ON_DEMAND_SHARDS_AT_START: u32 = 4;
 
+const ON_DEMAND_WRITE_MIB_BY_REGION: [(&str, u64); 3] =
+    [("us-east-1", 10_240), ("us-west-2", 10_240), ("eu-west-1", 10_240)];
+const ON_DEMAND_WRITE_MIB_ELSEWHERE: u64 = 200;
+
+/// Data and partition keys a second that an on-demand stream in `region` may grow to take; reads
+/// may be double (*quotas*).
+#[must_use]
+pub fn on_demand_write_bytes_per_second_max(region: &str) -> u64 {
+    by_region(&ON_DEMAND_WRITE_MIB_BY_REGION, region).unwrap_or(ON_DEMAND_WRITE_MIB_ELSEWHERE) * MIB
+}
+
 /// Open shards of one stream that UpdateShardCount can lead to (*API* `UpdateShardCount`).
 pub const SHARDS_PER_STREAM_MAX: u32 = 10_000;
 
@@ -153,15 +164,19 @@ const SHARDS_PER_ACCOUNT_ELSEWHERE: u32 = 1_000;
 /// (*quotas*).
 #[must_use]
 pub fn shards_per_account_max(region: &str) -> u32 {
-    SHARDS_PER_ACCOUNT_BY_REGION
-        .iter()
-        .find(|(name, _)| *name == region)
-        .map_or(SHARDS_PER_ACCOUNT_ELSEWHERE, |(_, shards)| *shards)
+    by_region(&SHARDS_PER_ACCOUNT_BY_REGION, region).unwrap_or(SHARDS_PER_ACCOUNT_ELSEWHERE)
+}
+
+fn by_region<N: Copy>(table: &[(&str, N)], region: &str) -> Option<N> {
+    table.iter().find(|(name, _)| *name == region).map(|(_, number)| *number)
 }
 
 // ---- Retention ----------------------------------------------------------------------------------
 
-/// Retention period of a new stream, and the least (*API* `IncreaseStreamRetentionPeriod`).
+/// Retention period of a new stream (*API* `IncreaseStreamRetentionPeriod`).
+pub const RETENTION_DEFAULT_HOURS: u32 = 24;
+
+/// The least retention period (*API* `DecreaseStreamRetentionPeriod`).
 pub const RETENTION_MIN_HOURS: u32 = 24;
 
 /// Where extended retention ends and long-term retention begins; only billing differs on AWS.
@@ -225,8 +240,7 @@ const fn stream(calls_per_second: u32) -> CallLimit {
     CallLimit { calls_per_second, scope: CallScope::Stream }
 }
 
-/// Calls a second of each control operation, by name in order (*quotas* and *API*). The operations
-/// of the lower table have no published figure: they get the usual five.
+/// Calls a second of each control operation, by name in order (*quotas* and *API*).
 const CONTROL_CALLS: &[(&str, CallLimit)] = &[
     ("AddTagsToStream", account(5)),
     ("CreateChannel", account(5)),
@@ -259,7 +273,7 @@ const CONTROL_CALLS: &[(&str, CallLimit)] = &[
     ("UpdateStreamWarmThroughput", account(5)),
 ];
 
-/// Control operations without a published figure.
+/// Control operations without a published figure: they get the usual five.
 const CONTROL_CALLS_INFERRED: &[(&str, CallLimit)] = &[
     ("DeleteResourcePolicy", account(5)),
     ("GetResourcePolicy", account(5)),
@@ -322,8 +336,9 @@ mod tests {
     }
 
     #[test]
-    fn three_regions_have_more_shards() {
+    fn three_regions_have_more() {
         assert_eq!(shards_per_account_max("eu-west-1"), 20_000);
         assert_eq!(shards_per_account_max("eu-central-1"), 1_000);
+        assert_eq!(on_demand_write_bytes_per_second_max("eu-central-1"), 200 * MIB);
     }
 }

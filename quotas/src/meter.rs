@@ -13,8 +13,8 @@ pub struct Meter {
     read_throttles: AtomicU64,
 }
 
-/// The counts of a [`Meter`] since it was made. Each is right by itself; one write may be counted in
-/// one and not yet in the next. The names are those of Kinesis' shard-level metrics.
+/// The counts of a [`Meter`] since it was made. Each is right by itself; one write may be counted
+/// in one and not yet in the next. The names are those of Kinesis' shard-level metrics.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Usage {
     /// Records stored: `IncomingRecords`.
