@@ -67,6 +67,12 @@ impl<'a> Blob<'a> {
     }
 }
 
+impl Default for Blob<'_> {
+    fn default() -> Self {
+        Self::Bytes(Cow::Borrowed(&[]))
+    }
+}
+
 /// The text isn't standard base64 with padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidBase64;

@@ -1,0 +1,76 @@
+//! The `use` lines of a generated file, found by the names that it mentions.
+
+use std::collections::BTreeSet;
+
+use crate::structures::Structures;
+
+/// Where names come from that aren't the model's.
+const HOMES: [(&str, &[&str]); 9] = [
+    ("std::borrow", &["Cow"]),
+    ("std::collections", &["BTreeMap"]),
+    ("serde::de", &["MapAccess"]),
+    ("serde", &["Serialize"]),
+    ("crate", &["constraints"]),
+    ("crate::decode", &["Decode", "Members", "required"]),
+    ("crate::operation", &["Operation", "OperationId"]),
+    ("crate::schema", &["Member", "Shape", "Structure"]),
+    ("crate::types", &["Blob", "StreamRef", "Timestamp"]),
+];
+
+/// A file with its title and all `use` lines.
+pub(crate) fn with_imports(structures: &Structures<'_>, title: &str, body: &str) -> String {
+    let names = names(body);
+    let mut std = Vec::new();
+    let mut external = Vec::new();
+    let mut ours = Vec::new();
+    let enums = structures.model.shapes.iter().filter(|(_, shape)| !shape.values.is_empty());
+    let shared = structures.shared_names().map(|name| ("crate::shapes", name));
+    let defined = |name: &str| {
+        ["<", " ", ";"].iter().any(|end| body.contains(&format!("pub struct {name}{end}")))
+    };
+    HOMES
+        .iter()
+        .flat_map(|(home, names)| names.iter().map(move |name| (*home, *name)))
+        .chain(enums.map(|(name, _)| ("crate::types", name.as_str())))
+        .chain(shared)
+        .filter(|(_, name)| names.contains(name) && !defined(name))
+        .for_each(|(home, name)| {
+            let group = match home {
+                home if home.starts_with("std") => &mut std,
+                home if home.starts_with("serde") => &mut external,
+                _ => &mut ours,
+            };
+            group.push((home, name));
+        });
+    let groups = [std, external, ours].into_iter().filter(|group| !group.is_empty());
+    let lines = groups.map(|group| format!("{}\n", one_use(&group))).collect::<String>();
+    format!("//! {title}\n\n{lines}{body}")
+}
+
+/// One `use` a crate: `use std::{borrow::Cow, collections::BTreeMap};`
+fn one_use(group: &[(&str, &str)]) -> String {
+    let homes: BTreeSet<&str> = group.iter().map(|(home, _)| *home).collect();
+    let mut parts = Vec::new();
+    for home in homes {
+        let mut names: Vec<&str> =
+            group.iter().filter(|(of, _)| *of == home).map(|(_, name)| *name).collect();
+        names.sort_unstable();
+        let (_, path) = home.split_once("::").unwrap_or((home, ""));
+        let names = names.join(", ");
+        match path {
+            "" => parts.push(names),
+            _ if names.contains(',') => parts.push(format!("{path}::{{{names}}}")),
+            _ => parts.push(format!("{path}::{names}")),
+        }
+    }
+    let (krate, _) =
+        group.first().map_or(("", ""), |(home, _)| home.split_once("::").unwrap_or((home, "")));
+    format!("use {krate}::{{{}}};\n", parts.join(", "))
+}
+
+/// Every name that the code mentions outside comments and texts.
+fn names(body: &str) -> BTreeSet<&str> {
+    let code = body.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let outside_texts = code.flat_map(|line| line.split('"').step_by(2));
+    outside_texts.flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_')).collect()
+}
