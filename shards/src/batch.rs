@@ -20,6 +20,7 @@ pub const COALESCE_BYTES_MAX: usize = 16 * 1024;
 pub struct RecordBatch {
     chunks: Vec<Vec<u8>>,
     records: u32,
+    payload_bytes: u64,
 }
 
 impl RecordBatch {
@@ -27,7 +28,7 @@ impl RecordBatch {
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         let first = chunk_with_capacity(bytes.min(CHUNK_BYTES_MAX));
-        Self { chunks: vec![first], records: 0 }
+        Self { chunks: vec![first], records: 0, payload_bytes: 0 }
     }
 
     /// Appends a record: decodes `data` straight into its stored form.
@@ -41,12 +42,19 @@ impl RecordBatch {
         record::encode(chunk, partition_key, explicit, data);
         record::count_one_more(chunk);
         self.records += 1;
+        self.payload_bytes += (partition_key.len() + data.len()) as u64;
     }
 
     /// Records in the batch.
     #[must_use]
     pub fn records(&self) -> u32 {
         self.records
+    }
+
+    /// Bytes that quotas count: data and partition keys.
+    #[must_use]
+    pub fn payload_bytes(&self) -> u64 {
+        self.payload_bytes
     }
 
     /// Bytes that the batch takes in storage.
@@ -59,6 +67,7 @@ impl RecordBatch {
     /// ones follow it.
     pub fn append(&mut self, later: Self) {
         self.records += later.records;
+        self.payload_bytes += later.payload_bytes;
         for chunk in later.chunks {
             match self.chunks.last_mut() {
                 Some(last)

@@ -104,6 +104,13 @@ impl StoredChunk {
     pub fn records(&self) -> Result<Records<'_>, EngineError> {
         Records::of(self)
     }
+
+    /// Records of the chunk at or after `from`.
+    #[must_use]
+    pub fn count_from(&self, from: Offset) -> usize {
+        let before = from.value().saturating_sub(self.first.value()) as usize;
+        self.records().map_or(0, |records| records.remaining() as usize).saturating_sub(before)
+    }
 }
 
 /// Consecutive chunks of a log. The first may begin before the position that was asked for, as

@@ -1,0 +1,186 @@
+//! The single writer of metadata: applies commands one after another, makes each durable, then
+//! visible, and carries transitions through when they are due.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::try_join_all;
+use millpond_api::types::ShardId;
+use millpond_quotas::Time;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error,
+    directory::Directory,
+    shard::Shared,
+    state::{Command, ShardEnd, ShardLimit, State, apply, rows},
+    stream::{Intent, StreamState},
+};
+
+/// Commands that may wait for their turn.
+const COMMANDS_MAX: usize = 1024;
+
+/// How long a transition that storage refused waits for its next attempt.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The way to the single writer. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Control {
+    requests: mpsc::Sender<Request>,
+}
+
+#[derive(Debug)]
+struct Request {
+    command: Command,
+    reply: oneshot::Sender<Result<(), Error>>,
+}
+
+impl Control {
+    /// Applies `command`; durable and visible when it answers. A transition that is due at once has
+    /// taken effect by then.
+    ///
+    /// # Errors
+    /// The command's precondition that doesn't hold, or why storage failed.
+    pub async fn submit(&self, command: Command) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request { command, reply };
+        self.requests.send(request).await.map_err(|_| Error::Stopping)?;
+        answer.await.map_err(|_| Error::Stopping)?
+    }
+
+    /// Loads the metadata, publishes it and starts the writer.
+    ///
+    /// # Errors
+    /// When the metadata can't be read.
+    pub(crate) async fn start(
+        shared: Shared,
+        directory: Arc<Directory>,
+        shard_limit: ShardLimit,
+    ) -> Result<Self, Error> {
+        let state = rows::load(&shared.engine.load_metadata().await?, shard_limit)?;
+        directory.publish(&state);
+        let (requests, received) = mpsc::channel(COMMANDS_MAX);
+        let writer = Writer { state, directory, shared: shared.clone(), retry_at: None };
+        shared.tasks.spawn("control", writer.run(received, shared.tasks.stop()));
+        Ok(Self { requests })
+    }
+}
+
+/// The one owner of the state.
+struct Writer {
+    state: State,
+    directory: Arc<Directory>,
+    shared: Shared,
+    retry_at: Option<Time>,
+}
+
+impl Writer {
+    async fn run(mut self, mut requests: mpsc::Receiver<Request>, stop: CancellationToken) {
+        self.settle_due().await;
+        loop {
+            let due = self.next_due();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                request = requests.recv() => {
+                    let Some(Request { command, reply }) = request else { break };
+                    let outcome = self.commit(&command).await;
+                    self.settle_due().await;
+                    // Who asked may be gone; what was asked is done.
+                    reply.send(outcome).ok();
+                }
+                () = self.shared.clock.sleep_until(due.unwrap_or_default()), if due.is_some() => {
+                    self.retry_at = None;
+                    self.settle_due().await;
+                }
+            }
+        }
+    }
+
+    fn next_due(&self) -> Option<Time> {
+        let transition = self.state.next_transition().map(|(due, _)| due);
+        let due = transition.map(|due| Time::from_millis(due.millis()));
+        // A state that storage refused to change stays due; don't ask again at once.
+        due.map(|due| self.retry_at.map_or(due, |at| due.max(at))).or(self.retry_at)
+    }
+
+    async fn commit(&mut self, command: &Command) -> Result<(), Error> {
+        let next = apply(&self.state, command)?;
+        let changes = rows::changes(&self.state, &next);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.shared.engine.commit_metadata(changes).await?;
+        tracing::debug!(?command, "metadata changed");
+        self.state = next;
+        self.directory.publish(&self.state);
+        Ok(())
+    }
+
+    /// Carries through what is due.
+    async fn settle_due(&mut self) {
+        if self.retry_at.is_some_and(|at| self.shared.clock.now() < at) {
+            return;
+        }
+        while let Some((due, stream)) = self.state.next_transition()
+            && due <= self.shared.now()
+        {
+            let stream = Arc::clone(stream);
+            if let Err(error) = self.settle(&stream).await {
+                tracing::error!(stream = %stream.arn, %error, "transition failed, will be retried");
+                self.retry_at = Some(self.shared.clock.now() + RETRY_AFTER);
+                return;
+            }
+        }
+        if let Err(error) = self.drop_unused_logs().await {
+            tracing::error!(%error, "unused logs not dropped, will be retried");
+            self.retry_at = Some(self.shared.clock.now() + RETRY_AFTER);
+        }
+    }
+
+    async fn settle(&mut self, stream: &StreamState) -> Result<(), Error> {
+        let closes = match stream.transition.as_ref().map(|transition| &transition.intent) {
+            Some(Intent::Reshard(plan)) => plan.closes.as_slice(),
+            _ => &[],
+        };
+        let settled = match self.seal(stream, closes).await {
+            Ok(ends) => {
+                let (arn, number) = (stream.arn.clone(), stream.number);
+                let now = self.shared.now();
+                self.commit(&Command::Settle { stream: arn, number, ends, now }).await
+            }
+            Err(error) => Err(error),
+        };
+        if settled.is_err() {
+            self.unseal(stream, closes).await;
+        }
+        settled
+    }
+
+    async fn seal(&self, stream: &StreamState, ids: &[ShardId]) -> Result<Vec<ShardEnd>, Error> {
+        let snapshot = self.directory.snapshot();
+        let Some(handles) = snapshot.stream_of_number(stream.number) else {
+            return Ok(Vec::new());
+        };
+        try_join_all(ids.iter().filter_map(|id| handles.shard(*id)).map(|shard| shard.seal())).await
+    }
+
+    async fn unseal(&self, stream: &StreamState, ids: &[ShardId]) {
+        let snapshot = self.directory.snapshot();
+        let handles = snapshot.stream_of_number(stream.number);
+        for shard in ids.iter().filter_map(|id| handles?.shard(*id)) {
+            shard.unseal().await;
+        }
+    }
+
+    async fn drop_unused_logs(&mut self) -> Result<(), Error> {
+        let logs: Vec<_> = self.state.unused_logs.iter().copied().collect();
+        if logs.is_empty() {
+            return Ok(());
+        }
+        for log in &logs {
+            self.shared.engine.drop_log(*log).await?;
+        }
+        self.commit(&Command::ForgetLogs { logs }).await
+    }
+}

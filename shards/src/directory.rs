@@ -1,0 +1,170 @@
+//! The directory: all streams at one moment, with the handles of their shards. Read without a lock;
+//! replaced whole by `Control`.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use millpond_api::types::{ShardId, StreamName};
+use millpond_quotas::{Quotas, ShardQuota, limits};
+use tokio::sync::watch;
+
+use crate::{
+    Error,
+    shard::{Shard, Shared},
+    state::State,
+    stream::{Namespace, StreamNumber, StreamState, retention, routing::RoutingTable},
+};
+
+/// A stream as requests see it.
+pub struct Stream {
+    state: Arc<StreamState>,
+    routing: RoutingTable<Shard>,
+    shards: BTreeMap<ShardId, Arc<Shard>>,
+}
+
+impl Stream {
+    /// What the metadata says of the stream.
+    #[must_use]
+    pub fn state(&self) -> &StreamState {
+        &self.state
+    }
+
+    /// Which open shard owns which hash keys.
+    #[must_use]
+    pub fn routing(&self) -> &RoutingTable<Shard> {
+        &self.routing
+    }
+
+    /// The handle of a shard, open or closed.
+    #[must_use]
+    pub fn shard(&self, id: ShardId) -> Option<&Arc<Shard>> {
+        self.shards.get(&id)
+    }
+
+    /// Every shard, in order of their ids.
+    pub fn shards(&self) -> impl Iterator<Item = &Arc<Shard>> {
+        self.shards.values()
+    }
+}
+
+/// All streams at one moment.
+#[derive(Default)]
+pub struct Snapshot {
+    namespaces: BTreeMap<Namespace, BTreeMap<StreamName, Arc<Stream>>>,
+    by_number: HashMap<StreamNumber, Arc<Stream>>,
+}
+
+impl Snapshot {
+    /// The streams of a namespace, by name.
+    #[must_use]
+    pub fn namespace(&self, namespace: &Namespace) -> Option<&BTreeMap<StreamName, Arc<Stream>>> {
+        self.namespaces.get(namespace)
+    }
+
+    /// The stream of this name, if there is one.
+    #[must_use]
+    pub fn stream(&self, namespace: &Namespace, name: &str) -> Option<&Arc<Stream>> {
+        self.namespaces.get(namespace)?.get(name)
+    }
+
+    /// The stream of this number, unless it is gone.
+    #[must_use]
+    pub fn stream_of_number(&self, number: StreamNumber) -> Option<&Arc<Stream>> {
+        self.by_number.get(&number)
+    }
+
+    /// Every stream.
+    pub fn streams(&self) -> impl Iterator<Item = &Arc<Stream>> {
+        self.namespaces.values().flat_map(BTreeMap::values)
+    }
+}
+
+/// The current snapshot, and word of every new one.
+pub struct Directory {
+    current: ArcSwap<Snapshot>,
+    version: watch::Sender<u64>,
+    shared: Shared,
+    quotas: Quotas,
+}
+
+impl Directory {
+    /// A directory of no streams.
+    #[must_use]
+    pub fn new(shared: Shared, quotas: Quotas) -> Self {
+        Self { current: ArcSwap::default(), version: watch::Sender::new(0), shared, quotas }
+    }
+
+    /// All streams now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// The stream of this name.
+    ///
+    /// # Errors
+    /// `StreamNotFound` when there is none.
+    pub fn stream(&self, namespace: &Namespace, name: &StreamName) -> Result<Arc<Stream>, Error> {
+        let snapshot = self.current.load();
+        let stream = snapshot.stream(namespace, name.as_str()).cloned();
+        stream.ok_or_else(|| Error::StreamNotFound { stream: namespace.arn(name.clone()) })
+    }
+
+    /// Waits until the stream has changed since `seen` was read, or is gone.
+    pub async fn changed(&self, seen: &Stream) {
+        let mut versions = self.version.subscribe();
+        let unchanged = || {
+            let snapshot = self.current.load();
+            let now = snapshot.stream_of_number(seen.state.number);
+            now.is_some_and(|stream| Arc::ptr_eq(&stream.state, &seen.state))
+        };
+        while unchanged() && versions.changed().await.is_ok() {}
+    }
+
+    /// Makes the state visible. Streams and shards that are the same keep their handles.
+    pub(crate) fn publish(&self, state: &State) {
+        let before = self.current.load();
+        let mut snapshot = Snapshot::default();
+        for stream in state.streams() {
+            let stream = self.handles(stream, before.stream_of_number(stream.number));
+            let arn = &stream.state.arn;
+            let streams = snapshot.namespaces.entry(Namespace::of(arn)).or_default();
+            streams.insert(arn.name.clone(), Arc::clone(&stream));
+            snapshot.by_number.insert(stream.state.number, stream);
+        }
+        self.current.store(Arc::new(snapshot));
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    /// Lets go of every shard; their actors end when the last request does.
+    pub(crate) fn clear(&self) {
+        self.current.store(Arc::default());
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    fn handles(&self, state: &Arc<StreamState>, before: Option<&Arc<Stream>>) -> Arc<Stream> {
+        if let Some(before) = before.filter(|before| Arc::ptr_eq(&before.state, state)) {
+            return Arc::clone(before);
+        }
+        let tier = retention::tier(state.retention_hours);
+        let mut shards = BTreeMap::new();
+        for shard in state.shards.values() {
+            let known = before.and_then(|stream| stream.shard(shard.id)).cloned();
+            let handle = known.unwrap_or_else(|| {
+                let bytes_max = limits::record_bytes_max(state.max_record_kib.into());
+                let quota = ShardQuota::new(self.quotas, bytes_max);
+                Arc::new(Shard::new(shard, tier, quota, self.shared.clone()))
+            });
+            handle.place(tier);
+            shards.insert(shard.id, handle);
+        }
+        let open = state
+            .open_shards()
+            .filter_map(|shard| Some((shard.range, Arc::clone(shards.get(&shard.id)?))));
+        let routing = RoutingTable::new(open);
+        Arc::new(Stream { state: Arc::clone(state), routing, shards })
+    }
+}

@@ -1,0 +1,148 @@
+//! The domain as a whole: opened over an engine, closed in order.
+
+use std::{sync::Arc, time::Duration};
+
+use millpond_api::types::Timestamp;
+use millpond_quotas::{Clock, Quotas, Time};
+
+use crate::{
+    Error,
+    control::Control,
+    directory::Directory,
+    engine::{Engine, EngineError, MetadataChange},
+    maintenance::Maintenance,
+    shard::{Shared, TailBudget},
+    state::ShardLimit,
+    tasks::Tasks,
+    token::{KEY_BYTES, Tokens},
+};
+
+/// Metadata row of the key that tokens are authenticated with.
+const TOKEN_KEY: &[u8] = b"k";
+
+/// Metadata row of the service time when the server was last seen.
+const LAST_SEEN: &[u8] = b"t";
+
+/// How often the service time is noted: after a crash it may repeat that much, and no more.
+const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);
+
+/// How a server behaves.
+pub struct Options {
+    /// Whether throughput limits apply.
+    pub quotas: Quotas,
+    /// How many open shards a namespace may have.
+    pub shard_limit: ShardLimit,
+    /// Bytes of the newest records that are kept in memory.
+    pub tail_bytes_max: usize,
+    /// The key for tokens of a server that has none yet; unpredictable.
+    pub token_key: [u8; KEY_BYTES],
+}
+
+/// Streams, their shards, and everything that keeps them going.
+pub struct Domain {
+    directory: Arc<Directory>,
+    control: Control,
+    tokens: Tokens,
+    shared: Shared,
+}
+
+impl Domain {
+    /// Loads what the engine holds and starts the tasks.
+    ///
+    /// # Errors
+    /// When the engine fails, or what it holds can't be read.
+    pub async fn open(
+        engine: Arc<dyn Engine>,
+        clock: Clock,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let tail_budget = TailBudget::new(options.tail_bytes_max);
+        let tasks = Tasks::default();
+        let shared = Shared { engine, clock, tail_budget, tasks };
+        let key = prepare(&shared, options.token_key).await?;
+        let directory = Arc::new(Directory::new(shared.clone(), options.quotas));
+        let limit = options.shard_limit;
+        let control = Control::start(shared.clone(), Arc::clone(&directory), limit).await?;
+        let keeper = Maintenance::new(Arc::clone(&directory), control.clone(), shared.clone());
+        let stop = shared.tasks.stop();
+        shared.tasks.spawn("maintenance", keeper.run(stop));
+        shared.tasks.spawn("time keeper", keep_time(shared.clone()));
+        Ok(Self { directory, control, tokens: Tokens::new(&key), shared })
+    }
+
+    /// All streams.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The way to change them.
+    #[must_use]
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Makes and recognises iterators and page tokens.
+    #[must_use]
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// Service time in the resolution that clients see.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.now()
+    }
+
+    /// Whether records would be stored now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn writable(&self) -> Result<(), EngineError> {
+        self.shared.engine.writable()
+    }
+
+    /// Ends every task, lets commits finish, and closes the engine. Requests have ended before.
+    ///
+    /// # Errors
+    /// When the engine can't be closed cleanly; everything that was acknowledged is stored all the
+    /// same.
+    pub async fn close(&self) -> Result<(), EngineError> {
+        self.shared.tasks.stop().cancel();
+        self.directory.clear();
+        self.shared.tasks.finish().await;
+        // The engine may be failing already; what counts then is how closing it ends.
+        note_time(&self.shared).await.ok();
+        self.shared.engine.close().await
+    }
+}
+
+/// The key for tokens, stored when there is none; and time goes on from where it was.
+async fn prepare(shared: &Shared, new_key: [u8; KEY_BYTES]) -> Result<[u8; KEY_BYTES], Error> {
+    let rows = shared.engine.load_metadata().await?;
+    let row = |key: &[u8]| rows.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_slice());
+    if let Some(bytes) = row(LAST_SEEN).and_then(|bytes| bytes.try_into().ok()) {
+        shared.clock.not_before(Time::from_nanos(u64::from_be_bytes(bytes)));
+    }
+    if let Some(key) = row(TOKEN_KEY).and_then(|bytes| bytes.try_into().ok()) {
+        return Ok(key);
+    }
+    let change = MetadataChange::Put { key: TOKEN_KEY.into(), value: new_key.into() };
+    shared.engine.commit_metadata(vec![change]).await?;
+    Ok(new_key)
+}
+
+async fn keep_time(shared: Shared) {
+    let stop = shared.tasks.stop();
+    while stop.run_until_cancelled(shared.clock.sleep(NOTE_TIME_EVERY)).await.is_some() {
+        if let Err(error) = note_time(&shared).await {
+            tracing::warn!(%error, "service time not noted");
+        }
+    }
+}
+
+async fn note_time(shared: &Shared) -> Result<(), EngineError> {
+    let value = shared.clock.now().nanos().to_be_bytes().into();
+    let change = MetadataChange::Put { key: LAST_SEEN.into(), value };
+    shared.engine.commit_metadata(vec![change]).await
+}

@@ -1,0 +1,49 @@
+//! Why the domain refuses: facts, which the edge turns into Amazon's words.
+
+use millpond_api::types::{HashKey, HashKeyRange, ShardId, StreamArn, StreamStatus};
+
+use crate::{engine::EngineError, stream::Namespace};
+
+/// A refusal or a failure of the domain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant is a fact named by its fields")]
+pub enum Error {
+    #[error("stream {stream} not found")]
+    StreamNotFound { stream: StreamArn },
+    #[error("stream {stream} exists")]
+    StreamExists { stream: StreamArn },
+    #[error("stream {stream} is {status:?}")]
+    StreamNotActive { stream: StreamArn, status: StreamStatus },
+    #[error("shard {shard} is not in stream {stream}")]
+    ShardNotFound { stream: StreamArn, shard: ShardId },
+    #[error("shard {shard} of stream {stream} is closed")]
+    ShardClosed { stream: StreamArn, shard: ShardId },
+    #[error("hash key {key} doesn't split shard {shard} of stream {stream}")]
+    HashKeyOutsideShard { stream: StreamArn, shard: ShardId, key: HashKey, range: HashKeyRange },
+    #[error("shards {lower} and {upper} of stream {stream} are not adjacent")]
+    NotAdjacent { stream: StreamArn, lower: ShardId, upper: ShardId },
+    #[error("{additional} more shards exceed the limit of {limit}")]
+    ShardLimit { namespace: Namespace, current: u64, limit: u64, additional: u64 },
+    #[error("more than {limit} streams being created")]
+    TooManyCreating { namespace: Namespace, limit: usize },
+    #[error("{target} shards are more than twice {current}")]
+    ScaleUpTooFar { current: u32, target: u32 },
+    #[error("{target} shards are less than half of {current}")]
+    ScaleDownTooFar { current: u32, target: u32 },
+    #[error("{target} shards are more than the limit of {limit}")]
+    TooManyShards { current: u32, target: u32, limit: u64 },
+    #[error("the shard count of {stream} was updated {limit} times in 24 hours")]
+    ShardCountUpdatedTooOften { stream: StreamArn, limit: usize },
+    #[error("{hours} hours are shorter than the retention period of {stream}")]
+    RetentionNotLonger { stream: StreamArn, hours: u32, current: u32 },
+    #[error("{hours} hours are longer than the retention period of {stream}")]
+    RetentionNotShorter { stream: StreamArn, hours: u32, current: u32 },
+    #[error("more than {limit} tags on {stream}")]
+    TooManyTags { stream: StreamArn, limit: usize },
+    #[error("shard {shard} didn't answer in time")]
+    Overloaded { shard: ShardId },
+    #[error("the server is shutting down")]
+    Stopping,
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}

@@ -1,0 +1,296 @@
+//! One shard: where its records go in and come out. A cheap handle; the actor behind it starts with
+//! the first record.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
+    time::Duration,
+};
+
+use millpond_api::types::{SequenceNumber, ShardId, Timestamp};
+use millpond_quotas::{Clock, Meter, Refusal, ShardQuota};
+use tokio::sync::{OnceCell, mpsc, oneshot, watch};
+
+use crate::{
+    Error,
+    batch::RecordBatch,
+    engine::{Engine, EngineError, Offset, RetentionTier, ShardLog},
+    state::ShardEnd,
+    stream::{Segment, ShardState},
+    tasks::Tasks,
+};
+
+mod actor;
+mod reading;
+mod tail;
+
+pub use reading::{Limit, Reading};
+pub use tail::TailBudget;
+
+use actor::{Actor, Message};
+use tail::Tail;
+
+/// Batches that may wait for a shard's actor; more wait in their requests.
+const MAILBOX_BATCHES_MAX: usize = 1024;
+
+/// How long a request waits for its records to be durable.
+const APPEND_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What all shards of a server share.
+#[derive(Clone)]
+pub struct Shared {
+    /// Where records are kept.
+    pub engine: Arc<dyn Engine>,
+    /// Service time.
+    pub clock: Clock,
+    /// Memory for the newest records.
+    pub tail_budget: Arc<TailBudget>,
+    /// Home of the actors.
+    pub tasks: Tasks,
+}
+
+impl Shared {
+    /// Service time in the resolution that clients see.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.now().millis())
+    }
+}
+
+/// A shard that records are appended to and read from.
+pub struct Shard {
+    id: ShardId,
+    created: Timestamp,
+    segment: Segment,
+    // Read when the log is opened, and written when the retention period changes: never contended.
+    tier: Mutex<RetentionTier>,
+    quota: ShardQuota,
+    meter: Meter,
+    shared: Shared,
+    // Opened by the first request, so that a thousand idle shards cost next to nothing.
+    storage: OnceCell<Storage>,
+    mailbox: OnceLock<mpsc::Sender<Message>>,
+}
+
+#[derive(Clone)]
+struct Storage {
+    log: Arc<dyn ShardLog>,
+    tail: Arc<Tail>,
+}
+
+/// Where a batch was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Position of the batch's first record; the others follow without a gap.
+    pub first: Offset,
+    /// When its records arrived.
+    pub arrival: Timestamp,
+}
+
+/// Why a batch was not stored, or not known to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppendError {
+    /// The shard is being closed: its hash keys are about to have other owners.
+    Sealed,
+    /// Storage refused or failed.
+    Engine(EngineError),
+    /// No answer came in time. The records may be stored all the same.
+    TimedOut,
+}
+
+impl Shard {
+    /// A handle to the shard that `state` describes.
+    #[must_use]
+    pub fn new(state: &ShardState, tier: RetentionTier, quota: ShardQuota, shared: Shared) -> Self {
+        Self {
+            id: state.id,
+            created: state.created,
+            segment: state.segment(),
+            tier: Mutex::new(tier),
+            quota,
+            meter: Meter::default(),
+            shared,
+            storage: OnceCell::new(),
+            mailbox: OnceLock::new(),
+        }
+    }
+
+    /// The shard's id within its stream.
+    #[must_use]
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// What went through the shard since the server started.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Asks for room for one record of this many bytes of data and partition key.
+    ///
+    /// # Errors
+    /// The limit that refuses it; nothing is spent then.
+    pub fn admit_write(&self, payload_bytes: u64) -> Result<(), Refusal> {
+        let admitted = self.quota.admit_write(self.shared.clock.now(), payload_bytes);
+        admitted.inspect_err(|_| self.meter.count_write_throttles(1))
+    }
+
+    /// Asks for room for one GetRecords call.
+    ///
+    /// # Errors
+    /// The limit that refuses it; nothing is spent then.
+    pub fn admit_read(&self) -> Result<(), Refusal> {
+        let admitted = self.quota.admit_read_call(self.shared.clock.now());
+        admitted.inspect_err(|_| self.meter.count_read_throttle())
+    }
+
+    /// Asks for room for one GetShardIterator call.
+    ///
+    /// # Errors
+    /// The limit that refuses it; nothing is spent then.
+    pub fn admit_iterator(&self) -> Result<(), Refusal> {
+        self.quota.admit_iterator_call(self.shared.clock.now())
+    }
+
+    /// Stores the records of `batch`, which is not empty, and answers when they are durable.
+    ///
+    /// # Errors
+    /// When the shard is being closed, storage fails, or no answer comes in time.
+    pub async fn append(&self, batch: RecordBatch) -> Result<Appended, AppendError> {
+        let storage = self.storage().await.map_err(AppendError::Engine)?;
+        let (records, bytes) = (batch.records().into(), batch.payload_bytes());
+        let (reply, appended) = oneshot::channel();
+        let message = Message::Append { batch, reply };
+        let stored = async {
+            self.mailbox(storage).send(message).await.map_err(|_| AppendError::Sealed)?;
+            appended.await.map_err(|_| AppendError::Engine(EngineError::Closed))?
+        };
+        let in_time = tokio::time::timeout(APPEND_DEADLINE, stored).await;
+        let appended = in_time.unwrap_or(Err(AppendError::TimedOut))?;
+        self.meter.count_incoming(records, bytes);
+        Ok(appended)
+    }
+
+    /// Refuses further records, waits for those under way, and tells where the shard ends.
+    ///
+    /// # Errors
+    /// When the log can't be opened.
+    pub async fn seal(&self) -> Result<ShardEnd, Error> {
+        let storage = self.storage().await?;
+        let (reply, sealed) = oneshot::channel();
+        let message = Message::Seal { reply };
+        self.mailbox(storage).send(message).await.map_err(|_| Error::Stopping)?;
+        sealed.await.map_err(|_| Error::Stopping)
+    }
+
+    /// Takes records again after a `seal` that came to nothing.
+    pub async fn unseal(&self) {
+        if let Some(mailbox) = self.mailbox.get() {
+            // An actor that is gone takes no records anyway.
+            mailbox.send(Message::Unseal).await.ok();
+        }
+    }
+
+    /// The position after the last record.
+    ///
+    /// # Errors
+    /// When the log can't be opened.
+    pub async fn end(&self) -> Result<Offset, EngineError> {
+        Ok(self.storage().await?.log.bounds().end)
+    }
+
+    /// The position after the last record, as it moves.
+    ///
+    /// # Errors
+    /// When the log can't be opened.
+    pub async fn watch_end(&self) -> Result<watch::Receiver<Offset>, EngineError> {
+        Ok(self.storage().await?.tail.watch())
+    }
+
+    /// Position of the first record that arrived at or after `at`; the end when there is none.
+    ///
+    /// # Errors
+    /// When storage fails.
+    pub async fn seek(&self, at: Timestamp) -> Result<Offset, EngineError> {
+        self.storage().await?.log.seek(at).await
+    }
+
+    /// Gives up the records that arrived before `horizon`.
+    ///
+    /// # Errors
+    /// When storage fails.
+    pub async fn trim(&self, horizon: Timestamp) -> Result<(), EngineError> {
+        let log = &self.storage().await?.log;
+        let before = log.seek(horizon).await?;
+        if before > log.bounds().start { log.trim(before).await } else { Ok(()) }
+    }
+
+    /// From now on records are expected to live as long as `tier` says.
+    pub fn place(&self, tier: RetentionTier) {
+        *self.tier() = tier;
+        if let Some(storage) = self.storage.get() {
+            storage.log.place(tier);
+        }
+    }
+
+    /// Gives back the memory of the newest records when none has arrived since `before`.
+    pub fn forget_if_idle(&self, before: Timestamp) {
+        if let Some(storage) = self.storage.get() {
+            storage.tail.forget_if_idle(before);
+        }
+    }
+
+    /// The sequence number of the record at `offset`.
+    #[must_use]
+    pub fn sequence_number(&self, offset: Offset, arrival: Timestamp) -> SequenceNumber {
+        SequenceNumber {
+            shard_created: self.created.seconds().cast_unsigned(),
+            index: offset.value() - self.segment.from.value() + 1,
+            arrival: arrival.seconds().cast_unsigned(),
+            shard: self.id,
+        }
+    }
+
+    /// Position of the first record whose sequence number is at or above `number`, which belongs to
+    /// this shard.
+    #[must_use]
+    pub fn offset_at(&self, number: SequenceNumber) -> Offset {
+        self.segment.from.plus(number.index.saturating_sub(1))
+    }
+
+    /// Position of the first record whose sequence number is above `number`, which belongs to this
+    /// shard.
+    #[must_use]
+    pub fn offset_after(&self, number: SequenceNumber) -> Offset {
+        self.segment.from.plus(number.index)
+    }
+
+    /// Whether `number` is of this shard, of this incarnation of the stream.
+    #[must_use]
+    pub fn owns(&self, number: SequenceNumber) -> bool {
+        number.shard == self.id && number.shard_created == self.created.seconds().cast_unsigned()
+    }
+
+    async fn storage(&self) -> Result<&Storage, EngineError> {
+        let open = async || {
+            let tier = *self.tier();
+            let log = self.shared.engine.open_log(self.segment.log, tier).await?;
+            let tail = Tail::new(log.bounds().end, Arc::clone(&self.shared.tail_budget));
+            Ok(Storage { log, tail: Arc::new(tail) })
+        };
+        self.storage.get_or_try_init(open).await
+    }
+
+    fn tier(&self) -> MutexGuard<'_, RetentionTier> {
+        self.tier.lock().expect("nothing panics while it holds the tier")
+    }
+
+    fn mailbox(&self, storage: &Storage) -> &mpsc::Sender<Message> {
+        self.mailbox.get_or_init(|| {
+            let (sender, messages) = mpsc::channel(MAILBOX_BATCHES_MAX);
+            let actor = Actor::new(self.id, storage.clone(), self.shared.clock.clone(), messages);
+            self.shared.tasks.spawn("shard", actor.run());
+            sender
+        })
+    }
+}

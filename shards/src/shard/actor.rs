@@ -1,0 +1,190 @@
+//! The actor of a shard: it alone appends, so that order in the shard is order of arrival.
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use millpond_api::types::{ShardId, Timestamp};
+use millpond_quotas::Clock;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{AppendError, Appended, Storage};
+use crate::{
+    batch::{Chunk, RecordBatch},
+    engine::{EngineError, Offset, StoredChunk},
+    state::ShardEnd,
+};
+
+/// Commits that a shard has under way at most. One is being written while the next waits in the
+/// committer's queue; more would only make the batches smaller.
+const COMMITS_MAX: usize = 2;
+
+/// Bytes after which waiting batches go into the next commit.
+const COMMIT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What a shard's actor is asked for.
+pub(super) enum Message {
+    /// Store the batch and answer when it is durable.
+    Append { batch: RecordBatch, reply: oneshot::Sender<Result<Appended, AppendError>> },
+    /// Refuse further batches; answer when those under way have ended.
+    Seal { reply: oneshot::Sender<ShardEnd> },
+    /// Take batches again.
+    Unseal,
+}
+
+/// A request that waits for its records.
+struct Waiter {
+    records: u32,
+    reply: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+/// A commit that has ended, with what it was for.
+struct Committed {
+    outcome: Result<Offset, EngineError>,
+    chunks: Vec<Chunk>,
+    arrival: Timestamp,
+    waiters: Vec<Waiter>,
+}
+
+/// State of the actor. Transitions are plain functions; only `run` waits.
+pub(super) struct Actor {
+    shard: ShardId,
+    storage: Storage,
+    clock: Clock,
+    messages: mpsc::Receiver<Message>,
+    commits: FuturesOrdered<BoxFuture<'static, Committed>>,
+    last_arrival: Timestamp,
+    sealed: bool,
+    sealing: Vec<oneshot::Sender<ShardEnd>>,
+}
+
+impl Actor {
+    pub(super) fn new(
+        shard: ShardId,
+        storage: Storage,
+        clock: Clock,
+        messages: mpsc::Receiver<Message>,
+    ) -> Self {
+        let last_arrival = storage.log.last_arrival();
+        Self {
+            shard,
+            storage,
+            clock,
+            messages,
+            commits: FuturesOrdered::new(),
+            last_arrival,
+            sealed: false,
+            sealing: Vec::new(),
+        }
+    }
+
+    /// Runs until the last handle of the shard is gone, and every commit has ended.
+    pub(super) async fn run(mut self) {
+        loop {
+            tokio::select! {
+                biased;
+                Some(committed) = self.commits.next() => self.committed(committed),
+                message = self.messages.recv(), if self.commits.len() < COMMITS_MAX => {
+                    let Some(message) = message else { break };
+                    self.handle(message);
+                }
+            }
+            self.answer_sealing();
+        }
+        while let Some(committed) = self.commits.next().await {
+            self.committed(committed);
+        }
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Append { reply, .. } if self.sealed => {
+                reply.send(Err(AppendError::Sealed)).ok();
+            }
+            Message::Append { batch, reply } => self.append(batch, reply),
+            Message::Seal { reply } => {
+                self.sealed = true;
+                self.sealing.push(reply);
+            }
+            Message::Unseal => self.sealed = false,
+        }
+    }
+
+    /// Commits the batch together with those that wait behind it.
+    fn append(
+        &mut self,
+        mut batch: RecordBatch,
+        reply: oneshot::Sender<Result<Appended, AppendError>>,
+    ) {
+        let mut waiters = vec![Waiter { records: batch.records(), reply }];
+        let mut after = None;
+        while batch.stored_bytes() < COMMIT_BYTES_MAX {
+            match self.messages.try_recv() {
+                Ok(Message::Append { batch: later, reply }) => {
+                    waiters.push(Waiter { records: later.records(), reply });
+                    batch.append(later);
+                }
+                Ok(other) => {
+                    after = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.commit(batch, waiters);
+        if let Some(message) = after {
+            self.handle(message);
+        }
+    }
+
+    fn commit(&mut self, batch: RecordBatch, waiters: Vec<Waiter>) {
+        // Stamped after gathering: one reading of the clock a commit, and order in the shard is
+        // order of time.
+        let now = Timestamp::from_millis(self.clock.now().millis());
+        let arrival = now.max(self.last_arrival);
+        self.last_arrival = arrival;
+        let chunks = batch.stamp(arrival);
+        let commit = self.storage.log.append(chunks.clone());
+        let committed = commit.map(move |outcome| Committed { outcome, chunks, arrival, waiters });
+        self.commits.push_back(committed.boxed());
+    }
+
+    fn committed(&mut self, committed: Committed) {
+        let Committed { outcome, chunks, arrival, waiters } = committed;
+        match outcome {
+            Ok(first) => {
+                self.publish(first, chunks, arrival);
+                let mut next = first;
+                for Waiter { records, reply } in waiters {
+                    // A request that was given up has no receiver; its records are stored anyway.
+                    reply.send(Ok(Appended { first: next, arrival })).ok();
+                    next = next.plus(records.into());
+                }
+            }
+            Err(error) => {
+                tracing::warn!(shard = %self.shard, %error, "records not stored");
+                for Waiter { reply, .. } in waiters {
+                    reply.send(Err(AppendError::Engine(error.clone()))).ok();
+                }
+            }
+        }
+    }
+
+    fn publish(&self, first: Offset, chunks: Vec<Chunk>, arrival: Timestamp) {
+        let mut next = first;
+        let mut stored = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            stored.push(StoredChunk { first: next, bytes: chunk.bytes().clone() });
+            next = next.plus(chunk.records().into());
+        }
+        self.storage.tail.advance(stored, next, arrival);
+    }
+
+    fn answer_sealing(&mut self) {
+        if self.sealing.is_empty() || !self.commits.is_empty() {
+            return;
+        }
+        let log = &self.storage.log;
+        let (end, last_arrival) = (log.bounds().end, log.last_arrival());
+        for reply in self.sealing.drain(..) {
+            reply.send(ShardEnd { shard: self.shard, end, last_arrival }).ok();
+        }
+    }
+}

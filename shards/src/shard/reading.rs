@@ -1,0 +1,154 @@
+//! Reading a shard: the records from a position on, within limits, that haven't expired.
+
+use millpond_api::types::Timestamp;
+
+use super::{Shard, Storage};
+use crate::{
+    engine::{EngineError, Offset, Page, ReadLimit},
+    record::RecordView,
+};
+
+/// How much one read returns at most. At least one record is returned where there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Records.
+    pub records: usize,
+    /// Bytes of data and partition keys.
+    pub payload_bytes: usize,
+}
+
+/// What was read: chunks shared with the tail, and where in them the records lie.
+#[derive(Debug)]
+pub struct Reading {
+    page: Page,
+    from: Offset,
+    count: usize,
+    payload_bytes: u64,
+    next: Offset,
+    end: Offset,
+    newest: Option<Timestamp>,
+}
+
+impl Reading {
+    /// The records, in order.
+    pub fn records(&self) -> impl Iterator<Item = RecordView<'_>> {
+        let chunks = self.page.iter().filter_map(|chunk| chunk.records().ok());
+        let records = chunks.flatten().filter_map(Result::ok);
+        records.skip_while(|record| record.offset < self.from).take(self.count)
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Bytes of data and partition keys.
+    #[must_use]
+    pub fn payload_bytes(&self) -> u64 {
+        self.payload_bytes
+    }
+
+    /// Where to read on.
+    #[must_use]
+    pub fn next(&self) -> Offset {
+        self.next
+    }
+
+    /// Whether everything that was committed when the read began lies behind.
+    #[must_use]
+    pub fn at_end(&self) -> bool {
+        self.next >= self.end
+    }
+
+    /// When the last of the records arrived.
+    #[must_use]
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.newest
+    }
+}
+
+impl Shard {
+    /// The records at or after `from` that arrived at or after `horizon`.
+    ///
+    /// # Errors
+    /// When storage fails, or what it holds can't be read.
+    pub async fn read(
+        &self,
+        from: Offset,
+        horizon: Timestamp,
+        limit: Limit,
+    ) -> Result<Reading, EngineError> {
+        let storage = self.storage().await?;
+        let end = storage.log.bounds().end;
+        if from >= end {
+            return Ok(Reading::nothing(from, end));
+        }
+        let mut from = from;
+        let mut page = storage.page(from, limit).await?;
+        // What expired is skipped by the time index, not record by record.
+        if arrival(&page)?.is_some_and(|oldest| oldest < horizon) {
+            from = from.max(storage.log.seek(horizon).await?);
+            page = storage.page(from, limit).await?;
+        }
+        let reading = Reading::of(page, from, end, limit)?;
+        self.quota.charge_read(self.shared.clock.now(), reading.payload_bytes);
+        self.meter.count_outgoing(reading.count as u64, reading.payload_bytes);
+        Ok(reading)
+    }
+}
+
+impl Storage {
+    async fn page(&self, from: Offset, limit: Limit) -> Result<Page, EngineError> {
+        let limit = ReadLimit { records: limit.records, bytes: limit.payload_bytes };
+        match self.tail.read(from, limit) {
+            Some(page) => Ok(page),
+            None => self.log.read(from, limit).await,
+        }
+    }
+}
+
+impl Reading {
+    fn nothing(from: Offset, end: Offset) -> Self {
+        let page = Page::new();
+        Self { page, from, count: 0, payload_bytes: 0, next: from, end, newest: None }
+    }
+
+    fn of(page: Page, from: Offset, end: Offset, limit: Limit) -> Result<Self, EngineError> {
+        let mut reading = Self::nothing(from, end);
+        'page: for chunk in &page {
+            for record in chunk.records()? {
+                let record = record?;
+                if record.offset < from {
+                    continue;
+                }
+                let bytes = reading.payload_bytes + record.payload_bytes() as u64;
+                let full = reading.count == limit.records || bytes > limit.payload_bytes as u64;
+                if full && reading.count > 0 {
+                    break 'page;
+                }
+                reading.count += 1;
+                reading.payload_bytes = bytes;
+                reading.next = record.offset.plus(1);
+                reading.newest = Some(record.arrival);
+            }
+        }
+        // Behind the last chunk there may be a gap, or nothing: nobody reads there again.
+        if reading.count == 0 {
+            reading.next = end;
+        }
+        reading.page = page;
+        Ok(reading)
+    }
+}
+
+/// When the first records of a page arrived.
+fn arrival(page: &Page) -> Result<Option<Timestamp>, EngineError> {
+    page.first().map(|chunk| Ok(chunk.records()?.arrival())).transpose()
+}

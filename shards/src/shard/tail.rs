@@ -1,0 +1,214 @@
+//! The newest records of a shard, kept in memory: who reads at the tip never touches storage.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use millpond_api::types::Timestamp;
+use tokio::sync::watch;
+
+use crate::engine::{Offset, Page, ReadLimit, StoredChunk};
+
+/// Bytes of chunks that one shard keeps at most.
+const SHARD_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// What all tails together may keep; shared by every shard of a server.
+#[derive(Debug)]
+pub struct TailBudget {
+    used: AtomicUsize,
+    bytes_max: usize,
+}
+
+impl TailBudget {
+    /// A budget of this many bytes of chunks.
+    #[must_use]
+    pub fn new(bytes_max: usize) -> Arc<Self> {
+        Arc::new(Self { used: AtomicUsize::new(0), bytes_max })
+    }
+
+    /// Bytes kept now.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.used() > self.bytes_max
+    }
+}
+
+/// The ring of a shard's newest chunks. Written by the shard's actor alone.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    // Held only to push, drop or clone a few pointers, never while waiting.
+    ring: Mutex<Ring>,
+    end: watch::Sender<Offset>,
+    budget: Arc<TailBudget>,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    chunks: VecDeque<StoredChunk>,
+    bytes: usize,
+    newest: Timestamp,
+}
+
+impl Tail {
+    /// An empty tail of a shard whose next record gets position `end`.
+    pub(crate) fn new(end: Offset, budget: Arc<TailBudget>) -> Self {
+        Self { ring: Mutex::default(), end: watch::Sender::new(end), budget }
+    }
+
+    /// Publishes committed chunks and wakes who waits for them. `end` is the position after their
+    /// last record.
+    pub(crate) fn advance(&self, chunks: Vec<StoredChunk>, end: Offset, arrival: Timestamp) {
+        let mut ring = self.ring();
+        let contiguous = chunks.first().is_some_and(|first| *self.end.borrow() == first.first);
+        if !contiguous {
+            ring.clear(&self.budget);
+        }
+        for chunk in chunks {
+            ring.push(chunk, &self.budget);
+        }
+        ring.newest = arrival;
+        while ring.bytes > SHARD_BYTES_MAX || (self.budget.is_exceeded() && ring.bytes > 0) {
+            ring.drop_oldest(&self.budget);
+        }
+        drop(ring);
+        self.end.send_replace(end);
+    }
+
+    /// The chunks from the one that holds `from`, or `None` where that is no longer, or not yet, in
+    /// memory.
+    pub(crate) fn read(&self, from: Offset, limit: ReadLimit) -> Option<Page> {
+        let ring = self.ring();
+        if ring.chunks.front().is_none_or(|oldest| from < oldest.first) {
+            return None;
+        }
+        let first = ring.chunks.partition_point(|chunk| chunk.first <= from) - 1;
+        let mut left = limit;
+        let mut page = Page::new();
+        for chunk in ring.chunks.range(first..) {
+            if left.records == 0 || left.bytes == 0 {
+                break;
+            }
+            let records = chunk.count_from(from);
+            left.records = left.records.saturating_sub(records);
+            left.bytes = left.bytes.saturating_sub(chunk.bytes.len());
+            page.push(chunk.clone());
+        }
+        Some(page)
+    }
+
+    /// The position after the last committed record, as it moves.
+    pub(crate) fn watch(&self) -> watch::Receiver<Offset> {
+        self.end.subscribe()
+    }
+
+    /// Gives the memory back when nothing has arrived since `before`.
+    pub(crate) fn forget_if_idle(&self, before: Timestamp) {
+        let mut ring = self.ring();
+        if ring.newest < before {
+            ring.clear(&self.budget);
+        }
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().expect("nothing panics while it holds the ring")
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let budget = Arc::clone(&self.budget);
+        self.ring().clear(&budget);
+    }
+}
+
+impl Ring {
+    fn push(&mut self, chunk: StoredChunk, budget: &TailBudget) {
+        self.bytes += chunk.bytes.len();
+        budget.used.fetch_add(chunk.bytes.len(), Ordering::Relaxed);
+        self.chunks.push_back(chunk);
+    }
+
+    fn drop_oldest(&mut self, budget: &TailBudget) {
+        if let Some(chunk) = self.chunks.pop_front() {
+            self.bytes -= chunk.bytes.len();
+            budget.used.fetch_sub(chunk.bytes.len(), Ordering::Relaxed);
+        }
+    }
+
+    fn clear(&mut self, budget: &TailBudget) {
+        budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.chunks = VecDeque::new();
+        self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millpond_api::types::Blob;
+
+    use super::*;
+    use crate::batch::RecordBatch;
+
+    const ALL: ReadLimit = ReadLimit { records: 1000, bytes: usize::MAX };
+
+    fn chunk(first: u64, bytes: usize) -> (Vec<StoredChunk>, Offset) {
+        let mut batch = RecordBatch::default();
+        batch.push("key", None, &Blob::Bytes(vec![0; bytes].into()));
+        let chunks = batch.stamp(Timestamp::from_millis(1));
+        let first = Offset::new(first);
+        let stored =
+            |chunk: crate::batch::Chunk| StoredChunk { first, bytes: chunk.bytes().clone() };
+        (chunks.into_iter().map(stored).collect(), first.plus(1))
+    }
+
+    fn push(tail: &Tail, first: u64, bytes: usize) {
+        let (chunks, end) = chunk(first, bytes);
+        tail.advance(chunks, end, Timestamp::from_millis(1));
+    }
+
+    #[test]
+    fn what_was_published_is_read() {
+        let tail = Tail::new(Offset::ZERO, TailBudget::new(1 << 20));
+        assert_eq!(tail.read(Offset::ZERO, ALL), None);
+        (0..10).for_each(|i| push(&tail, i, 10));
+        assert_eq!(tail.read(Offset::new(3), ALL).unwrap().len(), 7);
+        let two = ReadLimit { records: 2, bytes: usize::MAX };
+        assert_eq!(tail.read(Offset::new(3), two).unwrap().len(), 2);
+        assert_eq!(*tail.watch().borrow(), Offset::new(10));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_given_back() {
+        let budget = TailBudget::new(1 << 20);
+        let tail = Tail::new(Offset::ZERO, Arc::clone(&budget));
+        let other = Tail::new(Offset::ZERO, Arc::clone(&budget));
+        push(&other, 0, 400_000);
+        (0..10).for_each(|i| push(&tail, i, 100_000));
+        assert!(budget.used() <= 1 << 20);
+        assert_eq!(tail.read(Offset::ZERO, ALL), None);
+        assert!(tail.read(Offset::new(9), ALL).is_some());
+        tail.forget_if_idle(Timestamp::from_millis(1));
+        assert!(tail.read(Offset::new(9), ALL).is_some());
+        tail.forget_if_idle(Timestamp::from_millis(2));
+        assert_eq!(tail.read(Offset::new(9), ALL), None);
+        drop(other);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_gap_starts_the_tail_anew() {
+        let tail = Tail::new(Offset::ZERO, TailBudget::new(1 << 20));
+        push(&tail, 0, 10);
+        push(&tail, 5, 10);
+        assert_eq!(tail.read(Offset::ZERO, ALL), None);
+        assert_eq!(tail.read(Offset::new(5), ALL).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,141 @@
+//! All streams, and the commands that change them: one pure function, which every replica could
+//! replay.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use millpond_api::types::{StreamArn, StreamName, StreamStatus, Timestamp};
+use millpond_quotas::limits;
+
+use crate::{
+    Error,
+    engine::LogId,
+    stream::{Namespace, StreamNumber, StreamState},
+};
+
+mod apply;
+mod command;
+pub(crate) mod rows;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use apply::apply;
+pub use command::{Command, NewStream, ShardEnd};
+
+/// Everything that the metadata says. Cheap to clone: streams are shared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    namespaces: BTreeMap<Namespace, BTreeMap<StreamName, Arc<StreamState>>>,
+    /// The number that the next stream gets.
+    pub(crate) next_stream: StreamNumber,
+    /// Logs that nothing refers to any more, until the engine has dropped them.
+    pub(crate) unused_logs: BTreeSet<LogId>,
+    /// Open shards that a namespace may have.
+    shard_limit: ShardLimit,
+}
+
+/// How many open shards the streams of a namespace may have together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardLimit {
+    /// As AWS has it by default, by region.
+    Aws,
+    /// This many in every region.
+    Fixed(u64),
+}
+
+impl State {
+    /// No streams at all.
+    #[must_use]
+    pub fn new(shard_limit: ShardLimit) -> Self {
+        Self {
+            namespaces: BTreeMap::new(),
+            next_stream: StreamNumber(1),
+            unused_logs: BTreeSet::new(),
+            shard_limit,
+        }
+    }
+
+    /// The streams of a namespace, by name.
+    #[must_use]
+    pub fn namespace(
+        &self,
+        namespace: &Namespace,
+    ) -> Option<&BTreeMap<StreamName, Arc<StreamState>>> {
+        self.namespaces.get(namespace)
+    }
+
+    /// Every stream.
+    pub fn streams(&self) -> impl Iterator<Item = &Arc<StreamState>> {
+        self.namespaces.values().flat_map(BTreeMap::values)
+    }
+
+    /// The stream of this name.
+    ///
+    /// # Errors
+    /// `StreamNotFound` when there is none.
+    pub fn stream(&self, arn: &StreamArn) -> Result<&Arc<StreamState>, Error> {
+        self.namespaces
+            .get(&Namespace::of(arn))
+            .and_then(|streams| streams.get(&arn.name))
+            .ok_or_else(|| Error::StreamNotFound { stream: arn.clone() })
+    }
+
+    /// When the next transition is due, and whose.
+    #[must_use]
+    pub fn next_transition(&self) -> Option<(Timestamp, &Arc<StreamState>)> {
+        let due = |stream: &&Arc<StreamState>| stream.transition.as_ref().map(|t| t.due);
+        self.streams()
+            .filter(|s| s.transition.is_some())
+            .min_by_key(due)
+            .and_then(|s| Some((due(&s)?, s)))
+    }
+
+    /// Open shards of a namespace, and those that its streams are about to open.
+    #[must_use]
+    pub fn open_shards(&self, namespace: &Namespace) -> u64 {
+        let streams = self.namespaces.get(namespace).into_iter().flat_map(BTreeMap::values);
+        streams.map(|stream| stream.open_shards_to_be()).sum()
+    }
+
+    /// The open-shard limit of a namespace.
+    #[must_use]
+    pub fn shard_limit(&self, namespace: &Namespace) -> u64 {
+        match self.shard_limit {
+            ShardLimit::Aws => limits::shards_per_account_max(namespace.region.as_str()).into(),
+            ShardLimit::Fixed(limit) => limit,
+        }
+    }
+
+    pub(crate) fn put(&mut self, stream: StreamState) {
+        let streams = self.namespaces.entry(Namespace::of(&stream.arn)).or_default();
+        streams.insert(stream.arn.name.clone(), Arc::new(stream));
+    }
+
+    pub(crate) fn remove(&mut self, arn: &StreamArn) {
+        let namespace = Namespace::of(arn);
+        if let Some(streams) = self.namespaces.get_mut(&namespace) {
+            streams.remove(&arn.name);
+            if streams.is_empty() {
+                self.namespaces.remove(&namespace);
+            }
+        }
+    }
+
+    fn check_shard_limit(&self, namespace: &Namespace, additional: u64) -> Result<(), Error> {
+        let (current, limit) = (self.open_shards(namespace), self.shard_limit(namespace));
+        if current + additional <= limit {
+            return Ok(());
+        }
+        Err(Error::ShardLimit { namespace: namespace.clone(), current, limit, additional })
+    }
+
+    fn active_stream(&self, arn: &StreamArn) -> Result<StreamState, Error> {
+        let stream = self.stream(arn)?;
+        match stream.status {
+            StreamStatus::Active => Ok(StreamState::clone(stream)),
+            status => Err(Error::StreamNotActive { stream: arn.clone(), status }),
+        }
+    }
+}

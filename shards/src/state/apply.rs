@@ -1,0 +1,267 @@
+//! The transition function of the metadata: the only place where a stream changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use millpond_api::types::{HashKeyRange, ShardId, StreamArn, StreamStatus, Timestamp};
+use millpond_quotas::limits;
+
+use super::{Command, NewStream, ShardEnd, State};
+use crate::{
+    Error,
+    engine::{LogId, Offset},
+    stream::{
+        Closing, Intent, Namespace, Parents, Segment, ShardState, StreamNumber, StreamState,
+        Transition,
+        reshard::{self, ReshardPlan},
+    },
+};
+
+const DAY_MILLIS: i64 = 24 * 3_600_000;
+
+/// The state after `command`.
+///
+/// # Errors
+/// The command's precondition that doesn't hold; nothing has changed then.
+pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
+    let mut next = state.clone();
+    match command {
+        Command::CreateStream(stream) => create(&mut next, stream)?,
+        Command::DeleteStream { stream, due } => delete(&mut next, stream, *due)?,
+        Command::SplitShard { stream, shard, at, due } => {
+            let changed = next.active_stream(stream)?;
+            changed.shard(*shard)?;
+            next.check_shard_limit(&Namespace::of(stream), 1)?;
+            let plan = reshard::split(&changed, *shard, *at)?;
+            next.put(updating(changed, *due, Intent::Reshard(plan)));
+        }
+        Command::MergeShards { stream, lower, upper, due } => {
+            let changed = next.active_stream(stream)?;
+            let plan = reshard::merge(&changed, *lower, *upper)?;
+            next.put(updating(changed, *due, Intent::Reshard(plan)));
+        }
+        Command::UpdateShardCount { stream, target, now, due } => {
+            scale(&mut next, stream, *target, *now, *due)?;
+        }
+        Command::IncreaseRetention { stream, hours, now, due } => {
+            let changed = next.active_stream(stream)?;
+            let current = changed.retention_hours;
+            if *hours < current {
+                let stream = stream.clone();
+                return Err(Error::RetentionNotLonger { stream, hours: *hours, current });
+            }
+            next.put(retain(changed, *hours, *now, *due));
+        }
+        Command::DecreaseRetention { stream, hours, now, due } => {
+            let changed = next.active_stream(stream)?;
+            let current = changed.retention_hours;
+            if *hours > current {
+                let stream = stream.clone();
+                return Err(Error::RetentionNotShorter { stream, hours: *hours, current });
+            }
+            next.put(retain(changed, *hours, *now, *due));
+        }
+        Command::AddTags { stream, tags } => {
+            let mut changed = next.active_stream(stream)?;
+            changed.tags.extend(tags.iter().cloned());
+            check_tags(&changed)?;
+            next.put(changed);
+        }
+        Command::RemoveTags { stream, keys } => {
+            let mut changed = next.active_stream(stream)?;
+            changed.tags.retain(|key, _| !keys.contains(key));
+            next.put(changed);
+        }
+        Command::Settle { stream, number, ends, now } => {
+            settle(&mut next, stream, *number, ends, *now);
+        }
+        Command::ForgetShards { stream, number, now } => forget(&mut next, stream, *number, *now),
+        Command::ForgetLogs { logs } => next.unused_logs.retain(|log| !logs.contains(log)),
+    }
+    Ok(next)
+}
+
+fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
+    let NewStream { arn, shards, max_record_kib, tags, now, due } = new.clone();
+    let namespace = Namespace::of(&arn);
+    if next.stream(&arn).is_ok() {
+        return Err(Error::StreamExists { stream: arn });
+    }
+    next.check_shard_limit(&namespace, shards.into())?;
+    let streams = next.namespace(&namespace).into_iter().flatten();
+    let creating = streams.filter(|(_, stream)| stream.status == StreamStatus::Creating).count();
+    if creating >= limits::STREAMS_CREATING_MAX {
+        return Err(Error::TooManyCreating { namespace, limit: limits::STREAMS_CREATING_MAX });
+    }
+    let stream = StreamState {
+        number: next.next_stream,
+        arn,
+        created: now,
+        status: StreamStatus::Creating,
+        retention_hours: limits::RETENTION_MIN_HOURS,
+        trim_floor: Timestamp::default(),
+        max_record_kib,
+        tags: tags.into_iter().collect(),
+        shards: BTreeMap::new(),
+        next_shard: 0,
+        transition: Some(Transition { due, intent: Intent::Create { shards } }),
+        shard_count_updates: Vec::new(),
+    };
+    check_tags(&stream)?;
+    next.next_stream = StreamNumber(next.next_stream.0 + 1);
+    next.put(stream);
+    Ok(())
+}
+
+fn delete(next: &mut State, arn: &StreamArn, due: Timestamp) -> Result<(), Error> {
+    let mut stream = StreamState::clone(next.stream(arn)?);
+    if stream.status == StreamStatus::Deleting {
+        return Ok(());
+    }
+    stream.status = StreamStatus::Deleting;
+    stream.transition = Some(Transition { due, intent: Intent::Delete });
+    next.put(stream);
+    Ok(())
+}
+
+fn scale(
+    next: &mut State,
+    arn: &StreamArn,
+    target: u32,
+    now: Timestamp,
+    due: Timestamp,
+) -> Result<(), Error> {
+    let mut stream = next.active_stream(arn)?;
+    let current = u32::try_from(stream.open_shards().count()).expect("shard indices have 31 bits");
+    if target > current.saturating_mul(2) {
+        return Err(Error::ScaleUpTooFar { current, target });
+    }
+    if target.saturating_mul(2) < current {
+        return Err(Error::ScaleDownTooFar { current, target });
+    }
+    let namespace = Namespace::of(arn);
+    let others = next.open_shards(&namespace) - u64::from(current);
+    let room = next.shard_limit(&namespace).saturating_sub(others);
+    let limit = room.min(limits::SHARDS_PER_STREAM_MAX.into());
+    if u64::from(target) > limit {
+        return Err(Error::TooManyShards { current, target, limit });
+    }
+    stream.shard_count_updates.retain(|at| now.millis() - at.millis() < DAY_MILLIS);
+    if stream.shard_count_updates.len() >= limits::UPDATE_SHARD_COUNT_PER_DAY_MAX {
+        let limit = limits::UPDATE_SHARD_COUNT_PER_DAY_MAX;
+        return Err(Error::ShardCountUpdatedTooOften { stream: arn.clone(), limit });
+    }
+    stream.shard_count_updates.push(now);
+    let plan = reshard::uniform(&stream, target);
+    next.put(updating(stream, due, Intent::Reshard(plan)));
+    Ok(())
+}
+
+fn retain(mut stream: StreamState, hours: u32, now: Timestamp, due: Timestamp) -> StreamState {
+    if hours == stream.retention_hours {
+        return stream;
+    }
+    stream.trim_floor = stream.horizon(now);
+    stream.retention_hours = hours;
+    updating(stream, due, Intent::Settle)
+}
+
+fn check_tags(stream: &StreamState) -> Result<(), Error> {
+    if stream.tags.len() <= limits::TAGS_PER_RESOURCE_MAX {
+        return Ok(());
+    }
+    let limit = limits::TAGS_PER_RESOURCE_MAX;
+    Err(Error::TooManyTags { stream: stream.arn.clone(), limit })
+}
+
+fn updating(mut stream: StreamState, due: Timestamp, intent: Intent) -> StreamState {
+    stream.status = StreamStatus::Updating;
+    stream.transition = Some(Transition { due, intent });
+    stream
+}
+
+fn settle(
+    next: &mut State,
+    arn: &StreamArn,
+    number: StreamNumber,
+    ends: &[ShardEnd],
+    now: Timestamp,
+) {
+    let Some(mut stream) = same_stream(next, arn, number) else { return };
+    match stream.transition.take().map(|transition| transition.intent) {
+        Some(Intent::Delete) => {
+            let logs = stream.shards.values().flat_map(|shard| &shard.segments);
+            let logs: Vec<_> = logs.map(|segment| segment.log).collect();
+            next.remove(arn);
+            drop_unreferenced(next, logs);
+            return;
+        }
+        Some(Intent::Create { shards }) => open_first_shards(&mut stream, shards, now),
+        Some(Intent::Reshard(plan)) => reshard(&mut stream, &plan, ends, now),
+        Some(Intent::Settle) | None => {}
+    }
+    stream.status = StreamStatus::Active;
+    next.put(stream);
+}
+
+fn open_first_shards(stream: &mut StreamState, shards: u32, now: Timestamp) {
+    for range in HashKeyRange::uniform(shards) {
+        let id = ShardId::new(stream.next_shard);
+        stream.next_shard += 1;
+        stream.shards.insert(id, new_shard(stream.number, id, range, Parents::default(), now));
+    }
+}
+
+fn reshard(stream: &mut StreamState, plan: &ReshardPlan, ends: &[ShardEnd], now: Timestamp) {
+    let last_arrival = ends.iter().map(|end| end.last_arrival).max().unwrap_or_default();
+    let created = plan.closes.iter().filter_map(|id| stream.shards.get(id)).map(|s| s.created);
+    let at = created.fold(now.max(last_arrival), Timestamp::max);
+    for end in ends {
+        if let Some(shard) = stream.shards.get_mut(&end.shard) {
+            shard.closed = Some(Closing { at, end: end.end });
+        }
+    }
+    for new in &plan.opens {
+        let seconds = at.seconds() + i64::from(new.generation);
+        let created = Timestamp::from_millis(seconds * 1000);
+        let mut shard = new_shard(stream.number, new.id, new.range, new.parents, created);
+        if new.passing {
+            shard.closed = Some(Closing { at: created, end: shard.segment().from });
+        }
+        stream.next_shard = stream.next_shard.max(new.id.index() + 1);
+        stream.shards.insert(new.id, shard);
+    }
+}
+
+fn new_shard(
+    stream: StreamNumber,
+    id: ShardId,
+    range: HashKeyRange,
+    parents: Parents,
+    created: Timestamp,
+) -> ShardState {
+    let segments = vec![Segment { log: stream.log(id), from: Offset::ZERO }];
+    ShardState { id, range, parents, created, segments, closed: None }
+}
+
+fn forget(next: &mut State, arn: &StreamArn, number: StreamNumber, now: Timestamp) {
+    let Some(mut stream) = same_stream(next, arn, number) else { return };
+    let horizon = stream.horizon(now);
+    let expired = stream.shards.extract_if(.., |_, shard| shard.is_expired(horizon));
+    let logs: Vec<_> = expired.flat_map(|(_, shard)| shard.segments).map(|s| s.log).collect();
+    next.put(stream);
+    drop_unreferenced(next, logs);
+}
+
+/// A shard's logs may be shared: only those that no other shard refers to are dropped.
+fn drop_unreferenced(next: &mut State, mut logs: Vec<LogId>) {
+    let shards = next.streams().flat_map(|stream| stream.shards.values());
+    let used: BTreeSet<_> =
+        shards.flat_map(|shard| &shard.segments).map(|segment| segment.log).collect();
+    logs.retain(|log| !used.contains(log));
+    next.unused_logs.extend(logs);
+}
+
+fn same_stream(state: &State, arn: &StreamArn, number: StreamNumber) -> Option<StreamState> {
+    let stream = state.stream(arn).ok()?;
+    (stream.number == number).then(|| StreamState::clone(stream))
+}

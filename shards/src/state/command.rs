@@ -1,0 +1,69 @@
+//! What can be asked of the metadata: plain data, each with its precondition checked when it is
+//! applied.
+
+use millpond_api::types::{HashKey, ShardId, StreamArn, Timestamp};
+
+use crate::{
+    engine::{LogId, Offset},
+    stream::StreamNumber,
+};
+
+/// A change of the metadata. Times are part of the command, so that applying it again gives the
+/// same state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are Kinesis' own request members, or explained above")]
+pub enum Command {
+    /// CreateStream: the stream is CREATING until `due`.
+    CreateStream(NewStream),
+    /// DeleteStream: the stream is DELETING until `due`.
+    DeleteStream { stream: StreamArn, due: Timestamp },
+    /// SplitShard: the stream is UPDATING until `due`, when the parent closes.
+    SplitShard { stream: StreamArn, shard: ShardId, at: HashKey, due: Timestamp },
+    /// MergeShards, likewise; `upper` is the AdjacentShardToMerge.
+    MergeShards { stream: StreamArn, lower: ShardId, upper: ShardId, due: Timestamp },
+    /// UpdateShardCount with UNIFORM_SCALING, likewise.
+    UpdateShardCount { stream: StreamArn, target: u32, now: Timestamp, due: Timestamp },
+    /// IncreaseStreamRetentionPeriod: effective at once, UPDATING until `due`.
+    IncreaseRetention { stream: StreamArn, hours: u32, now: Timestamp, due: Timestamp },
+    /// DecreaseStreamRetentionPeriod, likewise.
+    DecreaseRetention { stream: StreamArn, hours: u32, now: Timestamp, due: Timestamp },
+    /// AddTagsToStream.
+    AddTags { stream: StreamArn, tags: Vec<(String, String)> },
+    /// RemoveTagsFromStream.
+    RemoveTags { stream: StreamArn, keys: Vec<String> },
+    /// A transition's due time has come. `ends` tells where the shards end that a reshard closes,
+    /// now that they are sealed. Nothing happens when the stream is no longer in that transition.
+    Settle { stream: StreamArn, number: StreamNumber, ends: Vec<ShardEnd>, now: Timestamp },
+    /// Forget closed shards whose records have all expired.
+    ForgetShards { stream: StreamArn, number: StreamNumber, now: Timestamp },
+    /// The engine has dropped these logs.
+    ForgetLogs { logs: Vec<LogId> },
+}
+
+/// A stream to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewStream {
+    /// Account, region and name.
+    pub arn: StreamArn,
+    /// Open shards that it begins with; at least one.
+    pub shards: u32,
+    /// The largest record that it will accept, in KiB.
+    pub max_record_kib: u32,
+    /// Its first tags.
+    pub tags: Vec<(String, String)>,
+    /// When it was asked for.
+    pub now: Timestamp,
+    /// When it turns ACTIVE.
+    pub due: Timestamp,
+}
+
+/// Where a sealed shard ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardEnd {
+    /// The shard.
+    pub shard: ShardId,
+    /// The position after its last record.
+    pub end: Offset,
+    /// When its last record arrived.
+    pub last_arrival: Timestamp,
+}

@@ -1,0 +1,358 @@
+//! The metadata as rows of the engine: explicit fields with fixed numbers, so that a later version
+//! reads them.
+//!
+//! | key | value |
+//! |---|---|
+//! | `s` + stream number, big-endian | the stream |
+//! | `n` | number of the next stream |
+//! | `u` + log id, big-endian | empty: the log is no longer used, and not yet dropped |
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use millpond_api::types::{
+    HashKey, HashKeyRange, ShardId, StreamArn, StreamName, StreamStatus, Timestamp,
+};
+use minicbor::{Decode, Encode};
+
+use super::{ShardLimit, State};
+use crate::{
+    engine::{EngineError, LogId, MetadataChange, MetadataRows, Offset},
+    stream::{
+        Closing, Intent, Namespace, Parents, Segment, ShardState, StreamNumber, StreamState,
+        Transition,
+        reshard::{NewShard, ReshardPlan},
+    },
+};
+
+const STREAM: u8 = b's';
+const NEXT_STREAM: u8 = b'n';
+const UNUSED_LOG: u8 = b'u';
+
+/// The rows in which `new` differs from `old`.
+pub(crate) fn changes(old: &State, new: &State) -> Vec<MetadataChange> {
+    let mut changes = Vec::new();
+    for stream in new.streams() {
+        let same = old.stream(&stream.arn).is_ok_and(|before| Arc::ptr_eq(before, stream));
+        if !same {
+            let value = minicbor::to_vec(StreamRow::of(stream));
+            let value = value.expect("encoding into memory doesn't fail");
+            changes.push(MetadataChange::Put { key: stream_key(stream.number), value });
+        }
+    }
+    for stream in old.streams() {
+        let kept = new.stream(&stream.arn).is_ok_and(|after| after.number == stream.number);
+        if !kept {
+            changes.push(MetadataChange::Delete { key: stream_key(stream.number) });
+        }
+    }
+    if old.next_stream != new.next_stream {
+        let value = new.next_stream.0.to_be_bytes().to_vec();
+        changes.push(MetadataChange::Put { key: vec![NEXT_STREAM], value });
+    }
+    for log in new.unused_logs.difference(&old.unused_logs) {
+        changes.push(MetadataChange::Put { key: log_key(*log), value: Vec::new() });
+    }
+    for log in old.unused_logs.difference(&new.unused_logs) {
+        changes.push(MetadataChange::Delete { key: log_key(*log) });
+    }
+    changes
+}
+
+/// The state that the rows tell of. Rows of other kinds are passed over.
+pub(crate) fn load(rows: &MetadataRows, shard_limit: ShardLimit) -> Result<State, EngineError> {
+    let mut state = State::new(shard_limit);
+    let mut unused = BTreeSet::new();
+    for (key, value) in rows {
+        match key.split_first() {
+            Some((&STREAM, _)) => {
+                let row: StreamRow = minicbor::decode(value).map_err(damaged)?;
+                state.put(row.into_state().ok_or_else(|| damaged("an impossible stream"))?);
+            }
+            Some((&NEXT_STREAM, _)) => {
+                let bytes = value.as_slice().try_into().map_err(damaged)?;
+                state.next_stream = StreamNumber(u32::from_be_bytes(bytes));
+            }
+            Some((&UNUSED_LOG, log)) => {
+                let bytes = log.try_into().map_err(damaged)?;
+                unused.insert(LogId::new(u64::from_be_bytes(bytes)));
+            }
+            _ => {}
+        }
+    }
+    state.unused_logs = unused;
+    Ok(state)
+}
+
+fn stream_key(number: StreamNumber) -> Vec<u8> {
+    let mut key = vec![STREAM];
+    key.extend(number.0.to_be_bytes());
+    key
+}
+
+fn log_key(log: LogId) -> Vec<u8> {
+    let mut key = vec![UNUSED_LOG];
+    key.extend(log.value().to_be_bytes());
+    key
+}
+
+fn damaged(reason: impl std::fmt::Display) -> EngineError {
+    EngineError::Corrupt(format!("stream metadata: {reason}").into())
+}
+
+#[derive(Encode, Decode)]
+struct StreamRow {
+    #[n(0)]
+    number: u32,
+    #[n(1)]
+    account: String,
+    #[n(2)]
+    region: String,
+    #[n(3)]
+    name: String,
+    #[n(4)]
+    created: i64,
+    #[n(5)]
+    status: u8,
+    #[n(6)]
+    retention_hours: u32,
+    #[n(7)]
+    trim_floor: i64,
+    #[n(8)]
+    max_record_kib: u32,
+    #[n(9)]
+    tags: Vec<(String, String)>,
+    #[n(10)]
+    shards: Vec<ShardRow>,
+    #[n(11)]
+    next_shard: i32,
+    #[n(12)]
+    transition: Option<TransitionRow>,
+    #[n(13)]
+    shard_count_updates: Vec<i64>,
+}
+
+#[derive(Encode, Decode)]
+struct ShardRow {
+    #[n(0)]
+    id: i32,
+    #[n(1)]
+    range: RangeRow,
+    #[n(2)]
+    parents: ParentsRow,
+    #[n(3)]
+    created: i64,
+    #[n(4)]
+    segments: Vec<(u64, u64)>,
+    #[n(5)]
+    closed: Option<(i64, u64)>,
+}
+
+#[derive(Encode, Decode)]
+struct TransitionRow {
+    #[n(0)]
+    due: i64,
+    #[n(1)]
+    intent: IntentRow,
+}
+
+#[derive(Encode, Decode)]
+enum IntentRow {
+    #[n(0)]
+    Create(#[n(0)] u32),
+    #[n(1)]
+    Delete,
+    #[n(2)]
+    Reshard(#[n(0)] Vec<i32>, #[n(1)] Vec<NewShardRow>),
+    #[n(3)]
+    Settle,
+}
+
+#[derive(Encode, Decode)]
+struct NewShardRow {
+    #[n(0)]
+    id: i32,
+    #[n(1)]
+    range: RangeRow,
+    #[n(2)]
+    parents: ParentsRow,
+    #[n(3)]
+    generation: u32,
+    #[n(4)]
+    passing: bool,
+}
+
+/// First and last hash key, each as two halves.
+type RangeRow = ((u64, u64), (u64, u64));
+type ParentsRow = (Option<i32>, Option<i32>);
+
+impl StreamRow {
+    fn of(stream: &StreamState) -> Self {
+        Self {
+            number: stream.number.0,
+            account: stream.arn.account.to_string(),
+            region: stream.arn.region.to_string(),
+            name: stream.arn.name.to_string(),
+            created: stream.created.millis(),
+            status: status_ordinal(stream.status),
+            retention_hours: stream.retention_hours,
+            trim_floor: stream.trim_floor.millis(),
+            max_record_kib: stream.max_record_kib,
+            tags: stream.tags.clone().into_iter().collect(),
+            shards: stream.shards.values().map(ShardRow::of).collect(),
+            next_shard: stream.next_shard,
+            transition: stream.transition.as_ref().map(|transition| TransitionRow {
+                due: transition.due.millis(),
+                intent: IntentRow::of(&transition.intent),
+            }),
+            shard_count_updates: stream.shard_count_updates.iter().map(|at| at.millis()).collect(),
+        }
+    }
+
+    fn into_state(self) -> Option<StreamState> {
+        let namespace =
+            Namespace { account: self.account.parse().ok()?, region: self.region.parse().ok()? };
+        let name: StreamName = self.name.parse().ok()?;
+        let arn: StreamArn = namespace.arn(name);
+        let shards: Option<Vec<_>> = self.shards.into_iter().map(ShardRow::into_state).collect();
+        let transition = match self.transition {
+            None => None,
+            Some(row) => Some(Transition {
+                due: Timestamp::from_millis(row.due),
+                intent: row.intent.into_intent()?,
+            }),
+        };
+        Some(StreamState {
+            number: StreamNumber(self.number),
+            arn,
+            created: Timestamp::from_millis(self.created),
+            status: status(self.status)?,
+            retention_hours: self.retention_hours,
+            trim_floor: Timestamp::from_millis(self.trim_floor),
+            max_record_kib: self.max_record_kib,
+            tags: self.tags.into_iter().collect(),
+            shards: shards?.into_iter().map(|shard| (shard.id, shard)).collect(),
+            next_shard: self.next_shard,
+            transition,
+            shard_count_updates: self
+                .shard_count_updates
+                .into_iter()
+                .map(Timestamp::from_millis)
+                .collect(),
+        })
+    }
+}
+
+impl ShardRow {
+    fn of(shard: &ShardState) -> Self {
+        Self {
+            id: shard.id.index(),
+            range: range_row(shard.range),
+            parents: parents_row(shard.parents),
+            created: shard.created.millis(),
+            segments: shard.segments.iter().map(|s| (s.log.value(), s.from.value())).collect(),
+            closed: shard.closed.map(|closing| (closing.at.millis(), closing.end.value())),
+        }
+    }
+
+    fn into_state(self) -> Option<ShardState> {
+        let segment = |(log, from)| Segment { log: LogId::new(log), from: Offset::new(from) };
+        let closing = |(at, end)| Closing { at: Timestamp::from_millis(at), end: Offset::new(end) };
+        let segments: Vec<_> = self.segments.into_iter().map(segment).collect();
+        (!segments.is_empty()).then_some(())?;
+        Some(ShardState {
+            id: ShardId::new(self.id),
+            range: range(self.range)?,
+            parents: parents(self.parents),
+            created: Timestamp::from_millis(self.created),
+            segments,
+            closed: self.closed.map(closing),
+        })
+    }
+}
+
+impl IntentRow {
+    fn of(intent: &Intent) -> Self {
+        match intent {
+            Intent::Create { shards } => Self::Create(*shards),
+            Intent::Delete => Self::Delete,
+            Intent::Settle => Self::Settle,
+            Intent::Reshard(plan) => Self::Reshard(
+                plan.closes.iter().map(|id| id.index()).collect(),
+                plan.opens.iter().map(NewShardRow::of).collect(),
+            ),
+        }
+    }
+
+    fn into_intent(self) -> Option<Intent> {
+        Some(match self {
+            Self::Create(shards) => Intent::Create { shards },
+            Self::Delete => Intent::Delete,
+            Self::Settle => Intent::Settle,
+            Self::Reshard(closes, opens) => {
+                let opens: Option<Vec<_>> = opens.into_iter().map(NewShardRow::into_new).collect();
+                let closes = closes.into_iter().map(ShardId::new).collect();
+                Intent::Reshard(ReshardPlan { closes, opens: opens? })
+            }
+        })
+    }
+}
+
+impl NewShardRow {
+    fn of(new: &NewShard) -> Self {
+        Self {
+            id: new.id.index(),
+            range: range_row(new.range),
+            parents: parents_row(new.parents),
+            generation: new.generation,
+            passing: new.passing,
+        }
+    }
+
+    fn into_new(self) -> Option<NewShard> {
+        Some(NewShard {
+            id: ShardId::new(self.id),
+            range: range(self.range)?,
+            parents: parents(self.parents),
+            generation: self.generation,
+            passing: self.passing,
+        })
+    }
+}
+
+// Persisted: the numbers must stay as they are.
+fn status_ordinal(status: StreamStatus) -> u8 {
+    match status {
+        StreamStatus::Creating => 0,
+        StreamStatus::Deleting => 1,
+        StreamStatus::Active => 2,
+        StreamStatus::Updating => 3,
+    }
+}
+
+fn status(ordinal: u8) -> Option<StreamStatus> {
+    let all = [
+        StreamStatus::Creating,
+        StreamStatus::Deleting,
+        StreamStatus::Active,
+        StreamStatus::Updating,
+    ];
+    all.into_iter().find(|status| status_ordinal(*status) == ordinal)
+}
+
+fn range_row(range: HashKeyRange) -> RangeRow {
+    let halves = |key: HashKey| ((key.value() >> 64) as u64, key.value() as u64);
+    (halves(range.start()), halves(range.end()))
+}
+
+fn range((start, end): RangeRow) -> Option<HashKeyRange> {
+    let key = |(high, low): (u64, u64)| HashKey::new(u128::from(high) << 64 | u128::from(low));
+    HashKeyRange::new(key(start), key(end))
+}
+
+fn parents_row(parents: Parents) -> ParentsRow {
+    (parents.parent.map(ShardId::index), parents.adjacent.map(ShardId::index))
+}
+
+fn parents((parent, adjacent): ParentsRow) -> Parents {
+    Parents { parent: parent.map(ShardId::new), adjacent: adjacent.map(ShardId::new) }
+}
