@@ -87,7 +87,8 @@ pub enum Refusal {
 
     /// The request's date lies too far in the future.
     #[error(
-        "Signature not yet current: {date} is still later than {} ({now} + {skew_minutes_max} min.)",
+        "Signature not yet current: {date} is still later than {} \
+         ({now} + {skew_minutes_max} min.)",
         minutes_from(.now, i64::from(*.skew_minutes_max))
     )]
     NotYetCurrent {

@@ -80,7 +80,7 @@ def with_blanks(request, **_):
 
 
 plain = {"aws_access_key_id": ID, "aws_secret_access_key": SECRET}
-session = {"aws_access_key_id": SESSION_ID, "aws_secret_access_key": SECRET, "aws_session_token": TOKEN}
+session = plain | {"aws_access_key_id": SESSION_ID, "aws_session_token": TOKEN}
 call("list_streams", "list_streams", plain)
 call("session_token", "describe_limits", session)
 call("date_header", "list_streams", plain, with_date_header)
