@@ -122,3 +122,12 @@ fn at(date: &str, seconds: i64) -> Timestamp {
 fn signed_at() -> Timestamp {
     at(SIGNED_AT, 0)
 }
+
+#[test]
+fn a_claim_may_wait_for_its_body_on_any_thread() {
+    fn is_send<T: Send>(_: &T) -> bool {
+        true
+    }
+    let (verifier, parts) = (verifier(Mode::Verify), list_streams().parts());
+    assert!(is_send(&verifier.examine(&parts, signed_at()).unwrap()));
+}
