@@ -1,0 +1,283 @@
+//! Who is calling: SigV4 in the header or in a presigned query, checked around the body.
+//!
+//! [`Verifier::examine`] refuses what the head of a request alone shows to be unacceptable, so
+//! that nobody waits for the body of a stranger. [`Claim::confirm`] then checks the signature
+//! over head and body, and answers who the [`Caller`] is. Neither does I/O or takes a lock.
+
+mod authorization;
+mod canonical_request;
+mod credentials;
+mod date;
+mod refusal;
+mod signing_keys;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use aws_sigv4::sign::v4::calculate_signature;
+use http::request::Parts;
+use millpond_api::types::{AccountId, Region, Timestamp};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use self::{
+    authorization::Authorization,
+    canonical_request::canonical_request,
+    signing_keys::{SigningKey, SigningKeys},
+};
+pub use self::{
+    credentials::{Credential, Credentials, InvalidCredential, InvalidFile, Mistake},
+    date::AmzDate,
+    refusal::{Refusal, ScopeFault},
+};
+
+/// The name that Kinesis' requests are signed with.
+const SERVICE: &str = "kinesis";
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+const TERMINATOR: &str = "aws4_request";
+
+const UNSIGNED_PAYLOAD: &[u8] = b"UNSIGNED-PAYLOAD";
+
+/// Whom to let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Known access key ids with a right signature.
+    Verify,
+    /// Those, and every unknown access key id in a well-formed authorization.
+    Any,
+}
+
+/// How requests are authenticated.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whom to let in.
+    pub mode: Mode,
+    /// The account of a caller that has no other.
+    pub account: AccountId,
+    /// The region of a caller that does not sign for one.
+    pub region: Region,
+    /// How far a request's date may be from the server's wall clock; AWS' own value is
+    /// [`Settings::SKEW_MINUTES_MAX`].
+    pub skew_minutes_max: u16,
+    /// Whether `x-amz-content-sha256: UNSIGNED-PAYLOAD` excuses the body from the signature,
+    /// which Kinesis itself does not offer.
+    pub unsigned_payload: bool,
+}
+
+impl Settings {
+    /// The clock skew that AWS' texts name.
+    pub const SKEW_MINUTES_MAX: u16 = 5;
+}
+
+/// Who signed a request, and for which region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The account that owns what the caller creates.
+    pub account: AccountId,
+    /// The region that the caller means.
+    pub region: Region,
+    /// The access key id that the caller signed with, or in [`Mode::Any`] claims to have.
+    pub access_key_id: Arc<str>,
+}
+
+/// Checks signatures against the credentials of this server.
+pub struct Verifier {
+    credentials: ArcSwap<Credentials>,
+    settings: Settings,
+    keys: SigningKeys,
+}
+
+impl Verifier {
+    /// A verifier that knows `credentials`.
+    #[must_use]
+    pub fn new(credentials: Credentials, settings: Settings) -> Self {
+        let credentials = ArcSwap::from_pointee(credentials);
+        Self { credentials, settings, keys: SigningKeys::new() }
+    }
+
+    /// Replaces all credentials, for every request that is examined from now on.
+    pub fn replace_credentials(&self, credentials: Credentials) {
+        self.credentials.store(Arc::new(credentials));
+    }
+
+    /// Checks all that needs no body: form, date, scope, access key id and session token.
+    ///
+    /// `now` is the wall clock's time.
+    ///
+    /// # Errors
+    /// The first fault in AWS' order: missing parts, date, signed host, algorithm, scope, access
+    /// key id, session token, declared payload.
+    pub fn examine<'a>(&'a self, request: &'a Parts, now: Timestamp) -> Result<Claim<'a>, Refusal> {
+        let authorization = Authorization::find(request)?;
+        let credential = self.credentials.load().get(authorization.access_key_id()).map(Arc::clone);
+        if credential.is_none() && self.settings.mode == Mode::Any {
+            return self.admit_stranger(&authorization);
+        }
+        let date = authorization.date()?;
+        self.check_age(&authorization, date, now)?;
+        authorization.check_host_is_signed()?;
+        let scope = authorization.scope()?;
+        let region = scope.check(&date)?;
+        let credential = credential.ok_or(Refusal::InvalidToken)?;
+        credential.check_token(authorization.token.as_deref(), now)?;
+        let payload = self.declared_payload(request)?;
+        let known = self.keys.get(&credential, region.as_str(), &date);
+        let key_is_new = known.is_none();
+        let key = known.unwrap_or_else(|| Arc::new(SigningKey::derive(&credential, region, date)));
+        let claim =
+            Signed { verifier: self, request, authorization, date, payload, key, key_is_new };
+        Ok(Claim(Standing::Signed(claim)))
+    }
+
+    fn admit_stranger(&self, authorization: &Authorization<'_>) -> Result<Claim<'static>, Refusal> {
+        let scope = authorization.scope()?;
+        Ok(Claim(Standing::Admitted(Caller {
+            account: self.account_of(scope.access_key_id, None),
+            region: scope.region.parse().unwrap_or_else(|_| self.settings.region.clone()),
+            access_key_id: scope.access_key_id.into(),
+        })))
+    }
+
+    /// An access key id that is an account number speaks for that account, as users of local
+    /// AWS tools expect.
+    fn account_of(&self, access_key_id: &str, named: Option<AccountId>) -> AccountId {
+        named.or_else(|| access_key_id.parse().ok()).unwrap_or(self.settings.account)
+    }
+
+    fn check_age(
+        &self,
+        authorization: &Authorization<'_>,
+        date: AmzDate,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let skew_minutes_max = self.settings.skew_minutes_max;
+        let skew = i64::from(skew_minutes_max) * 60;
+        let life = authorization.expires_seconds()?.map(i64::from);
+        let age = now.seconds() - date.seconds();
+        if age < -skew {
+            return Err(Refusal::NotYetCurrent { date, now: AmzDate::at(now), skew_minutes_max });
+        }
+        match life {
+            None if age > skew => {
+                Err(Refusal::Expired { date, now: AmzDate::at(now), skew_minutes_max })
+            }
+            Some(life) if age > life => Err(Refusal::PresignedExpired {
+                end: date.plus_seconds(life),
+                now: AmzDate::at(now),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn declared_payload<'a>(&self, request: &'a Parts) -> Result<Payload<'a>, Refusal> {
+        let Some(declared) = request.headers.get("x-amz-content-sha256") else {
+            return Ok(Payload::Undeclared);
+        };
+        match declared.as_bytes() {
+            UNSIGNED_PAYLOAD if self.settings.unsigned_payload => Ok(Payload::Unsigned),
+            unsigned if unsigned == UNSIGNED_PAYLOAD || unsigned.starts_with(b"STREAMING-") => {
+                let declared = String::from_utf8_lossy(unsigned).into_owned();
+                Err(Refusal::PayloadNotSigned { declared })
+            }
+            hash => Ok(Payload::Declared(hash)),
+        }
+    }
+}
+
+/// A request whose head is in order. It says who is calling; `confirm` finds whether it is true.
+pub struct Claim<'a>(Standing<'a>);
+
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, on the stack")]
+enum Standing<'a> {
+    /// Let in unverified.
+    Admitted(Caller),
+    /// To be verified.
+    Signed(Signed<'a>),
+}
+
+struct Signed<'a> {
+    verifier: &'a Verifier,
+    request: &'a Parts,
+    authorization: Authorization<'a>,
+    date: AmzDate,
+    payload: Payload<'a>,
+    key: Arc<SigningKey>,
+    key_is_new: bool,
+}
+
+/// What `x-amz-content-sha256` says of the body.
+enum Payload<'a> {
+    Undeclared,
+    Declared(&'a [u8]),
+    Unsigned,
+}
+
+impl Claim<'_> {
+    /// Checks the signature over the head of the request and its whole body.
+    ///
+    /// # Errors
+    /// When the body is not the declared one, or the signature is not right.
+    pub fn confirm(self, body: &[u8]) -> Result<Caller, Refusal> {
+        match self.0 {
+            Standing::Admitted(caller) => Ok(caller),
+            Standing::Signed(signed) => signed.confirm(body),
+        }
+    }
+}
+
+impl Signed<'_> {
+    fn confirm(self, body: &[u8]) -> Result<Caller, Refusal> {
+        match self.payload {
+            Payload::Undeclared => self.check_signature(&sha256_hex(body))?,
+            Payload::Declared(hash) if hash != sha256_hex(body) => {
+                return Err(Refusal::PayloadMismatch);
+            }
+            Payload::Declared(hash) => self.check_signature(hash)?,
+            Payload::Unsigned => self.check_signature(UNSIGNED_PAYLOAD)?,
+        }
+        Ok(self.into_caller())
+    }
+
+    fn check_signature(&self, payload_hash: &[u8]) -> Result<(), Refusal> {
+        let request = canonical_request(self.request, &self.authorization, payload_hash)
+            .ok_or(Refusal::SignatureMismatch)?;
+        let string_to_sign = self.string_to_sign(&request);
+        let expected = calculate_signature(self.key.bytes(), &string_to_sign);
+        let given = self.authorization.signature.as_bytes();
+        let equal = bool::from(expected.as_bytes().ct_eq(given));
+        if equal { Ok(()) } else { Err(Refusal::SignatureMismatch) }
+    }
+
+    fn string_to_sign(&self, canonical_request: &[u8]) -> Vec<u8> {
+        let scope = [self.date.day(), self.key.region.as_str(), SERVICE, TERMINATOR].join("/");
+        let hash = sha256_hex(canonical_request);
+        [ALGORITHM.as_bytes(), self.date.as_str().as_bytes(), scope.as_bytes(), &hash].join(&b'\n')
+    }
+
+    /// A key is remembered only once a request has proved that it is used in earnest.
+    fn into_caller(self) -> Caller {
+        let credential = &self.key.credential;
+        let caller = Caller {
+            account: self.verifier.account_of(credential.id(), credential.account()),
+            region: self.key.region.clone(),
+            access_key_id: Arc::clone(credential.id()),
+        };
+        if self.key_is_new {
+            self.verifier.keys.remember(self.key);
+        }
+        caller
+    }
+}
+
+fn sha256_hex(bytes: &[u8]) -> [u8; 64] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digest: [u8; 32] = Sha256::digest(bytes).into();
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().expect("a nibble");
+    let mut hex = [0; 64];
+    for (pair, byte) in hex.chunks_exact_mut(2).zip(digest) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    hex
+}

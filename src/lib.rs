@@ -1,0 +1,3 @@
+//! The millpond server as a library.
+
+pub mod auth;
