@@ -1,0 +1,3 @@
+//! millpond: Kinesis Data Streams as a service that people run themselves.
+
+pub mod http;
