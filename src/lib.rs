@@ -1,3 +1,4 @@
-//! The millpond server as a library.
+//! millpond: Kinesis Data Streams as a service that people run themselves.
 
 pub mod auth;
+pub mod http;

@@ -1,0 +1,41 @@
+//! HTTP without Kinesis: the listener, the routes, and how bodies are read.
+//!
+//! Everything that isn't for an operator goes to one function, the gateway, whatever its method
+//! and path, because AWS looks at neither. The gateway gets the request's head and a
+//! [`RequestBody`] that it may refuse to read.
+
+mod body;
+mod budget;
+mod connection;
+mod probes;
+mod server;
+
+use axum::{Router, extract::Request, response::Response, routing::get};
+use http::request::Parts;
+
+pub use body::{BodyLimits, BodyRefused, RequestBody};
+pub use budget::BodyBudget;
+pub use connection::Peer;
+pub use probes::{MetricsAccess, Probes};
+pub use server::{ConnectionLimits, serve};
+
+/// The routes of one port: health and metrics for `probes`, all the rest for `gateway`.
+pub fn router<G, A>(gateway: G, probes: &Probes, limits: BodyLimits, budget: BodyBudget) -> Router
+where
+    G: Fn(Parts, RequestBody) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Response> + Send + 'static,
+{
+    let gateway = move |request: Request| {
+        let (head, body) = request.into_parts();
+        let body = RequestBody::new(body, &head.headers, limits.clone(), budget.clone());
+        gateway(head, body)
+    };
+    Router::new()
+        .route("/metrics", get(probes.metrics()).fallback(gateway.clone()))
+        .route("/_millpond/health/live", get(probes.live()).fallback(gateway.clone()))
+        .route("/_millpond/health/ready", get(probes.ready()).fallback(gateway.clone()))
+        .fallback(gateway)
+}
+
+#[cfg(test)]
+mod tests;

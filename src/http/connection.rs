@@ -1,0 +1,224 @@
+//! One connection: HTTP/1.1 or HTTP/2 by its first bytes, closed when it has been idle too long.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{Router, body::Body};
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::{
+    body::{Frame, Incoming, SizeHint},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep_until},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_service::Service as _;
+
+/// Bytes of a request's head, and of what HTTP/1.1 reads at once. An idle connection may keep it.
+const HEAD_BYTES_MAX: u32 = 64 << 10;
+
+/// HTTP/2 flow control: what a client may send before we have read it, a stream.
+const H2_STREAM_WINDOW_BYTES: u32 = 256 << 10;
+
+/// The same, a connection.
+const H2_CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+
+/// Requests at once on one HTTP/2 connection.
+const H2_STREAMS_MAX: u32 = 128;
+
+/// An HTTP/2 peer is asked whether it lives after this silence.
+const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long a connection that has been told to close may stay without a request.
+const CLOSING_IDLE_MAX: Duration = Duration::from_secs(1);
+
+/// The address that a request came from, among the request's extensions.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// What all connections of a server share.
+#[derive(Clone)]
+pub(super) struct Connections {
+    builder: Builder<Spawner>,
+    app: Router,
+    idle_max: Duration,
+    /// Finish the requests at hand, then close.
+    stop: CancellationToken,
+    /// Close at once.
+    cut: CancellationToken,
+}
+
+impl Connections {
+    pub(super) fn new(
+        app: Router,
+        idle_max: Duration,
+        streams: TaskTracker,
+        stop: CancellationToken,
+        cut: CancellationToken,
+    ) -> Self {
+        Self { builder: builder(streams), app, idle_max, stop, cut }
+    }
+
+    /// Serves one connection until its client, its idleness or the server ends it.
+    pub(super) async fn serve(self, stream: TcpStream, peer: SocketAddr) {
+        // Tokens of its own: those of all connections would share one lock, polled on every wake.
+        let (stop, cut) = (self.stop.child_token(), self.cut.child_token());
+        let activity = Arc::new(Activity::new());
+        let service = service_fn({
+            let activity = Arc::clone(&activity);
+            move |request| answer(self.app.clone(), request, peer, activity.begin())
+        });
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
+        let mut idle_max = self.idle_max;
+        let mut closing = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%peer, error, "connection failed");
+                    }
+                    return;
+                }
+                () = cut.cancelled() => return,
+                () = stop.cancelled(), if !closing => {}
+                () = sleep_until(activity.idle_at(idle_max)) => {
+                    if !activity.is_idle_for(idle_max) {
+                        continue;
+                    }
+                    if closing {
+                        return;
+                    }
+                }
+            }
+            closing = true;
+            idle_max = CLOSING_IDLE_MAX;
+            connection.as_mut().graceful_shutdown();
+        }
+    }
+}
+
+fn builder(streams: TaskTracker) -> Builder<Spawner> {
+    let mut builder = Builder::new(Spawner(streams));
+    // `Activity` bounds the wait for a head, so hyper need not arm a timer for each request.
+    builder.http1().header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(H2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(H2_STREAMS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX)
+        .keep_alive_interval(H2_PING_INTERVAL);
+    builder
+}
+
+/// HTTP/2 runs each request as a task of its own; the server owns those too.
+#[derive(Clone)]
+struct Spawner(TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for Spawner
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}
+
+async fn answer(
+    mut app: Router,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+    busy: Busy,
+) -> Result<Response<BusyBody>, Infallible> {
+    request.extensions_mut().insert(Peer(peer));
+    let response = app.call(request).await?;
+    Ok(response.map(|body| BusyBody { body, _busy: busy }))
+}
+
+/// Whether a connection has requests at hand, and since when it has none.
+struct Activity {
+    opened: Instant,
+    requests: AtomicUsize,
+    idle_since_ms: AtomicU64,
+}
+
+impl Activity {
+    fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            requests: AtomicUsize::new(0),
+            idle_since_ms: AtomicU64::new(0),
+        }
+    }
+
+    fn begin(self: &Arc<Self>) -> Busy {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// When the connection will have been idle for `span`, if nothing comes.
+    fn idle_at(&self, span: Duration) -> Instant {
+        if self.requests.load(Ordering::Relaxed) > 0 {
+            return Instant::now() + span;
+        }
+        self.opened + Duration::from_millis(self.idle_since_ms.load(Ordering::Relaxed)) + span
+    }
+
+    fn is_idle_for(&self, span: Duration) -> bool {
+        self.idle_at(span) <= Instant::now()
+    }
+}
+
+/// A request at hand, from its head to the end of its answer.
+struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let now_ms = self.0.opened.elapsed().as_millis() as u64;
+        self.0.idle_since_ms.store(now_ms, Ordering::Relaxed);
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An answer's body, which keeps its connection busy while it is sent.
+struct BusyBody {
+    body: Body,
+    _busy: Busy,
+}
+
+impl hyper::body::Body for BusyBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

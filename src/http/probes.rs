@@ -1,0 +1,81 @@
+//! What operators and their tools ask: is it alive, is it ready, what has it counted.
+
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+};
+
+use axum::{
+    Extension,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+
+use super::connection::Peer;
+
+/// The text format of Prometheus.
+const METRICS_CONTENT_TYPE: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// Who may read `/metrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum MetricsAccess {
+    /// Clients on a loopback address of the same host.
+    Local,
+    /// Whoever reaches the port.
+    Open,
+}
+
+/// The answers to probes, as functions of the server's state at that moment.
+#[derive(Clone)]
+pub struct Probes {
+    access: MetricsAccess,
+    metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
+
+impl Probes {
+    /// `metrics` writes Prometheus' text; `ready` says in a sentence what is not ready.
+    pub fn new(
+        access: MetricsAccess,
+        metrics: impl Fn() -> String + Send + Sync + 'static,
+        ready: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { access, metrics: Arc::new(metrics), ready: Arc::new(ready) }
+    }
+
+    pub(super) fn metrics(
+        &self,
+    ) -> impl Fn(Option<Extension<Peer>>) -> Ready<Response> + Clone + Send + Sync + use<> {
+        let Self { access, metrics, .. } = self.clone();
+        move |peer| ready(answer_metrics(access, peer, &*metrics))
+    }
+
+    #[expect(clippy::unused_self, reason = "liveness depends on nothing, and says so here")]
+    pub(super) fn live(&self) -> impl Fn() -> Ready<&'static str> + Clone + Send + Sync + use<> {
+        || ready("live\n")
+    }
+
+    pub(super) fn ready(&self) -> impl Fn() -> Ready<Response> + Clone + Send + Sync + use<> {
+        let is_ready = Arc::clone(&self.ready);
+        move || {
+            ready(match is_ready() {
+                Ok(()) => "ready\n".into_response(),
+                Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n").into_response(),
+            })
+        }
+    }
+}
+
+fn answer_metrics(
+    access: MetricsAccess,
+    peer: Option<Extension<Peer>>,
+    metrics: &dyn Fn() -> String,
+) -> Response {
+    let is_local = peer.is_some_and(|Extension(Peer(peer))| peer.ip().to_canonical().is_loopback());
+    if access == MetricsAccess::Local && !is_local {
+        let hint = "metrics are served to this host only; start with --metrics open\n";
+        return (StatusCode::FORBIDDEN, hint).into_response();
+    }
+    ([(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)], metrics()).into_response()
+}

@@ -1,0 +1,78 @@
+//! A client that writes bytes, and one that speaks HTTP/2.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+};
+use tokio_util::task::TaskTracker;
+
+/// What an HTTP/2 client sends first: the preface and empty settings.
+pub(super) const HTTP2_PREFACE: &str =
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\u{0}\u{0}\u{0}\u{4}\u{0}\u{0}\u{0}\u{0}\u{0}";
+
+pub(super) struct Http1(BufReader<TcpStream>);
+
+pub(super) struct Http1Response {
+    pub(super) status: u16,
+    headers: Vec<(String, String)>,
+    pub(super) body: String,
+}
+
+impl Http1Response {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(key, _)| key == name)?;
+        Some(&found.1)
+    }
+}
+
+impl Http1 {
+    pub(super) async fn connect(addr: SocketAddr) -> Self {
+        Self(BufReader::new(TcpStream::connect(addr).await.unwrap()))
+    }
+
+    /// Writes; a server that closes meanwhile is not an error.
+    pub(super) async fn send(&mut self, text: &str) {
+        let _ = self.0.write_all(text.as_bytes()).await;
+    }
+
+    pub(super) async fn response(&mut self) -> Http1Response {
+        let status = self.line().await;
+        let status = status.split(' ').nth(1).expect("a status line").parse().unwrap();
+        let mut headers = Vec::new();
+        loop {
+            let line = self.line().await;
+            let Some((name, value)) = line.split_once(": ") else { break };
+            headers.push((name.to_lowercase(), value.to_owned()));
+        }
+        let mut response = Http1Response { status, headers, body: String::new() };
+        let length = response.header("content-length").map_or(0, |text| text.parse().unwrap());
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).await.unwrap();
+        response.body = String::from_utf8(body).unwrap();
+        response
+    }
+
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).await.unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// Waits until the server has closed the connection, whatever it says before.
+    pub(super) async fn until_closed(&mut self) {
+        let _ = self.0.read_to_end(&mut Vec::new()).await;
+    }
+}
+
+pub(super) async fn http2(addr: SocketAddr) -> SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(addr).await.unwrap();
+    let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    TaskTracker::new().spawn(connection);
+    sender
+}
