@@ -16,7 +16,7 @@ use super::budget::{BodyBudget, Room};
 /// What one body may cost.
 #[derive(Debug, Clone)]
 pub struct BodyLimits {
-    /// Bytes in the largest body. Ten MiB of records are 13.4 MiB in base64.
+    /// Bytes in the largest body.
     pub body_bytes_max: usize,
     /// From the first attempt to read until the last byte.
     pub deadline: Duration,
@@ -26,10 +26,15 @@ pub struct BodyLimits {
     pub bytes_per_second_min: u32,
 }
 
+impl BodyLimits {
+    /// Bytes in the largest body. Ten MiB of records are 13.4 MiB in base64.
+    pub const BODY_BYTES_MAX: usize = 16 << 20;
+}
+
 impl Default for BodyLimits {
     fn default() -> Self {
         Self {
-            body_bytes_max: 16 << 20,
+            body_bytes_max: Self::BODY_BYTES_MAX,
             deadline: Duration::from_mins(1),
             grace: Duration::from_secs(5),
             bytes_per_second_min: 16 << 10,

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{body::Body, response::IntoResponse as _};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::clients::{Http1, http2};
@@ -239,7 +239,8 @@ async fn a_client_that_asks_first_is_told_to_go_on_or_not() {
     let server = TestServer::start().await;
     let head = |path: &str, bytes: usize| {
         format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {bytes}\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n\
+             content-length: {bytes}\r\n\r\n"
         )
     };
     let mut client = server.connect().await;
@@ -335,10 +336,10 @@ async fn connections_without_a_request_are_closed_and_busy_ones_are_not() {
         client.send(beginning).await;
         client.until_closed().await;
     }
-    let mut served = server.connect().await;
-    served.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    assert_eq!(served.response().await.status, 200);
-    served.until_closed().await;
+    let mut client = server.connect().await;
+    client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(client.response().await.status, 200);
+    client.until_closed().await;
 
     server.gates.go.add_permits(1);
     assert_eq!(busy.response().await.body, "GET /wait 0");

@@ -1,0 +1,155 @@
+//! What is printed at the start: where to reach it, what it keeps, whom it believes, how to try it.
+
+use std::{fmt::Write as _, net::SocketAddr};
+
+use crate::config::{Auth, Config, Durability, Quotas, Storage};
+
+/// The banner of a server that was configured so and is bound to `addr`. Shows no secret.
+#[must_use]
+pub fn banner(config: &Config, addr: SocketAddr) -> String {
+    let endpoint = endpoint(addr);
+    let key = example_key(config);
+    let rows = [
+        ("endpoint", format!("{endpoint}{}", reach(addr))),
+        ("data", data(config)),
+        ("requests", requests(config).to_owned()),
+        ("quotas", quotas(config.quotas).to_owned()),
+        ("defaults", format!("account {}, region {}", config.account, config.region)),
+    ];
+    let version = env!("CARGO_PKG_VERSION");
+    let mut banner = format!("millpond {version}, {}\n\n", config.mode.name());
+    for (name, text) in rows {
+        writeln!(banner, "  {name:<9} {text}").expect("a string takes all that is written");
+    }
+    let (region, secret) = (&config.region, secret_of(key));
+    banner
+        + &format!(
+            "
+  export AWS_ENDPOINT_URL_KINESIS={endpoint} AWS_DEFAULT_REGION={region}
+  export AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret}
+  aws kinesis list-streams    # in Python: boto3.client(\"kinesis\").list_streams()
+"
+        )
+}
+
+/// A URL that works on this host, also when every interface is listened on.
+fn endpoint(addr: SocketAddr) -> String {
+    let mut shown = addr;
+    if addr.ip().is_unspecified() {
+        shown.set_ip([127, 0, 0, 1].into());
+    }
+    format!("http://{shown}")
+}
+
+fn reach(addr: SocketAddr) -> &'static str {
+    match addr.ip() {
+        ip if ip.is_unspecified() => ", and every other address of this host",
+        ip if ip.is_loopback() => ", from this host only",
+        _ => "",
+    }
+}
+
+fn data(config: &Config) -> String {
+    match (&config.storage, config.durability) {
+        (Storage::Memory { limit_bytes }, _) => {
+            format!("in memory, up to {} MiB; LOST when this process ends", limit_bytes >> 20)
+        }
+        (Storage::Directory(path), Durability::Fsync) => {
+            format!("in {}; a write is answered when it is on disk", path.display())
+        }
+        (Storage::Directory(path), Durability::Os) => {
+            format!("in {}; a crash of the machine may lose the last writes", path.display())
+        }
+    }
+}
+
+const fn requests(config: &Config) -> &'static str {
+    match (config.auth, config.has_built_in_credential) {
+        (Auth::Verify, false) => "verified: signature, date and scope of a known key",
+        (Auth::Verify, true) => {
+            "verified, but with the key test and the secret test that EVERYBODY KNOWS; \
+             see --credentials"
+        }
+        (Auth::Any, _) => "any access key and secret will do; known keys are verified",
+    }
+}
+
+const fn quotas(quotas: Quotas) -> &'static str {
+    match quotas {
+        Quotas::Strict => "as Kinesis has them, per shard, consumer and account",
+        Quotas::Off => "none",
+    }
+}
+
+/// A key id that works, or a place for the user's own.
+const fn example_key(config: &Config) -> &'static str {
+    match (config.auth, config.has_built_in_credential) {
+        (Auth::Verify, false) => "<your-key-id>",
+        _ => "test",
+    }
+}
+
+fn secret_of(key: &str) -> &'static str {
+    if key == "test" { "test" } else { "<its-secret>" }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::config::{Request, read};
+
+    fn banner_of(arguments: &str, addr: &str) -> String {
+        let arguments = arguments.split_whitespace().map(OsString::from);
+        let Ok(Request::Run(config)) = read(arguments, |_| None) else {
+            panic!("not a configuration");
+        };
+        banner(&config, addr.parse().unwrap())
+            .replace(concat!("millpond ", env!("CARGO_PKG_VERSION")), "millpond VERSION")
+    }
+
+    #[test]
+    fn dev_says_that_data_is_lost() {
+        let expected = r#"millpond VERSION, dev
+
+  endpoint  http://127.0.0.1:4567, from this host only
+  data      in memory, up to 512 MiB; LOST when this process ends
+  requests  any access key and secret will do; known keys are verified
+  quotas    none
+  defaults  account 000000000000, region us-east-1
+
+  export AWS_ENDPOINT_URL_KINESIS=http://127.0.0.1:4567 AWS_DEFAULT_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  aws kinesis list-streams    # in Python: boto3.client("kinesis").list_streams()
+"#;
+        assert_eq!(banner_of("millpond dev", "127.0.0.1:4567"), expected);
+    }
+
+    #[test]
+    fn serve_without_credentials_says_that_everybody_knows_them() {
+        let banner = banner_of("millpond serve --durability os", "[::1]:4567");
+        assert!(banner.contains("EVERYBODY KNOWS"), "{banner}");
+        assert!(banner.contains("http://[::1]:4567, from this host only"), "{banner}");
+        assert!(banner.contains("a crash of the machine may lose the last writes"), "{banner}");
+    }
+
+    #[test]
+    fn serve_shows_no_secret() {
+        let arguments = "millpond serve --listen 0.0.0.0:4567 --region eu-west-1 \
+                         --data-dir /var/lib/millpond --credential AKIDEXAMPLE:not-a-secret";
+        let expected = r#"millpond VERSION, serve
+
+  endpoint  http://127.0.0.1:4567, and every other address of this host
+  data      in /var/lib/millpond; a write is answered when it is on disk
+  requests  verified: signature, date and scope of a known key
+  quotas    as Kinesis has them, per shard, consumer and account
+  defaults  account 000000000000, region eu-west-1
+
+  export AWS_ENDPOINT_URL_KINESIS=http://127.0.0.1:4567 AWS_DEFAULT_REGION=eu-west-1
+  export AWS_ACCESS_KEY_ID=<your-key-id> AWS_SECRET_ACCESS_KEY=<its-secret>
+  aws kinesis list-streams    # in Python: boto3.client("kinesis").list_streams()
+"#;
+        assert_eq!(banner_of(arguments, "0.0.0.0:4567"), expected);
+    }
+}

@@ -1,0 +1,244 @@
+//! The command line, the environment and the configuration file, resolved into one value.
+//!
+//! No other place reads the environment.
+
+mod flags;
+mod layers;
+mod refusal;
+mod values;
+
+use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::error::ErrorKind;
+use millpond_api::types::{AccountId, Region};
+
+use self::{flags::Flags, layers::Layers};
+use crate::http::{BodyLimits, MetricsAccess};
+
+pub use values::{
+    Auth, Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, StreamSpec, Switch,
+};
+
+/// Where `serve` keeps its data unless told otherwise.
+const DATA_DIR: &str = "./millpond-data";
+
+/// The credential of `serve` on a loopback address when it was given none.
+const BUILT_IN_CREDENTIAL: &str = "test:test";
+
+/// The least memory that `--memory-limit` and `--inflight-bytes` may grant: two largest bodies.
+const MEMORY_BYTES_MIN: u64 = 32 << 20;
+
+/// Everything that was decided before the start. Every value is in effect as it stands.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Which subcommand was given.
+    pub mode: Mode,
+    /// The address to bind.
+    pub listen: SocketAddr,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Bytes that request bodies may hold together.
+    pub inflight_bytes: usize,
+    /// How long requests may take to finish after a signal.
+    pub drain: Duration,
+    /// Where records live.
+    pub storage: Storage,
+    /// When a write counts as stored.
+    pub durability: Durability,
+    /// Which requests are believed.
+    pub auth: Auth,
+    /// `ID:SECRET[:ACCOUNT]`, not parsed yet; the built-in one included.
+    pub credentials: Vec<Secret>,
+    /// Further credentials, not read yet.
+    pub credentials_file: Option<PathBuf>,
+    /// Whether `credentials` is the one that everybody knows.
+    pub has_built_in_credential: bool,
+    /// The account of requests that name no other.
+    pub account: AccountId,
+    /// The region of requests that name no other.
+    pub region: Region,
+    /// Who may read the metrics.
+    pub metrics: MetricsAccess,
+    /// Whether Kinesis' limits are kept.
+    pub quotas: Quotas,
+    /// How long a stream stays in a state of transition.
+    pub transition: Duration,
+    /// Shards an account may have in a region.
+    pub shard_limit: ShardLimit,
+    /// Streams to make at start.
+    pub streams: Vec<StreamSpec>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// What is logged: a filter that is known to parse.
+    pub log_filter: String,
+}
+
+/// What the command line asks for.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// Run the server.
+    Run(Box<Config>),
+    /// Print this text, help or version, and stop with success.
+    Print(String),
+}
+
+/// Why the server will not start as asked: one sentence that says what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused(String);
+
+impl Refused {
+    /// The exit code of unusable flags or configuration.
+    pub const EXIT_CODE: u8 = 2;
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Reads this process' own command line and environment.
+///
+/// # Errors
+/// [`Refused`], when what they say cannot be done.
+pub fn of_this_process() -> Result<Request, Refused> {
+    read(std::env::args_os(), |name| std::env::var_os(name))
+}
+
+/// Reads a command line, its first argument being the program, and an environment.
+///
+/// # Errors
+/// [`Refused`], when what they say cannot be done.
+pub fn read(
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Request, Refused> {
+    let command_line = match flags::command().try_get_matches_from(arguments) {
+        Ok(command_line) => command_line,
+        Err(error) => return answer(&error),
+    };
+    let (mode, command_line) = match command_line.subcommand() {
+        Some(("serve", rest)) => (Mode::Serve, rest),
+        Some(("dev", rest)) => (Mode::Dev, rest),
+        _ => return Ok(Request::Print(flags::command().render_version())),
+    };
+    let flags = Layers::gather(mode, command_line, variable)?.parse()?;
+    Config::resolve(mode, flags).map(Box::new).map(Request::Run)
+}
+
+/// Help and version come as errors too.
+fn answer(error: &clap::Error) -> Result<Request, Refused> {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Request::Print(error.to_string())),
+        _ => Err(Refused(refusal::sentence(error, |flag| format!("--{flag}")))),
+    }
+}
+
+impl Config {
+    fn resolve(mode: Mode, flags: Flags) -> Result<Self, Refused> {
+        refuse_what_is_not_served(&flags)?;
+        refuse_too_little_memory("--inflight-bytes", flags.inflight_bytes)?;
+        refuse_too_little_memory("--memory-limit", flags.memory_limit)?;
+        let storage = storage(&flags)?;
+        let credentials_were_given = !flags.credential.is_empty() || flags.credentials.is_some();
+        if mode == Mode::Serve && !credentials_were_given && !flags.listen.ip().is_loopback() {
+            return Err(Refused(format!(
+                "serve listens on {}, which other machines can reach, only with credentials of \
+                 its own: add --credential ID:SECRET or --credentials FILE, or listen on 127.0.0.1",
+                flags.listen,
+            )));
+        }
+        let has_built_in_credential = flags.auth == Auth::Verify && !credentials_were_given;
+        let mut credentials = flags.credential;
+        if has_built_in_credential {
+            credentials.push(Secret::new(BUILT_IN_CREDENTIAL.to_owned()));
+        }
+        Ok(Self {
+            mode,
+            listen: flags.listen,
+            max_connections: flags.max_connections.get(),
+            inflight_bytes: usize::try_from(flags.inflight_bytes).unwrap_or(usize::MAX),
+            drain: flags.drain,
+            storage,
+            durability: flags.durability,
+            auth: flags.auth,
+            credentials,
+            credentials_file: flags.credentials,
+            has_built_in_credential,
+            account: flags.account,
+            region: flags.region,
+            metrics: flags.metrics,
+            quotas: flags.quotas,
+            transition: flags.transition,
+            shard_limit: flags.shard_limit,
+            streams: flags.stream,
+            log_format: flags.log_format,
+            log_filter: flags.log_level,
+        })
+    }
+}
+
+fn refuse_what_is_not_served(flags: &Flags) -> Result<(), Refused> {
+    let refused = |sentence: &str| Err(Refused(sentence.to_owned()));
+    if flags.tls != "off" {
+        return refused(
+            "TLS is not served yet: leave --tls out, and put a proxy that speaks TLS in front \
+             of millpond where clients insist on it",
+        );
+    }
+    if flags.admin == Switch::On {
+        return refused("the admin API is not served yet: leave --admin out");
+    }
+    Ok(())
+}
+
+fn refuse_too_little_memory(flag: &str, bytes: u64) -> Result<(), Refused> {
+    if bytes >= MEMORY_BYTES_MIN {
+        return Ok(());
+    }
+    Err(Refused(format!("{flag} is at least 32MiB, which is room for two of the largest requests")))
+}
+
+fn storage(flags: &Flags) -> Result<Storage, Refused> {
+    match (&flags.data_dir, flags.in_memory.unwrap_or(false)) {
+        (Some(_), true) => Err(Refused(
+            "--data-dir and --in-memory exclude each other: leave one of them out".to_owned(),
+        )),
+        (None, true) => Ok(Storage::Memory { limit_bytes: flags.memory_limit }),
+        (Some(directory), false) => Ok(Storage::Directory(directory.clone())),
+        (None, false) => Ok(Storage::Directory(DATA_DIR.into())),
+    }
+}
+
+/// A setting as an environment file would list it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The variable's name.
+    pub variable: String,
+    /// What `serve` does without it; empty where there is no default.
+    pub serve: &'static str,
+    /// What `dev` does without it.
+    pub dev: &'static str,
+    /// One line about it.
+    pub help: String,
+}
+
+/// Every setting with its defaults, in the order of the help.
+#[must_use]
+pub fn settings() -> Vec<Setting> {
+    let setting = |flag: flags::Flag| Setting {
+        variable: flags::variable_of(&flag.name),
+        serve: flags::default_of(Mode::Serve, &flag.name),
+        dev: flags::default_of(Mode::Dev, &flag.name),
+        help: flag.help,
+    };
+    flags::all().into_iter().map(setting).collect()
+}
+
+// The budget must hold two bodies for one of them to be set aside.
+const _: () = assert!(MEMORY_BYTES_MIN >= 2 * BodyLimits::BODY_BYTES_MAX as u64);
+
+#[cfg(test)]
+mod tests;

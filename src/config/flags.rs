@@ -1,0 +1,236 @@
+//! Every flag of `serve` and `dev`, with its help and its two defaults.
+
+use std::{ffi::OsString, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use clap::{Arg, ArgAction, Args as _, Command, builder::BoolishValueParser};
+use millpond_api::types::{AccountId, Region};
+
+use super::values::{
+    Auth, Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, StreamSpec, Switch, byte_size,
+    duration, listen_addr, log_filter,
+};
+use crate::http::MetricsAccess;
+
+/// The flags as clap reads them. Both subcommands have all of them; only defaults differ.
+#[derive(clap::Args)]
+pub(super) struct Flags {
+    /// Read further settings from this TOML file, whose keys are the flags' names
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Listen here; HTTP/1.1 and HTTP/2 without TLS share the port
+    #[arg(long, value_name = "IP:PORT", value_parser = listen_addr, help_heading = "Network")]
+    pub listen: SocketAddr,
+    /// TLS is not served yet, only 'off' is accepted
+    #[arg(long, value_name = "off", help_heading = "Network")]
+    pub tls: String,
+    /// Connections at once; further ones wait
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    pub max_connections: NonZeroUsize,
+    /// Memory that all request bodies in flight may hold together
+    #[arg(long, value_name = "SIZE", value_parser = byte_size, help_heading = "Network")]
+    pub inflight_bytes: u64,
+    /// After SIGTERM or SIGINT, let requests at hand finish for up to this long
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Network")]
+    pub drain: Duration,
+
+    /// Keep everything in this directory, made if absent; one process at a time
+    #[arg(long, value_name = "DIR", help_heading = "Storage")]
+    pub data_dir: Option<PathBuf>,
+    /// Keep everything in memory, lost at the end
+    #[arg(
+        long, value_name = "BOOL", help_heading = "Storage", action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+    )]
+    pub in_memory: Option<bool>,
+    /// With --in-memory, refuse writes beyond this
+    #[arg(long, value_name = "SIZE", value_parser = byte_size, help_heading = "Storage")]
+    pub memory_limit: u64,
+    /// Acknowledge a write when it is on disk, or when the operating system has it
+    #[arg(long, value_enum, value_name = "WHEN", help_heading = "Storage")]
+    pub durability: Durability,
+
+    /// Verify every signature, or accept any well-formed one and verify known keys only
+    #[arg(long, value_enum, value_name = "HOW", help_heading = "Access")]
+    pub auth: Auth,
+    /// An access key, its secret, and the account it belongs to; may be repeated
+    #[arg(long, value_name = "ID:SECRET[:ACCOUNT]", help_heading = "Access")]
+    pub credential: Vec<Secret>,
+    /// A file of credentials; keeps secrets out of the process list
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
+    pub credentials: Option<PathBuf>,
+    /// The account of requests that name no other
+    #[arg(long, value_name = "ID", help_heading = "Access")]
+    pub account: AccountId,
+    /// The region of requests that name no other, and of streams made at start
+    #[arg(long, value_name = "NAME", help_heading = "Access")]
+    pub region: Region,
+    /// The admin API is not served yet, only 'off' is accepted
+    #[arg(
+        long,
+        value_enum,
+        value_name = "off",
+        hide_possible_values = true,
+        help_heading = "Access"
+    )]
+    pub admin: Switch,
+    /// Show /metrics to clients on this host only, or to all
+    #[arg(long, value_enum, value_name = "WHO", help_heading = "Access")]
+    pub metrics: MetricsAccess,
+
+    /// Keep Kinesis' limits per shard, consumer and account
+    #[arg(long, value_enum, value_name = "HOW", help_heading = "Behaviour")]
+    pub quotas: Quotas,
+    /// How long a stream stays CREATING, UPDATING or DELETING
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Behaviour")]
+    pub transition: Duration,
+    /// Shards an account may have in a region: a number, or aws
+    #[arg(long, value_name = "N", help_heading = "Behaviour")]
+    pub shard_limit: ShardLimit,
+    /// Make this stream at start if it is absent; may be repeated
+    #[arg(long, value_name = "NAME[:SHARDS[:REGION]]", help_heading = "Behaviour")]
+    pub stream: Vec<StreamSpec>,
+
+    /// Log lines for people or for machines
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Logs")]
+    pub log_format: LogFormat,
+    /// What to log: error, warn, info, debug, trace, or a filter such as warn,millpond=debug
+    #[arg(long, value_name = "FILTER", value_parser = log_filter, help_heading = "Logs")]
+    pub log_level: String,
+}
+
+/// Flag, default of `serve`, default of `dev`; empty where there is none.
+const DEFAULTS: &[(&str, &str, &str)] = &[
+    ("account", "000000000000", "000000000000"),
+    ("admin", "off", "off"),
+    ("auth", "verify", "any"),
+    ("data-dir", super::DATA_DIR, ""),
+    ("drain", "30s", "30s"),
+    ("durability", "fsync", "os"),
+    ("in-memory", "", "true"),
+    ("inflight-bytes", "256MiB", "256MiB"),
+    ("listen", "127.0.0.1:4567", "127.0.0.1:4567"),
+    ("log-format", "text", "text"),
+    ("log-level", "info", "info"),
+    ("max-connections", "10000", "10000"),
+    ("memory-limit", "512MiB", "512MiB"),
+    ("metrics", "local", "local"),
+    ("quotas", "strict", "off"),
+    ("region", "us-east-1", "us-east-1"),
+    ("shard-limit", "aws", "10000"),
+    ("tls", "off", "off"),
+    ("transition", "500ms", "0s"),
+];
+
+/// The default of `flag`, as text; empty when it has none.
+pub(super) fn default_of(mode: Mode, flag: &str) -> &'static str {
+    let found = DEFAULTS.iter().find(|(name, ..)| *name == flag);
+    found.map_or("", |(_, serve, dev)| match mode {
+        Mode::Serve => serve,
+        Mode::Dev => dev,
+    })
+}
+
+/// The variable that stands for `flag`: `MILLPOND_DATA_DIR` for `data-dir`.
+pub(super) fn variable_of(flag: &str) -> String {
+    format!("MILLPOND_{}", flag.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// A flag's name, and whether it may be repeated.
+pub(super) struct Flag {
+    pub name: String,
+    pub is_repeatable: bool,
+    pub help: String,
+}
+
+/// Every flag, in the order of the help.
+pub(super) fn all() -> Vec<Flag> {
+    let described = |arg: &Arg| Flag {
+        name: long(arg).to_owned(),
+        is_repeatable: matches!(arg.get_action(), ArgAction::Append),
+        help: arg.get_help().map(ToString::to_string).unwrap_or_default(),
+    };
+    Flags::augment_args(Command::new("flags")).get_arguments().map(described).collect()
+}
+
+/// Reads `--flag=value` arguments that hold everything, defaults included.
+pub(super) fn parse(arguments: Vec<OsString>) -> Result<Flags, clap::Error> {
+    let command = Flags::augment_args(Command::new("millpond").no_binary_name(true));
+    clap::FromArgMatches::from_arg_matches_mut(&mut command.try_get_matches_from(arguments)?)
+}
+
+/// The whole command line, in which nothing is required: other sources may say it.
+pub(super) fn command() -> Command {
+    Command::new("millpond")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Kinesis Data Streams, run by yourself")
+        .after_help(AFTER_HELP)
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .subcommand(subcommand(Mode::Serve, "Run it for real: durable, verified, with quotas"))
+        .subcommand(subcommand(Mode::Dev, "Run it for tests: in memory, any credentials, at once"))
+        .subcommand(Command::new("version").about("Print the version"))
+}
+
+fn subcommand(mode: Mode, about: &'static str) -> Command {
+    let after_help = match mode {
+        Mode::Serve => AFTER_HELP_SERVE,
+        Mode::Dev => AFTER_HELP_DEV,
+    };
+    Flags::augment_args(Command::new(mode.name()))
+        .about(about)
+        .after_help(after_help)
+        .mut_args(|arg| explained(mode, arg).required(false))
+}
+
+/// Adds to a flag's help where else it can be said, and what holds if nobody says it.
+fn explained(mode: Mode, arg: Arg) -> Arg {
+    let flag = long(&arg);
+    let variable = variable_of(flag);
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let help = match default_of(mode, flag) {
+        "" => format!("{help}\n[env: {variable}]"),
+        default => format!("{help}\n[default: {default}] [env: {variable}]"),
+    };
+    arg.help(help)
+}
+
+fn long(arg: &Arg) -> &str {
+    arg.get_long().expect("every flag has a long name, and there are no other arguments")
+}
+
+const AFTER_HELP: &str = "\
+Begin with:  millpond dev
+Then:        aws kinesis list-streams --endpoint-url http://127.0.0.1:4567
+Every flag:  millpond serve --help";
+
+const AFTER_HELP_SERVE: &str = "\
+Each flag is also an environment variable and a key of the --config file, without the dashes; a
+flag wins over a variable, a variable over the file. Several values are separated by commas in a
+variable and are a list in the file.
+
+Examples:
+  Try it on this machine, signing as test with the secret test:
+      millpond serve
+  Serve a network (there must be credentials then):
+      millpond serve --listen 0.0.0.0:4567 --data-dir /var/lib/millpond \\
+          --credentials /etc/millpond/credentials
+  The same as a file, used with --config /etc/millpond/millpond.toml:
+      listen = \"0.0.0.0:4567\"
+      data-dir = \"/var/lib/millpond\"
+      credentials = \"/etc/millpond/credentials\"
+      stream = [\"clicks:4\", \"orders:2:eu-west-1\"]";
+
+const AFTER_HELP_DEV: &str = "\
+Each flag is also an environment variable and a key of the --config file, without the dashes; a
+flag wins over a variable, a variable over the file. Several values are separated by commas in a
+variable and are a list in the file.
+
+Examples:
+  Start with two streams, for the tests of a project:
+      millpond dev --stream clicks:4 --stream orders
+  Keep what is written:
+      millpond dev --data-dir ./streams
+  See how a client copes with Kinesis' limits and waiting times:
+      millpond dev --quotas strict --transition 500ms";

@@ -1,0 +1,312 @@
+//! Precedence, defaults and refusals of the command line.
+
+use std::{collections::HashMap, fs};
+
+use super::*;
+
+/// A command line, an environment and perhaps a file.
+#[derive(Default)]
+struct Said<'a> {
+    arguments: &'a str,
+    variables: &'a [(&'a str, &'a str)],
+    file: Option<&'a str>,
+}
+
+impl Said<'_> {
+    fn read(&self) -> Result<Request, Refused> {
+        let variables: HashMap<_, _> = self.variables.iter().copied().collect();
+        let mut arguments = vec!["millpond".to_owned()];
+        arguments.extend(self.arguments.split_whitespace().map(str::to_owned));
+        let file = self.file.map(TemporaryFile::new);
+        if let Some(TemporaryFile(path)) = &file {
+            arguments.push(format!("--config={}", path.display()));
+        }
+        let read = read(arguments.into_iter().map(OsString::from), |name| {
+            variables.get(name).map(OsString::from)
+        });
+        read.map_err(|Refused(text)| match &file {
+            Some(TemporaryFile(path)) => {
+                Refused(text.replace(path.to_str().unwrap(), "millpond.toml"))
+            }
+            None => Refused(text),
+        })
+    }
+
+    fn config(&self) -> Config {
+        match self.read() {
+            Ok(Request::Run(config)) => *config,
+            other => panic!("not a configuration: {other:?}"),
+        }
+    }
+
+    fn refusal(&self) -> String {
+        self.read().expect_err("this must be refused").to_string()
+    }
+}
+
+struct TemporaryFile(PathBuf);
+
+impl TemporaryFile {
+    fn new(text: &str) -> Self {
+        let thread = format!("{:?}", std::thread::current().id());
+        let name = format!("millpond-config-{}-{thread}.toml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn config(arguments: &str) -> Config {
+    Said { arguments, ..Said::default() }.config()
+}
+
+fn refusal(arguments: &str) -> String {
+    Said { arguments, ..Said::default() }.refusal()
+}
+
+fn printed(arguments: &str) -> String {
+    match (Said { arguments, ..Said::default() }).read() {
+        Ok(Request::Print(text)) => text,
+        other => panic!("not a text: {other:?}"),
+    }
+}
+
+#[test]
+fn serve_is_durable_verified_and_limited() {
+    let config = config("serve");
+    assert_eq!(config.mode, Mode::Serve);
+    assert_eq!(config.listen, "127.0.0.1:4567".parse().unwrap());
+    assert_eq!(config.storage, Storage::Directory("./millpond-data".into()));
+    assert_eq!(config.durability, Durability::Fsync);
+    assert_eq!(config.quotas, Quotas::Strict);
+    assert_eq!(config.auth, Auth::Verify);
+    assert_eq!(config.transition, Duration::from_millis(500));
+    assert_eq!(config.shard_limit, ShardLimit::Aws);
+    assert!(config.has_built_in_credential);
+    assert_eq!(config.credentials, [Secret::new("test:test".to_owned())]);
+}
+
+#[test]
+fn dev_is_in_memory_open_and_at_once() {
+    let config = config("dev");
+    assert_eq!(config.mode, Mode::Dev);
+    assert_eq!(config.listen, "127.0.0.1:4567".parse().unwrap());
+    assert_eq!(config.storage, Storage::Memory { limit_bytes: 512 << 20 });
+    assert_eq!(config.durability, Durability::Os);
+    assert_eq!(config.quotas, Quotas::Off);
+    assert_eq!(config.auth, Auth::Any);
+    assert_eq!(config.transition, Duration::ZERO);
+    assert_eq!(config.shard_limit, "10000".parse().unwrap());
+    assert!(!config.has_built_in_credential);
+    assert!(config.credentials.is_empty());
+}
+
+#[test]
+fn both_share_the_rest() {
+    for config in [config("serve"), config("dev")] {
+        assert_eq!(config.account.as_str(), "000000000000");
+        assert_eq!(config.region.as_str(), "us-east-1");
+        assert_eq!(config.inflight_bytes, 256 << 20);
+        assert_eq!(config.max_connections, 10_000);
+        assert_eq!(config.drain, Duration::from_secs(30));
+        assert_eq!(config.metrics, MetricsAccess::Local);
+        assert_eq!(config.log_format, LogFormat::Text);
+        assert_eq!(config.log_filter, "info");
+        assert_eq!(config.credentials_file, None);
+        assert!(config.streams.is_empty());
+    }
+}
+
+#[test]
+fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
+    let file = "region = \"eu-west-1\"\ndrain = \"3s\"\nmax-connections = 3\n";
+    let variables = &[("MILLPOND_REGION", "eu-west-2"), ("MILLPOND_DRAIN", "2s")];
+    let arguments = "serve --region eu-west-3";
+    let config = Said { arguments, variables, file: Some(file) }.config();
+    assert_eq!(config.region.as_str(), "eu-west-3");
+    assert_eq!(config.drain, Duration::from_secs(2));
+    assert_eq!(config.max_connections, 3);
+}
+
+#[test]
+fn the_place_of_data_is_one_setting_with_two_spellings() {
+    let variables = &[("MILLPOND_DATA_DIR", "/var/lib/millpond")];
+    let storage = |arguments, file| Said { arguments, variables, file }.config().storage;
+    let memory = Storage::Memory { limit_bytes: 512 << 20 };
+    assert_eq!(storage("dev", None), Storage::Directory("/var/lib/millpond".into()));
+    assert_eq!(storage("serve --in-memory", None), memory);
+    assert_eq!(
+        storage("serve", Some("in-memory = true")),
+        Storage::Directory("/var/lib/millpond".into())
+    );
+    assert_eq!(config("dev --in-memory=false").storage, Storage::Directory(DATA_DIR.into()));
+    assert!(refusal("serve --in-memory --data-dir x").contains("exclude each other"));
+}
+
+#[test]
+fn lists_are_repeated_separated_or_listed() {
+    let file = "stream = [\"a:2\", \"b\"]\ncredential = \"AKIDFILE:has,a comma\"";
+    let from_file = Said { arguments: "dev", file: Some(file), ..Said::default() }.config();
+    let variables = &[("MILLPOND_STREAM", "a:2,b"), ("MILLPOND_CREDENTIAL", "")];
+    let from_variables = Said { arguments: "dev", variables, file: None }.config();
+    let from_flags = config("dev --stream a:2 --stream b");
+    assert_eq!(from_flags.streams.len(), 2);
+    assert_eq!(from_file.streams, from_flags.streams);
+    assert_eq!(from_variables.streams, from_flags.streams);
+    assert_eq!(from_file.credentials, [Secret::new("AKIDFILE:has,a comma".to_owned())]);
+    assert!(from_variables.credentials.is_empty());
+}
+
+#[test]
+fn the_file_may_be_named_by_a_variable() {
+    let file = TemporaryFile::new("region = \"eu-west-1\"");
+    let variables = &[("MILLPOND_CONFIG", file.0.to_str().unwrap())];
+    let config = Said { arguments: "dev", variables, file: None }.config();
+    assert_eq!(config.region.as_str(), "eu-west-1");
+}
+
+#[test]
+fn serve_needs_credentials_of_its_own_to_be_reached_by_others() {
+    let refused = refusal("serve --listen 0.0.0.0:4567");
+    assert!(refused.contains("--credential ID:SECRET or --credentials FILE"), "{refused}");
+    assert!(refusal("serve --auth any --listen [::]:4567").contains("credentials of its own"));
+
+    let config = config("serve --listen 0.0.0.0:4567 --credential AKIDEXAMPLE:not-a-secret");
+    assert!(!config.has_built_in_credential);
+    assert_eq!(config.credentials.len(), 1);
+    self::config("serve --listen 0.0.0.0:4567 --credentials /etc/millpond/credentials");
+    self::config("serve --listen [::1]:4567");
+    self::config("dev --listen 0.0.0.0:4567");
+}
+
+#[test]
+fn what_is_not_served_yet_is_refused() {
+    for mode in ["serve", "dev"] {
+        assert!(refusal(&format!("{mode} --tls self-signed")).contains("TLS is not served yet"));
+        assert!(refusal(&format!("{mode} --admin on")).contains("not served yet"));
+        config(&format!("{mode} --tls off --admin off"));
+    }
+}
+
+#[test]
+fn a_refusal_is_one_sentence_that_names_the_place_and_the_cure() {
+    let said = |arguments, variables, file| Said { arguments, variables, file }.refusal();
+    assert_eq!(
+        refusal("serve --drain soon"),
+        "--drain cannot be 'soon': a duration is a number and a unit, such as 500ms, 30s, 5m or 24h"
+    );
+    assert_eq!(
+        said("serve", &[("MILLPOND_ACCOUNT", "12")], None),
+        "MILLPOND_ACCOUNT cannot be '12': an account id is twelve digits, such as 123456789012"
+    );
+    assert_eq!(
+        said("serve", &[], Some("quotas = \"lax\"")),
+        "quotas in millpond.toml cannot be 'lax': it is strict or off"
+    );
+    assert_eq!(
+        said("dev", &[], Some("region = \"us-east-1\"\ndata-dir = 1.5")),
+        "millpond.toml: `data-dir` is a text, a number or true or false"
+    );
+    let unknown = said("dev", &[], Some("durabilty = \"os\""));
+    assert!(unknown.starts_with("millpond.toml: unknown key `durabilty`; the keys are listen, "));
+    let unknown = said("dev", &[], Some("config = \"other.toml\""));
+    assert!(unknown.contains("unknown key `config`"), "{unknown}");
+    assert_eq!(
+        refusal("serve --durabilty os"),
+        "unexpected argument '--durabilty' found; did you mean --durability?"
+    );
+    assert_eq!(refusal("serve --data-dir"), "--data-dir needs a value");
+    assert!(refusal("serve --config /absent.toml").contains("configuration file cannot be read"));
+    assert!(refusal("").contains("millpond dev"));
+    for arguments in ["", "run", "serve x", "serve --tls", "serve --max-connections 0"] {
+        assert_eq!(refusal(arguments).lines().count(), 1, "{arguments}");
+    }
+    for flag in ["--inflight-bytes", "--memory-limit"] {
+        assert!(refusal(&format!("dev {flag} 1MiB")).starts_with(flag));
+    }
+}
+
+#[test]
+fn secrets_in_a_broken_file_are_not_repeated() {
+    let file = "region = \"us-east-1\"\ncredential = [\"AKID:hidden\"\n";
+    let refused = Said { arguments: "dev", file: Some(file), ..Said::default() }.refusal();
+    assert!(refused.starts_with("millpond.toml: line "), "{refused}");
+    assert!(!refused.contains("hidden"), "{refused}");
+    let config = config("dev --credential AKID:hidden");
+    assert!(!format!("{config:?}").contains("hidden"));
+}
+
+/// A value for each flag that none of the defaults equals, and how it shows in a `Config`.
+const OTHERWISE: &[(&str, &str, &str)] = &[
+    ("listen", "127.0.0.9:1", "listen: 127.0.0.9:1,"),
+    ("tls", "off", "mode:"),
+    ("max-connections", "77", "max_connections: 77,"),
+    ("inflight-bytes", "64MiB", "inflight_bytes: 67108864,"),
+    ("drain", "7s", "drain: 7s,"),
+    ("data-dir", "/elsewhere", "storage: Directory(\"/elsewhere\"),"),
+    ("in-memory", "true", "storage: Memory {"),
+    ("memory-limit", "64MiB", "mode:"),
+    ("durability", "os", "durability: Os,"),
+    ("auth", "any", "auth: Any,"),
+    ("credential", "AKIDEXAMPLE:x", "has_built_in_credential: false,"),
+    ("credentials", "/file", "credentials_file: Some(\"/file\"),"),
+    ("account", "123456789012", "account: 123456789012,"),
+    ("region", "eu-west-1", "region: eu-west-1,"),
+    ("admin", "off", "mode:"),
+    ("metrics", "open", "metrics: Open,"),
+    ("quotas", "off", "quotas: Off,"),
+    ("transition", "9s", "transition: 9s,"),
+    ("shard-limit", "55", "shard_limit: Shards(55),"),
+    ("stream", "clicks", "streams: [StreamSpec {"),
+    ("log-format", "json", "log_format: Json,"),
+    ("log-level", "debug", "log_filter: \"debug\""),
+];
+
+#[test]
+fn every_flag_is_a_variable_and_a_key_and_stands_in_the_help() {
+    let helps = [printed("serve --help"), printed("dev --help")];
+    let named: Vec<_> = flags::all().into_iter().map(|flag| flag.name).collect();
+    let tried: Vec<_> = OTHERWISE.iter().map(|(flag, ..)| *flag).collect();
+    assert_eq!(named, [&["config"], tried.as_slice()].concat(), "OTHERWISE names every flag");
+    for (flag, value, shown) in OTHERWISE {
+        let variable = flags::variable_of(flag);
+        let arguments = format!("serve --{flag}={value}");
+        let by_flag = config(&arguments);
+        let variables = &[(variable.as_str(), *value)];
+        let by_variable = Said { arguments: "serve", variables, file: None }.config();
+        let file = format!("{flag} = \"{value}\"");
+        let by_key = Said { arguments: "serve", file: Some(&file), ..Said::default() }.config();
+        for config in [by_flag, by_variable, by_key] {
+            let config = format!("{config:?}");
+            assert!(config.contains(shown), "{flag}: {config}");
+        }
+        for help in &helps {
+            assert!(help.contains(&format!("--{flag}")), "{flag} is not in the help");
+            assert!(help.contains(&format!("[env: {variable}]")), "{variable} is not in the help");
+        }
+    }
+}
+
+#[test]
+fn the_help_shows_each_mode_its_own_defaults() {
+    let (serve, dev) = (printed("serve --help"), printed("dev --help"));
+    for setting in settings() {
+        let shown = |default: &str| format!("[default: {default}] [env: {}]", setting.variable);
+        assert!(setting.serve.is_empty() || serve.contains(&shown(setting.serve)), "{setting:?}");
+        assert!(setting.dev.is_empty() || dev.contains(&shown(setting.dev)), "{setting:?}");
+    }
+    assert_eq!(settings().len(), OTHERWISE.len() + 1);
+}
+
+#[test]
+fn the_version_can_be_asked_for_in_two_ways() {
+    let expected = format!("millpond {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(printed("version"), expected);
+    assert_eq!(printed("--version"), expected);
+}

@@ -1,0 +1,264 @@
+//! The values that flags take, each parsed from its text once.
+
+use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
+
+use clap::ValueEnum;
+use millpond_api::types::{Region, StreamName};
+use tracing_subscriber::EnvFilter;
+
+/// `serve` or `dev`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// For real: durable, verified, with quotas.
+    Serve,
+    /// For tests and laptops: in memory, any credentials, no quotas.
+    Dev,
+}
+
+impl Mode {
+    /// The subcommand's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Dev => "dev",
+        }
+    }
+}
+
+/// Where records live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// In memory, gone when the process ends.
+    Memory {
+        /// Writes beyond it are refused.
+        limit_bytes: u64,
+    },
+    /// In a directory that belongs to one process.
+    Directory(PathBuf),
+}
+
+/// When a write counts as stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Durability {
+    /// On disk: survives a crash of the machine.
+    Fsync,
+    /// With the operating system: survives a crash of the process.
+    Os,
+}
+
+/// Whether Kinesis' throughput and request-rate limits are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Quotas {
+    /// As AWS keeps them.
+    Strict,
+    /// Not at all.
+    Off,
+}
+
+/// Which requests are believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Auth {
+    /// Signed with a known key, for this service, now.
+    Verify,
+    /// Well-formed ones; keys that are known are still verified.
+    Any,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is there.
+    On,
+    /// It is not.
+    Off,
+}
+
+/// Shards that one account may have in one region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardLimit {
+    /// AWS' own default for the region.
+    Aws,
+    /// This many.
+    Shards(NonZeroU32),
+}
+
+impl FromStr for ShardLimit {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "aws" => Ok(Self::Aws),
+            number => number.parse().map(Self::Shards).map_err(
+                |_| "a shard limit is a number from 1, or aws for the limit that AWS sets",
+            ),
+        }
+    }
+}
+
+/// A stream to make at start: `NAME[:SHARDS[:REGION]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamSpec {
+    /// Its name.
+    pub name: StreamName,
+    /// How many shards it is made with; one unless said.
+    pub shards: NonZeroU32,
+    /// Where; in the configured region unless said.
+    pub region: Option<Region>,
+}
+
+impl FromStr for StreamSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.splitn(3, ':');
+        let name = parts.next().unwrap_or_default();
+        let name = name.parse().map_err(|error| format!("{error}, here '{name}'"))?;
+        let shards = parts.next().map_or(Ok(NonZeroU32::MIN), |shards| {
+            shards
+                .parse()
+                .map_err(|_| format!("after the name comes the number of shards, such as {name}:4"))
+        })?;
+        let region = parts
+            .next()
+            .map(|region| region.parse().map_err(|error| format!("{error}, here '{region}'")))
+            .transpose()?;
+        Ok(Self { name, shards, region })
+    }
+}
+
+/// Text that never shows in logs or messages.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides `text`.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+pub(super) fn listen_addr(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(
+        |_| "an address is IP:PORT, such as 127.0.0.1:4567, or 0.0.0.0:4567 for every interface",
+    )
+}
+
+/// `500ms`, `30s`, `5m`, `24h`, or `0`.
+pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+    let (number, unit) = number_and_unit(text);
+    let ms_per_unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "" if number == "0" => 1,
+        _ => return Err(NOT_A_DURATION),
+    };
+    let number: u64 = number.parse().map_err(|_| NOT_A_DURATION)?;
+    number.checked_mul(ms_per_unit).map(Duration::from_millis).ok_or(NOT_A_DURATION)
+}
+
+const NOT_A_DURATION: &str = "a duration is a number and a unit, such as 500ms, 30s, 5m or 24h";
+
+/// `512MiB`, `4GiB`, `64KiB`, `100B`, or a plain number of bytes.
+pub(super) fn byte_size(text: &str) -> Result<u64, &'static str> {
+    let (number, unit) = number_and_unit(text);
+    let bytes_per_unit = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(NOT_A_SIZE),
+    };
+    let number: u64 = number.parse().map_err(|_| NOT_A_SIZE)?;
+    number.checked_mul(bytes_per_unit).ok_or(NOT_A_SIZE)
+}
+
+const NOT_A_SIZE: &str = "a size is a number and a unit, such as 64KiB, 512MiB or 4GiB";
+
+fn number_and_unit(text: &str) -> (&str, &str) {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    text.split_at(digits)
+}
+
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| format!("{error}; a filter is such as info, or warn,millpond=debug"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_have_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("5m"), Ok(Duration::from_mins(5)));
+        assert_eq!(duration("24h"), Ok(Duration::from_hours(24)));
+        assert_eq!(duration("0"), Ok(Duration::ZERO));
+        assert_eq!(byte_size("512MiB"), Ok(512 << 20));
+        assert_eq!(byte_size("4GiB"), Ok(4 << 30));
+        assert_eq!(byte_size("100"), Ok(100));
+        for text in ["", "5", "s", "-1s", "1.5s", "1 s", "1d", "99999999999999999999h"] {
+            assert_eq!(duration(text), Err(NOT_A_DURATION), "{text}");
+        }
+        for text in ["", "MiB", "1MB", "1.5GiB", "-1", "99999999999999999GiB"] {
+            assert_eq!(byte_size(text), Err(NOT_A_SIZE), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stream_has_a_name_and_perhaps_shards_and_a_region() {
+        let spec = |text: &str| {
+            let StreamSpec { name, shards, region } = text.parse().unwrap();
+            (name.to_string(), shards.get(), region.map(|region| region.to_string()))
+        };
+        assert_eq!(spec("clicks"), ("clicks".to_owned(), 1, None));
+        assert_eq!(spec("clicks:4"), ("clicks".to_owned(), 4, None));
+        let abroad = ("clicks".to_owned(), 4, Some("eu-west-1".to_owned()));
+        assert_eq!(spec("clicks:4:eu-west-1"), abroad);
+        for text in ["", "a b", "clicks:", "clicks:0", "clicks:x", "clicks:4:", "clicks:4:EU"] {
+            assert!(text.parse::<StreamSpec>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let secret = Secret::new("AKID:hidden".to_owned());
+        assert_eq!(format!("{secret:?}"), "(secret)");
+        assert_eq!(secret.expose(), "AKID:hidden");
+    }
+}
