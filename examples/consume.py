@@ -83,9 +83,9 @@ class Reader:
         self.stream = stream
         self.sleep = sleep
 
-    def open(self, shard: str, after: str | None = None, start: str = "TRIM_HORIZON") -> Shard:
-        """Stands after the given sequence number, else at the start named."""
-        position = {"ShardIteratorType": start}
+    def open(self, shard: str, after: str | None = None) -> Shard:
+        """Stands after the given sequence number, else at the oldest record."""
+        position = {"ShardIteratorType": "TRIM_HORIZON"}
         if after:
             position = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
         iterator = self.kinesis.get_shard_iterator(StreamName=self.stream, ShardId=shard, **position)
