@@ -20,8 +20,8 @@ def parser(description: str) -> argparse.ArgumentParser:
 def client(endpoint_url: str, region: str = "us-east-1", key: str = "test", attempts: int = 3):
     """A Kinesis client with keys that open nothing anywhere.
 
-    `attempts` counts the first one. A producer that must not store a record twice passes 1: after a
-    broken connection nobody knows whether the call arrived, and the SDK would blindly send it again.
+    `attempts` counts the first one. A producer that must not store a record twice passes 1: after
+    a broken connection nobody knows whether the call arrived, and the SDK would blindly repeat it.
     """
     return boto3.client(
         "kinesis",

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Reads a stream from its oldest record and follows splits and merges.
 
-A key's records lie in the parent until a split, in a child after it. So a child is read only when all of
-its parents have been read to their end: then the order of each key survives resharding.
+A key's records lie in the parent until a split, in a child after it. So a child is read only when
+all of its parents have been read to their end: then the order of each key survives resharding.
 """
 
 import json
@@ -38,7 +38,7 @@ class Batch:
 
 
 class Lineage:
-    """Which shards can be read now: those whose parents, as far as they still exist, are finished."""
+    """Which shards can be read now: those whose parents, if they still exist, are finished."""
 
     def __init__(self, kinesis, stream: str):
         pages = kinesis.list_shards(StreamName=stream)
@@ -87,8 +87,13 @@ class Reader:
         """Stands after the given sequence number, else at the oldest record."""
         position = {"ShardIteratorType": "TRIM_HORIZON"}
         if after:
-            position = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
-        iterator = self.kinesis.get_shard_iterator(StreamName=self.stream, ShardId=shard, **position)
+            position = {
+                "ShardIteratorType": "AFTER_SEQUENCE_NUMBER",
+                "StartingSequenceNumber": after,
+            }
+        iterator = self.kinesis.get_shard_iterator(
+            StreamName=self.stream, ShardId=shard, **position
+        )
         return Shard(shard, iterator["ShardIterator"], after)
 
     def read(self, shard: Shard, limit: int = RECORDS_MAX) -> tuple[list[dict], list[dict]]:
@@ -146,7 +151,9 @@ class Proof:
         expected = self.next.get(key, 0)
         if found != expected:
             fault = "twice or too late" if found < expected else "after a gap or too early"
-            raise AssertionError(f"event {found} of {key} comes {fault} (expected {expected}) at {place}")
+            raise AssertionError(
+                f"event {found} of {key} comes {fault} (expected {expected}) at {place}"
+            )
         if place in self.seen:
             raise AssertionError(f"sequence number given twice: {place}")
         self.next[key] = expected + 1

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Web access logs as a site would send them: one JSON document a request, in Elastic Common Schema.
 
-The same seed gives the same events. A few clients ask for much, most for little (Zipf), so some shards
-run hotter than others. Every event carries `event.sequence`, which counts up from 0 per client without
-a gap: whoever reads the stream can prove order, completeness and uniqueness from the events alone.
+The same seed gives the same events. A few clients ask for much, most for little (Zipf), so some
+shards run hotter than others. Every event carries `event.sequence`, which counts up from 0 per
+client without a gap: a reader can prove order, completeness and uniqueness from the events alone.
 """
 
 import argparse

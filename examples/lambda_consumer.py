@@ -3,10 +3,10 @@
 
     python lambda_consumer.py --handler my_module:handler --batch-size 100 --report-failures
 
-The handler gets Lambda's own event JSON. Batches fill up to a size or a time; the checkpoint moves when a
-batch is done; a failed one is tried again, halved if asked, and at last described to the on-failure
-destination. Reading starts at the oldest record. What the service does and this does not: starting
-elsewhere, parallelisation factor, tumbling windows, filters.
+The handler gets Lambda's own event JSON. Batches fill up to a size or a time; the checkpoint moves
+when a batch is done; a failed one is tried again, halved if asked, and at last described to the
+on-failure destination. Reading starts at the oldest record. What Lambda does and this does not:
+starting elsewhere, parallelisation factor, tumbling windows, filters.
 """
 
 import importlib
@@ -230,12 +230,14 @@ class EventSourceMapping:
 
     @staticmethod
     def _reported(records: list[dict], answer: dict | None) -> Failed | None:
-        """The first record that must be tried again. An answer that makes no sense fails them all."""
+        """The first record to try again. An answer that makes no sense fails them all."""
         if not answer or not answer.get("batchItemFailures"):
             return None
         places = {record["SequenceNumber"]: place for place, record in enumerate(records)}
         try:
-            return Failed(min(places[item["itemIdentifier"]] for item in answer["batchItemFailures"]))
+            return Failed(
+                min(places[item["itemIdentifier"]] for item in answer["batchItemFailures"])
+            )
         except (KeyError, TypeError):
             return Failed(0)
 

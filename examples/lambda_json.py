@@ -1,4 +1,4 @@
-"""The JSON that Lambda hands to a handler and to an on-failure destination, as recorded from AWS."""
+"""The JSON that Lambda hands to a handler and an on-failure destination, as recorded from AWS."""
 
 import base64
 import uuid

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Sends events with PutRecords and keeps the order of each partition key, whatever is throttled.
 
-PutRecords accepts some entries of a call and refuses others. If one call held two events of a key, the
-first could be refused and the second stored; sent again, the first would come after the second. So a key
-has at most one event under way: its next event waits until the one before is acknowledged, and a call is
-filled from up to 500 different keys. Other keys are not held up by one that is being throttled.
+PutRecords accepts some entries of a call and refuses others. If one call held two events of a key,
+the first could be refused and the second stored; sent again, the first would come after the second.
+So a key has at most one event under way: its next event waits until the one before is acknowledged,
+and a call is filled from up to 500 different keys. A key that is throttled holds up no other.
 """
 
 import random
@@ -21,7 +21,11 @@ CALL_BYTES_MAX = 5 * 1024 * 1024
 WINDOW = 20_000  # events taken from the source ahead of their turn
 BACKOFF_SECONDS = (0.05, 5.0)  # first and longest
 FRUITLESS_CALLS_MAX = 20
-THROTTLES = {"ProvisionedThroughputExceededException", "LimitExceededException", "ThrottlingException"}
+THROTTLES = {
+    "ProvisionedThroughputExceededException",
+    "LimitExceededException",
+    "ThrottlingException",
+}
 
 
 @dataclass
@@ -125,7 +129,9 @@ class OrderedProducer:
 
 def main() -> None:
     parser = connect.parser(__doc__.splitlines()[0])
-    parser.add_argument("--shards", type=int, default=4, help="of the stream, if it must be created")
+    parser.add_argument(
+        "--shards", type=int, default=4, help="of the stream, if it must be created"
+    )
     parser.add_argument("--count", type=int, default=10_000, help="events to send")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

@@ -30,10 +30,13 @@ class Report:
     records_per_shard: dict[str, int]
 
     def __str__(self) -> str:
-        shards = "".join(f"\n  {shard}: {n:,}" for shard, n in sorted(self.records_per_shard.items()))
+        shards = "".join(
+            f"\n  {shard}: {n:,}" for shard, n in sorted(self.records_per_shard.items())
+        )
         return (
             f"wrote {self.written:,} events in {self.calls:,} calls and {self.write_seconds:.1f} s "
-            f"({self.written / self.write_seconds:,.0f}/s); {self.refused:,} entries were throttled\n"
+            f"({self.written / self.write_seconds:,.0f}/s); "
+            f"{self.refused:,} entries were throttled\n"
             f"split {self.hottest}, the hottest, half way{shards}\n"
             f"read {self.read_mb:.1f} MB in {self.read_seconds:.1f} s "
             f"({self.written / self.read_seconds:,.0f} events/s)\n"

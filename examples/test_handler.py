@@ -1,4 +1,4 @@
-"""How a Lambda handler is tested in CI against a real stream: put records, run the mapping, look."""
+"""A Lambda handler tested in CI against a real stream: put records, run the mapping, look."""
 
 import base64
 import json

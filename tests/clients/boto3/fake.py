@@ -102,7 +102,9 @@ class FakeKinesis:
     def describe_stream_summary(self, StreamName):
         return {"StreamDescriptionSummary": {"StreamARN": ARN}}
 
-    def get_shard_iterator(self, StreamName, ShardId, ShardIteratorType, StartingSequenceNumber="0"):
+    def get_shard_iterator(
+        self, StreamName, ShardId, ShardIteratorType, StartingSequenceNumber="0"
+    ):
         return {"ShardIterator": f"{ShardId}/{StartingSequenceNumber}"}
 
     def get_records(self, ShardIterator, Limit):

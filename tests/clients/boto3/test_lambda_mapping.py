@@ -1,4 +1,4 @@
-"""The rules of the Lambda-style consumer, against the fake: batches, failures, halving, checkpoints."""
+"""The rules of the Lambda-style consumer, against the fake: batches, failures, checkpoints."""
 
 import base64
 import json
@@ -88,7 +88,11 @@ def test_a_bad_batch_is_tried_as_often_as_asked_and_then_described(kinesis):
     assert failure["requestContext"]["approximateInvokeCount"] == 3
     assert failure["responseContext"]["functionError"] == "Unhandled"
     info = failure["KinesisBatchInfo"]
-    assert (info["startSequenceNumber"], info["endSequenceNumber"], info["batchSize"]) == ("1", "4", 4)
+    assert (info["startSequenceNumber"], info["endSequenceNumber"], info["batchSize"]) == (
+        "1",
+        "4",
+        4,
+    )
     assert info["approximateArrivalOfFirstRecord"] == "2023-11-14T22:13:20.000Z"
     assert info["streamArn"] == ARN
 

@@ -124,7 +124,10 @@ def test_put_record_by_arn_and_by_explicit_hash_key(kinesis, create):
     summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
     for hash_key, shard in [(0, SHARD), (HASH_KEY_MAX, "shardId-000000000001")]:
         put = kinesis.put_record(
-            StreamARN=summary["StreamARN"], PartitionKey="k", Data=b"", ExplicitHashKey=str(hash_key)
+            StreamARN=summary["StreamARN"],
+            PartitionKey="k",
+            Data=b"",
+            ExplicitHashKey=str(hash_key),
         )
         assert put["ShardId"] == shard
 
@@ -161,7 +164,10 @@ def test_get_shard_iterator_types(kinesis, create):
         "AFTER_SEQUENCE_NUMBER": ({"StartingSequenceNumber": numbers[1]}, [b"2"]),
         "TRIM_HORIZON": ({}, [b"0", b"1", b"2"]),
         "LATEST": ({}, []),
-        "AT_TIMESTAMP": ({"Timestamp": datetime(2020, 1, 1, tzinfo=timezone.utc)}, [b"0", b"1", b"2"]),
+        "AT_TIMESTAMP": (
+            {"Timestamp": datetime(2020, 1, 1, tzinfo=timezone.utc)},
+            [b"0", b"1", b"2"],
+        ),
     }
     for kind, (position, expected) in starts.items():
         records = read(kinesis, name, ShardIteratorType=kind, **position)["Records"]
@@ -272,7 +278,9 @@ def test_tags_are_added_listed_and_removed(kinesis, create):
     tags = {tag["Key"]: tag["Value"] for tag in first["Tags"] + rest["Tags"]}
     assert tags == {"team": "data", "stage": "test", "a": ""}
     kinesis.remove_tags_from_stream(StreamName=name, TagKeys=["stage", "a"])
-    assert kinesis.list_tags_for_stream(StreamName=name)["Tags"] == [{"Key": "team", "Value": "data"}]
+    assert kinesis.list_tags_for_stream(StreamName=name)["Tags"] == [
+        {"Key": "team", "Value": "data"}
+    ]
 
 
 def test_a_dry_run_is_refused_after_all_checks_and_changes_nothing(kinesis, create):

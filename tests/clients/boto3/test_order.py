@@ -1,4 +1,4 @@
-"""The producer and the reader of the examples against a fake that refuses a third of all entries."""
+"""The producer and the reader of the examples against a fake that refuses many entries."""
 
 import json
 

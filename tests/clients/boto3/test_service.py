@@ -1,4 +1,4 @@
-"""What holds across operations: namespaces, errors, what is not served, and the examples in small."""
+"""What holds across operations: namespaces, errors, what is not served, the examples in small."""
 
 import re
 from pathlib import Path
