@@ -1,0 +1,103 @@
+# Tasks of millpond. `./x just RECIPE` runs one in the prepared environment; `./x just --list` shows all.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+cache := env("XDG_CACHE_HOME", env("HOME") / ".cache") / "millpond"
+targets := env("CARGO_TARGET_DIR", justfile_directory() / "target")
+binary := targets / "release/millpond"
+export PATH := cache / "tools/bin:" + env("PATH")
+
+# What CI runs, in this order.
+stages := "lint deny codegen-check crates test doc deploy sim build sdk"
+
+# Start a server for tests and laptops on 127.0.0.1:4567; its data is in memory
+dev *arguments:
+    cargo run --release -- dev {{ arguments }}
+
+# Write all code in the one style
+fmt:
+    cargo fmt --all
+
+# Style and lints, as CI sees them
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# All Rust tests; `just test -p millpond-api` for one crate
+test *arguments='--workspace':
+    cargo test {{ arguments }}
+
+# Write the types of the API anew from Amazon's model
+codegen:
+    cargo run -p millpond-codegen
+
+# The checked-in types are what the generator writes
+codegen-check:
+    cargo run -p millpond-codegen -- --check
+
+# Each crate alone, so that none leans on features that another turned on
+crates:
+    cargo check -p millpond-quotas
+    cargo check -p millpond-api --no-default-features
+    cargo check -p millpond-api
+    cargo check -p millpond-shards
+    cargo check -p millpond
+
+# Licences, duplicate versions and sources of all dependencies
+deny:
+    command -v cargo-deny >/dev/null || cargo install --locked --root {{ cache }}/tools cargo-deny@0.20.2
+    cargo deny check licenses bans sources
+
+# The books of the code, without a warning
+doc:
+    RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
+
+# Simulate COUNT seeds from FROM on; a failure prints the one command that replays it
+sim count='20' from='1':
+    SIM_SEEDS={{ from }}..{{ count }} cargo test --test sim
+
+# The release binary
+build:
+    cargo build --release --locked
+
+# The examples and real clients against the release binary
+sdk: build (venv "python" "examples/requirements.txt")
+    MILLPOND_BIN={{ binary }} {{ cache }}/python/bin/python -m pytest tests/clients/boto3 examples
+
+# CPU per record, latency and memory beside a bare server
+bench *arguments:
+    cargo build --release --locked --workspace
+    {{ targets }}/release/millpond-bench run --server-bin {{ binary }} {{ arguments }}
+
+# Check the files of deploy/ as far as a machine without a container engine can
+deploy: (venv "checks" "deploy/requirements.txt")
+    PATH={{ cache }}/checks/bin:$PATH deploy/check
+
+# A stripped archive, a .deb and their checksums in dist/
+release: build
+    deploy/package {{ binary }}
+
+# Every stage, a time for each at the end
+ci:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    times=()
+    trap 'printf "\n%s\n" "${times[@]}"' EXIT
+    for stage in {{ stages }}; do
+        printf '\n=== %s\n' "$stage"
+        started=$SECONDS
+        times+=("failed      $stage")
+        just "$stage"
+        times[-1]=$(printf '%6d s    %s' $((SECONDS - started)) "$stage")
+    done
+
+# A Python environment with exactly the given requirements
+[private]
+venv name requirements:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    venv={{ cache }}/{{ name }}
+    cmp -s {{ requirements }} "$venv/installed.txt" && exit
+    python3 -m venv --clear "$venv"
+    "$venv/bin/pip" install --quiet --requirement {{ requirements }}
+    cp {{ requirements }} "$venv/installed.txt"
