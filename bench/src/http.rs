@@ -67,6 +67,11 @@ impl Connection {
         Ok(answer)
     }
 
+    /// What the last call answered, head and body.
+    pub(crate) fn answer(&self) -> &[u8] {
+        &self.answer
+    }
+
     /// Reads one answer, head and body, into the buffer.
     async fn receive(&mut self) -> Result<Head> {
         self.answer.clear();
