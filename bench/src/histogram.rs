@@ -85,7 +85,9 @@ mod tests {
 
     fn of(nanos: &[u64]) -> Histogram {
         let mut histogram = Histogram::new();
-        nanos.iter().for_each(|&nanos| histogram.record(Duration::from_nanos(nanos)));
+        for &nanos in nanos {
+            histogram.record(Duration::from_nanos(nanos));
+        }
         histogram
     }
 

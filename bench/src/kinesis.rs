@@ -14,7 +14,7 @@ use crate::http::Connection;
 
 /// How long one control operation may take, and a stream to become active.
 const CALL_MAX: Duration = Duration::from_secs(30);
-const ACTIVE_MAX: Duration = Duration::from_secs(60);
+const ACTIVE_MAX: Duration = Duration::from_mins(1);
 const ACTIVE_POLL: Duration = Duration::from_millis(20);
 /// Pages of ListShards followed; a page has up to 10,000 shards.
 const PAGES_MAX: usize = 100;

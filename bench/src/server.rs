@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// How long a server may take to say where it listens, and to end.
 const START_MAX: Duration = Duration::from_secs(30);
-const STOP_MAX: Duration = Duration::from_secs(60);
+const STOP_MAX: Duration = Duration::from_mins(1);
 const STOP_POLL: Duration = Duration::from_millis(5);
 /// Lines kept while the banner is awaited; what comes later is dropped.
 const LINES_MAX: usize = 256;

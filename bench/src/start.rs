@@ -45,9 +45,9 @@ impl Start {
             ["until the first answer", "ms", "least", "most", "CPU ms", "least", "RSS MiB"];
         let lines = [
             headings.map(str::to_owned),
-            line("dev", dev),
-            line("serve, fresh directory", fresh),
-            line("serve, opened again", again),
+            line("dev", &dev),
+            line("serve, fresh directory", &fresh),
+            line("serve, opened again", &again),
         ];
         println!("{}", aligned(&lines));
         Ok(())
@@ -63,20 +63,36 @@ impl Start {
     }
 }
 
-/// Medians, and what lies at their sides.
-fn line(name: &str, mut starts: Vec<Started>) -> [String; 7] {
+fn line(name: &str, starts: &[Started]) -> [String; 7] {
+    let (after, least, most) = spread(starts, |started| started.after);
+    let (cpu, cpu_least, _) = spread(starts, |started| started.usage.cpu);
+    let (rss_bytes, ..) = spread(starts, |started| started.usage.rss_bytes);
     let millis = |duration: Duration| format!("{:.1}", micros(duration) / 1e3);
-    let [(_, rss), (least_cpu, cpu), (least, after)] = [
-        |started: &Started| Duration::from_secs(started.usage.rss_bytes),
-        |started: &Started| started.usage.cpu,
-        |started: &Started| started.after,
-    ]
-    .map(|of| {
-        starts.sort_unstable_by_key(of);
-        let at = |index: usize| starts.get(index).map(of).unwrap_or_default();
-        (at(0), at(starts.len() / 2))
-    });
-    let most = starts.last().map(|started| started.after).unwrap_or_default();
-    let rss = format!("{:.1}", mib(rss.as_secs()));
-    [name.into(), millis(after), millis(least), millis(most), millis(cpu), millis(least_cpu), rss]
+    let times = [after, least, most, cpu, cpu_least].map(millis);
+    let [after, least, most, cpu, cpu_least] = times;
+    [name.into(), after, least, most, cpu, cpu_least, format!("{:.1}", mib(rss_bytes))]
+}
+
+/// The median, the least and the most of a figure.
+fn spread<T: Copy + Ord + Default>(
+    starts: &[Started],
+    figure: impl Fn(&Started) -> T,
+) -> (T, T, T) {
+    let mut figures: Vec<T> = starts.iter().map(figure).collect();
+    figures.sort_unstable();
+    let at = |index: usize| figures.get(index).copied().unwrap_or_default();
+    (at(figures.len() / 2), at(0), at(figures.len().saturating_sub(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spread_is_median_least_and_most() {
+        let usage = Usage::of(std::process::id()).unwrap();
+        let starts = [5, 1, 9].map(|ms| Started { after: Duration::from_millis(ms), usage });
+        let [median, least, most] = [5, 1, 9].map(Duration::from_millis);
+        assert_eq!(spread(&starts, |started| started.after), (median, least, most));
+    }
 }
