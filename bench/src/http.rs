@@ -1,0 +1,136 @@
+//! An HTTP/1.1 client with nothing to spare: one connection, one request at a time, kept alive.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, bail, ensure};
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::body::Body;
+use crate::clock::Clock;
+use crate::sign::Signer;
+
+/// The head of an answer; real ones are about 300 bytes.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+const HEADERS_MAX: usize = 32;
+/// GetRecords returns up to 10 MiB of data, which base64 and JSON make larger.
+const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How much of a refusal goes into the error message.
+const EXCERPT_BYTES: usize = 300;
+
+/// A connection to a server, and the buffers that its requests share.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    clock: Clock,
+    head: Vec<u8>,
+    answer: BytesMut,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr, clock: Clock) -> Result<Self> {
+        let stream = TcpStream::connect(address).await.context("connecting to the server")?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, clock, head: Vec::new(), answer: BytesMut::new() })
+    }
+
+    /// A signer for requests over this connection.
+    pub(crate) fn signer(
+        &self,
+        content_type: &'static str,
+        operation: &'static str,
+    ) -> Result<Signer> {
+        let host = self.stream.peer_addr()?.to_string();
+        let now = self.clock.epoch_seconds(Instant::now());
+        Ok(Signer::new(host, content_type, operation, now))
+    }
+
+    /// Sends one signed request, waits for the whole answer and returns its body.
+    /// Any status but 200 is an error.
+    pub(crate) async fn call(
+        &mut self,
+        signer: &mut Signer,
+        now: Instant,
+        body: &Body,
+    ) -> Result<&[u8]> {
+        signer.head(self.clock.epoch_seconds(now), body, &mut self.head);
+        let mut request = Buf::chain(self.head.as_slice(), body.bytes.as_ref());
+        self.stream.write_all_buf(&mut request).await.context("sending a request")?;
+        let head = self.receive().await?;
+        let answer = self.answer.get(head.bytes..).unwrap_or_default();
+        if head.status != 200 {
+            let excerpt = answer.get(..EXCERPT_BYTES).unwrap_or(answer);
+            bail!("status {}: {}", head.status, String::from_utf8_lossy(excerpt));
+        }
+        Ok(answer)
+    }
+
+    /// What the last call answered, head and body.
+    pub(crate) fn answer(&self) -> &[u8] {
+        &self.answer
+    }
+
+    /// Reads one answer, head and body, into the buffer.
+    async fn receive(&mut self) -> Result<Head> {
+        self.answer.clear();
+        let head = loop {
+            if let Some(head) = Head::parse(&self.answer)? {
+                break head;
+            }
+            self.read().await?;
+        };
+        let total = head.bytes + head.body_bytes;
+        self.answer.reserve(total.saturating_sub(self.answer.len()));
+        while self.answer.len() < total {
+            self.read().await?;
+        }
+        ensure!(self.answer.len() == total, "the server sent more than it announced");
+        Ok(head)
+    }
+
+    async fn read(&mut self) -> Result<()> {
+        let count = self.stream.read_buf(&mut self.answer).await.context("reading an answer")?;
+        ensure!(count > 0, "the server closed the connection");
+        Ok(())
+    }
+}
+
+/// What the client needs of an answer's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Head {
+    status: u16,
+    /// Length of the head itself, with its empty line.
+    bytes: usize,
+    body_bytes: usize,
+}
+
+impl Head {
+    /// Reads a head from the start of `buffer`; `None` while it is incomplete.
+    fn parse(buffer: &[u8]) -> Result<Option<Self>> {
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut response = httparse::Response::new(&mut headers);
+        let httparse::Status::Complete(bytes) = response.parse(buffer)? else {
+            ensure!(buffer.len() < HEAD_BYTES_MAX, "the head of the answer is too long");
+            return Ok(None);
+        };
+        let mut length = None;
+        for header in response.headers.iter() {
+            if header.name.eq_ignore_ascii_case("transfer-encoding") {
+                bail!("the answer has a transfer encoding, not a length");
+            }
+            if header.name.eq_ignore_ascii_case("content-length") {
+                ensure!(length.is_none(), "the answer has two lengths");
+                length = Some(std::str::from_utf8(header.value)?.parse::<usize>()?);
+            }
+        }
+        let body_bytes = length.context("the answer has no length")?;
+        ensure!(body_bytes <= BODY_BYTES_MAX, "the answer is too long: {body_bytes} bytes");
+        let status = response.code.context("the answer has no status")?;
+        Ok(Some(Self { status, bytes, body_bytes }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

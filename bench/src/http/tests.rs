@@ -1,0 +1,86 @@
+//! The parser alone, and the client against a server that answers what the test wrote.
+
+use tokio::net::TcpListener;
+
+use super::*;
+
+const OK: &str = "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 5\r\n\r\n";
+
+#[test]
+fn a_head_is_read_once_it_is_complete() {
+    for cut in 0..OK.len() {
+        assert_eq!(Head::parse(&OK.as_bytes()[..cut]).unwrap(), None, "{cut}");
+    }
+    let expected = Head { status: 200, bytes: OK.len(), body_bytes: 5 };
+    assert_eq!(Head::parse(OK.as_bytes()).unwrap(), Some(expected));
+    let with_body = format!("{OK}hello");
+    assert_eq!(Head::parse(with_body.as_bytes()).unwrap(), Some(expected));
+}
+
+#[test]
+fn a_head_that_does_not_bound_its_body_is_refused() {
+    for (head, why) in [
+        ("HTTP/1.1 200 OK\r\n\r\n", "no length"),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "transfer encoding"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", "two lengths"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n", "too long"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n", "invalid digit"),
+        ("nonsense\r\n\r\n", "invalid"),
+    ] {
+        let error = Head::parse(head.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(why), "{error} for {head}");
+    }
+    let endless = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(HEAD_BYTES_MAX));
+    assert!(Head::parse(endless.as_bytes()).unwrap_err().to_string().contains("too long"));
+}
+
+/// Sends two requests with the body `{}` to a server that answers each with these pieces.
+async fn answers(pieces: &'static [&'static str]) -> (Result<Vec<u8>>, Result<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = async {
+        let (mut peer, _) = listener.accept().await.unwrap();
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            while !seen.ends_with(b"\r\n\r\n{}") {
+                if peer.read_buf(&mut seen).await.unwrap() == 0 {
+                    return;
+                }
+            }
+            seen.clear();
+            for piece in pieces {
+                peer.write_all(piece.as_bytes()).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let client = async {
+        let mut connection = Connection::open(address, Clock::start()).await.unwrap();
+        let mut signer = connection.signer("text/plain", "ListStreams").unwrap();
+        let body = Body::new("{}");
+        let first = connection.call(&mut signer, Instant::now(), &body).await.map(<[u8]>::to_vec);
+        let second = connection.call(&mut signer, Instant::now(), &body).await.map(<[u8]>::to_vec);
+        (first, second)
+    };
+    tokio::join!(server, client).1
+}
+
+#[tokio::test]
+async fn answers_in_pieces_are_put_together_and_the_connection_is_kept() {
+    let (first, second) =
+        answers(&["HTTP/1.1 200", " OK\r\ncontent-length: 5\r\n\r\nhe", "llo"]).await;
+    assert_eq!(first.unwrap(), b"hello");
+    assert_eq!(second.unwrap(), b"hello");
+}
+
+#[tokio::test]
+async fn a_refusal_is_an_error_that_quotes_the_answer() {
+    let (first, _) = answers(&["HTTP/1.1 400 Bad\r\ncontent-length: 5\r\n\r\nwrong"]).await;
+    assert_eq!(first.unwrap_err().to_string(), "status 400: wrong");
+}
+
+#[tokio::test]
+async fn more_than_announced_is_an_error() {
+    let (first, _) = answers(&["HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nhello"]).await;
+    assert!(first.unwrap_err().to_string().contains("more than it announced"));
+}

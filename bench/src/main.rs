@@ -1,0 +1,98 @@
+//! The load tool of millpond: what a record costs the server, beside a bare HTTP server that is
+//! driven by the same client on the same machine. `docs/performance.md` tells how to read it.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+mod answer;
+mod bare;
+mod body;
+mod cases;
+mod clock;
+mod codec;
+mod disk;
+mod duration;
+mod histogram;
+mod http;
+mod idle;
+mod kinesis;
+mod load;
+mod millpond;
+mod report;
+mod run;
+mod server;
+mod setup;
+mod sign;
+mod start;
+mod tip;
+mod usage;
+mod workload;
+
+#[derive(Debug, Parser)]
+#[command(about = "Measure what a record costs a millpond server", version)]
+struct Command {
+    #[command(subcommand)]
+    measure: Measure,
+}
+
+#[derive(Debug, Subcommand)]
+enum Measure {
+    /// Throughput, latency and CPU per record of each kind of load
+    Run(run::Run),
+    /// Time and CPU from spawn to the first answer
+    Start(start::Start),
+    /// Memory of an idle server
+    Idle(idle::Idle),
+    #[command(hide = true)]
+    BareServer(bare::BareServer),
+}
+
+fn main() -> ExitCode {
+    match measure(Command::parse().measure) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(measure: Measure) -> Result<()> {
+    if let Measure::BareServer(server) = measure {
+        return Builder::new_multi_thread().enable_all().build()?.block_on(server.run());
+    }
+    // One thread drives all connections: what it leaves of the machine is the server's.
+    let runtime: Runtime = Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        tokio::select! {
+            done = run(measure) => done,
+            stopped = stopped() => stopped,
+        }
+    });
+    // A sampling thread may still wait for the end of a window that nobody needs any more.
+    runtime.shutdown_background();
+    done
+}
+
+async fn run(measure: Measure) -> Result<()> {
+    match measure {
+        Measure::Run(run) => run.run().await,
+        Measure::Start(start) => start.run().await,
+        Measure::Idle(idle) => idle.run().await,
+        Measure::BareServer(server) => server.run().await,
+    }
+}
+
+/// Waits for a signal to stop, so that servers are ended and their data removed.
+async fn stopped() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    bail!("stopped by a signal");
+}

@@ -1,0 +1,138 @@
+//! A server under test: a child process, found by its banner and stopped with the bench.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a server may take to say where it listens, and to end.
+const START_MAX: Duration = Duration::from_secs(30);
+const STOP_MAX: Duration = Duration::from_mins(1);
+const STOP_POLL: Duration = Duration::from_millis(5);
+/// Lines kept while the banner is awaited; what comes later is dropped.
+const LINES_MAX: usize = 256;
+
+/// A running server; dropped, it is killed.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// When the process was asked for.
+    pub(crate) spawned: Instant,
+}
+
+impl Server {
+    /// Starts `program` and waits for a line with its address, `http://127.0.0.1:PORT`.
+    ///
+    /// The child's environment is empty, so that its arguments tell all about it.
+    pub(crate) async fn start(program: &Path, arguments: &[String]) -> Result<Self> {
+        let spawned = Instant::now();
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut server = Self { child, address: nowhere, spawned };
+        let (sender, lines) = mpsc::channel(LINES_MAX);
+        forward(server.child.stdout.take().context("no standard output")?, sender.clone());
+        forward(server.child.stderr.take().context("no standard error")?, sender);
+        let address = timeout(START_MAX, banner(lines));
+        server.address = address.await.context("the server did not say where it listens")??;
+        Ok(server)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks the server to end and waits until it has.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).context("stopping the server")?;
+        let deadline = Instant::now() + STOP_MAX;
+        while Instant::now() < deadline {
+            if self.child.try_wait()?.is_some() {
+                return Ok(());
+            }
+            sleep(STOP_POLL).await;
+        }
+        bail!("the server did not end within {STOP_MAX:?}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only when the process has ended, which is all that is wanted.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Passes on lines while somebody wants them, and reads on for ever, lest the server wait on a pipe.
+fn forward(pipe: impl Read + Send + 'static, lines: mpsc::Sender<String>) {
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            drop(lines.try_send(line));
+        }
+    });
+}
+
+async fn banner(mut lines: mpsc::Receiver<String>) -> Result<SocketAddr> {
+    let mut seen = Vec::new();
+    while let Some(line) = lines.recv().await {
+        if let Some(address) = address(&line) {
+            return Ok(address);
+        }
+        seen.push(line);
+    }
+    bail!("the server ended and said: {}", seen.join(" / "));
+}
+
+/// The address in a line of a banner.
+fn address(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("http://127.0.0.1:")?;
+    let digits = rest.split(|char: char| !char.is_ascii_digit()).next()?;
+    let port = digits.parse().ok().filter(|&port| port != 0)?;
+    Some((Ipv4Addr::LOCALHOST, port).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> [String; 2] {
+        ["-c".into(), script.into()]
+    }
+
+    #[test]
+    fn an_address_is_found_in_text_and_in_json() {
+        let expected = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 4567)));
+        assert_eq!(address("endpoint   http://127.0.0.1:4567"), expected);
+        assert_eq!(address(r#"{"endpoint":"http://127.0.0.1:4567/","x":1}"#), expected);
+        assert_eq!(address("http://127.0.0.1:0"), None);
+        assert_eq!(address("http://127.0.0.1:99999"), None);
+        assert_eq!(address("https://127.0.0.1:4567"), None);
+    }
+
+    #[tokio::test]
+    async fn a_banner_on_standard_error_is_found_and_the_process_ends_when_asked() {
+        let script = "echo hello; echo at http://127.0.0.1:99 >&2; exec cat /dev/zero >/dev/null";
+        let server = Server::start(Path::new("/bin/sh"), &shell(script)).await.unwrap();
+        assert_eq!(server.address.port(), 99);
+        assert!(Path::new(&format!("/proc/{}", server.pid())).exists());
+        server.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_server_that_ends_at_once_is_quoted() {
+        let script = "echo no such flag >&2; exit 2";
+        let error = Server::start(Path::new("/bin/sh"), &shell(script)).await.unwrap_err();
+        assert!(error.to_string().contains("no such flag"), "{error}");
+    }
+}

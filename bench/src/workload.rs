@@ -1,0 +1,212 @@
+//! What a connection asks again and again, and how it judges the answers.
+
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use fastrand::Rng;
+
+use crate::answer::FULL_CHECK_EVERY;
+use crate::body::Body;
+use crate::codec::{Codec, Entry};
+
+/// The bodies of one pool together; more would only push the server's own data out of the cache.
+const POOL_BYTES: usize = 16 * 1024 * 1024;
+const POOL_BODIES_MIN: usize = 8;
+const POOL_BODIES_MAX: usize = 1_024;
+/// Digits of a partition key; long enough that no two are alike by chance.
+const PARTITION_KEY_CHARS: usize = 17;
+
+/// A source of requests to one operation.
+pub(crate) trait Workload: Send {
+    /// The body to send next.
+    fn request(&mut self) -> &Body;
+    /// Judges the answer to it; returns how many records went either way.
+    fn accept(&mut self, answer: &[u8]) -> Result<u64>;
+}
+
+/// What an answer must say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Check {
+    /// Nothing: the bare server knows no Kinesis.
+    Answered,
+    PutRecord(Codec),
+    PutRecords(Codec),
+}
+
+/// Sends the bodies of a pool in turn.
+#[derive(Debug)]
+pub(crate) struct Cycle {
+    pool: Arc<[Body]>,
+    next: usize,
+    /// Records in each request.
+    records: usize,
+    check: Check,
+    answers: u64,
+}
+
+impl Cycle {
+    /// Starts at the `start`th body, so that connections do not send the same at the same time.
+    pub(crate) fn new(pool: Arc<[Body]>, start: usize, records: usize, check: Check) -> Self {
+        assert!(!pool.is_empty(), "a cycle needs something to send");
+        Self { pool, next: start, records, check, answers: 0 }
+    }
+}
+
+impl Workload for Cycle {
+    fn request(&mut self) -> &Body {
+        let index = self.next % self.pool.len();
+        self.next += 1;
+        self.pool.get(index).expect("the remainder is within the pool")
+    }
+
+    fn accept(&mut self, answer: &[u8]) -> Result<u64> {
+        let full = self.answers.is_multiple_of(FULL_CHECK_EVERY);
+        self.answers += 1;
+        match self.check {
+            Check::Answered => {}
+            Check::PutRecord(codec) if full => codec.check_put_record(answer)?,
+            Check::PutRecord(codec) => drop(codec.sequence_number(answer)?),
+            Check::PutRecords(codec) if full => codec.check_put_records(answer, self.records)?,
+            Check::PutRecords(codec) => codec.look_put_records(answer)?,
+        }
+        Ok(self.records as u64)
+    }
+}
+
+/// Reads one shard, page after page.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    codec: Codec,
+    data_bytes: usize,
+    /// Where to begin again at the tail; `None` stays there and waits for more.
+    again: Option<Body>,
+    next: Body,
+    answers: u64,
+}
+
+impl Reader {
+    /// Reads from `shard_iterator` to the tail, over and over. Iterators can be used again.
+    pub(crate) fn over_and_over(codec: Codec, shard_iterator: &str, data_bytes: usize) -> Self {
+        let first = Body::new(codec.get_records(shard_iterator));
+        Self { codec, data_bytes, again: Some(first.clone()), next: first, answers: 0 }
+    }
+
+    /// Reads from `shard_iterator` on and follows the tail.
+    pub(crate) fn following(codec: Codec, shard_iterator: &str, data_bytes: usize) -> Self {
+        let next = Body::new(codec.get_records(shard_iterator));
+        Self { codec, data_bytes, again: None, next, answers: 0 }
+    }
+}
+
+impl Workload for Reader {
+    fn request(&mut self) -> &Body {
+        &self.next
+    }
+
+    fn accept(&mut self, answer: &[u8]) -> Result<u64> {
+        let page = self.codec.look_get_records(answer)?;
+        if self.answers.is_multiple_of(FULL_CHECK_EVERY) {
+            self.codec.check_get_records(answer, &page, self.data_bytes)?;
+        }
+        self.answers += 1;
+        self.next = match &self.again {
+            Some(first) if page.at_tail => {
+                ensure!(page.records > 0 || self.answers > 1, "the shard is empty");
+                first.clone()
+            }
+            _ => Body::new(self.codec.get_records(page.next)),
+        };
+        Ok(page.records)
+    }
+}
+
+/// Requests of `entries` records each, as PutRecords, with random keys and incompressible data.
+pub(crate) fn put_records_pool(
+    codec: Codec,
+    stream: &str,
+    entries: usize,
+    data_bytes: usize,
+) -> Arc<[Body]> {
+    pool(entries * data_bytes, |rng| {
+        let entries: Vec<Entry> = (0..entries).map(|_| entry(rng, data_bytes)).collect();
+        codec.put_records(stream, &entries)
+    })
+}
+
+/// Requests of one record each, as PutRecord.
+pub(crate) fn put_record_pool(codec: Codec, stream: &str, data_bytes: usize) -> Arc<[Body]> {
+    pool(data_bytes, |rng| codec.put_record(stream, &entry(rng, data_bytes)))
+}
+
+fn pool(bytes_each: usize, mut body: impl FnMut(&mut Rng) -> Vec<u8>) -> Arc<[Body]> {
+    let bodies = (POOL_BYTES / bytes_each.max(1)).clamp(POOL_BODIES_MIN, POOL_BODIES_MAX);
+    let mut rng = Rng::with_seed(0x6d69_6c6c);
+    (0..bodies).map(|_| Body::new(body(&mut rng))).collect()
+}
+
+fn entry(rng: &mut Rng, data_bytes: usize) -> Entry {
+    let partition_key = (0..PARTITION_KEY_CHARS).map(|_| rng.digit(10)).collect();
+    let mut data = vec![0; data_bytes];
+    rng.fill(&mut data);
+    Entry { partition_key, data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_has_the_size_of_real_requests_and_no_two_alike() {
+        let pool = put_records_pool(Codec::Json, "bench", 500, 100);
+        assert_eq!(pool.len(), POOL_BYTES / 50_000);
+        assert_eq!(
+            pool[0].bytes.len(),
+            500 * 183 + r#"{"Records":[],"StreamName":"bench"}"#.len() - 1
+        );
+        assert_ne!(pool[0].sha256, pool[1].sha256);
+        assert_eq!(put_record_pool(Codec::Cbor, "bench", 100).len(), POOL_BODIES_MAX);
+    }
+
+    #[test]
+    fn a_cycle_goes_round_and_refuses_answers_that_do_not_count() {
+        let pool: Arc<[Body]> = [Body::new("a"), Body::new("b")].into();
+        let mut cycle = Cycle::new(pool, 1, 1, Check::PutRecord(Codec::Json));
+        let sent = [0; 3].map(|_| cycle.request().bytes.clone());
+        assert_eq!(sent, ["b", "a", "b"]);
+        let good = br#"{"SequenceNumber":"1","ShardId":"shardId-0"}"#;
+        assert_eq!(cycle.accept(good).unwrap(), 1);
+        assert_eq!(cycle.accept(good).unwrap(), 1);
+        assert!(cycle.accept(b"{}").is_err());
+    }
+
+    fn page(records: usize, next: &str, behind: u32) -> Vec<u8> {
+        let record = r#"{"SequenceNumber":"1","Data":"","PartitionKey":"a"}"#;
+        let records = vec![record; records].join(",");
+        format!(
+            r#"{{"Records":[{records}],"NextShardIterator":"{next}","MillisBehindLatest":{behind}}}"#
+        )
+        .into_bytes()
+    }
+
+    #[test]
+    fn a_reader_begins_again_at_the_tail() {
+        let mut reader = Reader::over_and_over(Codec::Json, "first", 0);
+        assert_eq!(reader.accept(&page(1, "second", 9)).unwrap(), 1);
+        assert_eq!(reader.request().bytes, r#"{"ShardIterator":"second"}"#);
+        assert_eq!(reader.accept(&page(2, "third", 0)).unwrap(), 2);
+        assert_eq!(reader.request().bytes, r#"{"ShardIterator":"first"}"#);
+    }
+
+    #[test]
+    fn a_reader_that_follows_stays_at_the_tail() {
+        let mut reader = Reader::following(Codec::Json, "first", 0);
+        assert_eq!(reader.accept(&page(0, "second", 0)).unwrap(), 0);
+        assert_eq!(reader.request().bytes, r#"{"ShardIterator":"second"}"#);
+    }
+
+    #[test]
+    fn an_empty_shard_is_not_a_fast_one() {
+        let mut reader = Reader::over_and_over(Codec::Json, "first", 0);
+        assert!(reader.accept(&page(0, "second", 0)).is_err());
+    }
+}
