@@ -73,6 +73,17 @@ fn a_release_lets_all_go() {
 }
 
 #[test]
+fn closing_lets_held_writes_finish() {
+    let engine = MemoryEngine::new();
+    let log = open(&engine);
+    engine.faults().hold();
+    let held = log.append(chunk("a"));
+    assert_eq!(now(engine.close()), Ok(()));
+    assert_eq!(now(held), Ok(Offset::ZERO));
+    assert_eq!(texts(&open(&engine.crash(0))), ["a"]);
+}
+
+#[test]
 fn a_crash_keeps_as_many_waiting_writes_as_the_seed_says() {
     for seed in 0..8 {
         let engine = MemoryEngine::new();
