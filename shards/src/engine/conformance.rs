@@ -46,7 +46,7 @@ pub enum Fault {
     RefuseNextAppend,
     /// The next append fails.
     FailNextAppend,
-    /// Until [`Fault::ReleaseCommits`], no write takes effect.
+    /// Until [`Fault::ReleaseCommits`] or a crash, no write takes effect.
     HoldCommits,
     /// All writes that were held take effect.
     ReleaseCommits,
