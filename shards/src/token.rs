@@ -1,6 +1,6 @@
 //! Opaque tokens that clients carry for us: authenticated, so that whatever comes back is ours.
 
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 /// Bytes of the key that tokens are authenticated with.
