@@ -27,7 +27,7 @@ where
 {
     let gateway = move |request: Request| {
         let (head, body) = request.into_parts();
-        let body = RequestBody::new(body, &head.headers, limits.clone(), budget.clone());
+        let body = RequestBody::new(body, &head.headers, limits, budget.clone());
         gateway(head, body)
     };
     Router::new()

@@ -1,7 +1,23 @@
 //! millpond: Kinesis Data Streams as a service that people run themselves.
+//!
+//! In reading order:
+//!
+//! * [`config`] is the command line, [`app`] the server that is made of it.
+//! * [`http`] listens and reads bodies; [`gateway`] is the one pipeline behind it; [`auth`] says
+//!   who asks.
+//! * [`ops`] has the table of operations, and one file each. They work on the streams and shards
+//!   of `millpond-shards`, with the types of `millpond-api`.
+//! * [`error`] turns the domain's facts into Amazon's words.
+//! * [`metrics`], [`telemetry`], [`banner`] and [`ids`] are what they are called.
 
+pub mod app;
 pub mod auth;
 pub mod banner;
 pub mod config;
+pub mod error;
+pub mod gateway;
 pub mod http;
+pub mod ids;
+pub mod metrics;
+pub mod ops;
 pub mod telemetry;

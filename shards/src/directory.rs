@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::{
     Error,
     shard::{Shard, Shared},
-    state::State,
+    state::{ShardLimit, State},
     stream::{Namespace, StreamNumber, StreamState, retention, routing::RoutingTable},
 };
 
@@ -88,13 +88,21 @@ pub struct Directory {
     version: watch::Sender<u64>,
     shared: Shared,
     quotas: Quotas,
+    shard_limit: ShardLimit,
 }
 
 impl Directory {
     /// A directory of no streams.
     #[must_use]
-    pub fn new(shared: Shared, quotas: Quotas) -> Self {
-        Self { current: ArcSwap::default(), version: watch::Sender::new(0), shared, quotas }
+    pub fn new(shared: Shared, quotas: Quotas, shard_limit: ShardLimit) -> Self {
+        let (current, version) = (ArcSwap::default(), watch::Sender::new(0));
+        Self { current, version, shared, quotas, shard_limit }
+    }
+
+    /// Open shards that a namespace may have.
+    #[must_use]
+    pub fn shard_limit(&self, namespace: &Namespace) -> u64 {
+        self.shard_limit.of(namespace)
     }
 
     /// All streams now.

@@ -60,8 +60,8 @@ impl Domain {
         let tasks = Tasks::default();
         let shared = Shared { engine, clock, tail_budget, tasks };
         let key = prepare(&shared, options.token_key).await?;
-        let directory = Arc::new(Directory::new(shared.clone(), options.quotas));
         let limit = options.shard_limit;
+        let directory = Arc::new(Directory::new(shared.clone(), options.quotas, limit));
         let control = Control::start(shared.clone(), Arc::clone(&directory), limit).await?;
         let keeper = Maintenance::new(Arc::clone(&directory), control.clone(), shared.clone());
         let stop = shared.tasks.stop();

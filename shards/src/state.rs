@@ -33,7 +33,7 @@ pub struct State {
     /// Logs that nothing refers to any more, until the engine has dropped them.
     pub(crate) unused_logs: BTreeSet<LogId>,
     /// Open shards that a namespace may have.
-    shard_limit: ShardLimit,
+    pub(crate) shard_limit: ShardLimit,
 }
 
 /// How many open shards the streams of a namespace may have together.
@@ -43,6 +43,17 @@ pub enum ShardLimit {
     Aws,
     /// This many in every region.
     Fixed(u64),
+}
+
+impl ShardLimit {
+    /// The limit of this namespace.
+    #[must_use]
+    pub fn of(self, namespace: &Namespace) -> u64 {
+        match self {
+            Self::Aws => limits::shards_per_account_max(namespace.region.as_str()).into(),
+            Self::Fixed(limit) => limit,
+        }
+    }
 }
 
 impl State {
@@ -99,15 +110,6 @@ impl State {
         streams.map(|stream| stream.open_shards_to_be()).sum()
     }
 
-    /// The open-shard limit of a namespace.
-    #[must_use]
-    pub fn shard_limit(&self, namespace: &Namespace) -> u64 {
-        match self.shard_limit {
-            ShardLimit::Aws => limits::shards_per_account_max(namespace.region.as_str()).into(),
-            ShardLimit::Fixed(limit) => limit,
-        }
-    }
-
     pub(crate) fn put(&mut self, stream: StreamState) {
         let streams = self.namespaces.entry(Namespace::of(&stream.arn)).or_default();
         streams.insert(stream.arn.name.clone(), Arc::new(stream));
@@ -124,7 +126,7 @@ impl State {
     }
 
     fn check_shard_limit(&self, namespace: &Namespace, additional: u64) -> Result<(), Error> {
-        let (current, limit) = (self.open_shards(namespace), self.shard_limit(namespace));
+        let (current, limit) = (self.open_shards(namespace), self.shard_limit.of(namespace));
         if current + additional <= limit {
             return Ok(());
         }

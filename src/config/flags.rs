@@ -101,7 +101,7 @@ pub(super) struct Flags {
 }
 
 /// Flag, default of `serve`, default of `dev`; empty where there is none.
-const DEFAULTS: &[(&str, &str, &str)] = &[
+pub(super) const DEFAULTS: &[(&str, &str, &str)] = &[
     ("account", "000000000000", "000000000000"),
     ("admin", "off", "off"),
     ("auth", "verify", "any"),

@@ -302,6 +302,8 @@ fn the_help_shows_each_mode_its_own_defaults() {
         assert!(setting.dev.is_empty() || dev.contains(&shown(setting.dev)), "{setting:?}");
     }
     assert_eq!(settings().len(), OTHERWISE.len() + 1);
+    let with_default = settings().into_iter().filter(|s| !(s.serve.is_empty() && s.dev.is_empty()));
+    assert_eq!(with_default.count(), flags::DEFAULTS.len(), "every default belongs to a flag");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::budget::{BodyBudget, Room};
 
 /// What one body may cost.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
     /// Bytes in the largest body.
     pub body_bytes_max: usize,
@@ -35,7 +35,7 @@ impl Default for BodyLimits {
     fn default() -> Self {
         Self {
             body_bytes_max: Self::BODY_BYTES_MAX,
-            deadline: Duration::from_mins(1),
+            deadline: Duration::from_mins(2),
             grace: Duration::from_secs(5),
             bytes_per_second_min: 16 << 10,
         }
@@ -55,7 +55,7 @@ const DISCARD_TIME_MAX: Duration = Duration::from_secs(5);
 /// A request's body, not read yet.
 ///
 /// Whoever holds it may refuse the request from its head alone: [`RequestBody::discard`] and
-/// answer. Dropping it unread is legal and closes an HTTP/1.1 connection after the answer.
+/// answer. Dropping it unread is legal, but may close an HTTP/1.1 connection after the answer.
 #[derive(Debug)]
 pub struct RequestBody {
     body: Body,
@@ -73,6 +73,12 @@ impl RequestBody {
         let declared_bytes = body.size_hint().exact();
         let awaits_continue = headers.contains_key(header::EXPECT);
         Self { body, limits, budget, declared_bytes, awaits_continue }
+    }
+
+    /// Bytes of the body, where the head says so.
+    #[must_use]
+    pub fn declared_bytes(&self) -> Option<u64> {
+        self.declared_bytes
     }
 
     /// Reads the whole body into one slice. A body that came as one frame is not copied.

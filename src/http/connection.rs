@@ -31,7 +31,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service as _;
 
 /// Bytes of a request's head, and of what HTTP/1.1 reads at once. An idle connection may keep it.
-const HEAD_BYTES_MAX: u32 = 64 << 10;
+const HEAD_BYTES_MAX: u32 = 32 << 10;
 
 /// HTTP/2 flow control: what a client may send before we have read it, a stream.
 const H2_STREAM_WINDOW_BYTES: u32 = 256 << 10;
@@ -45,7 +45,8 @@ const H2_STREAMS_MAX: u32 = 128;
 /// An HTTP/2 peer is asked whether it lives after this silence.
 const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long a connection that has been told to close may stay without a request.
+/// How long a connection that has been told to close may stay without a request: time for a head
+/// that is on its way, and for an HTTP/2 client to take the farewell.
 const CLOSING_IDLE_MAX: Duration = Duration::from_secs(1);
 
 /// The address that a request came from, among the request's extensions.
@@ -85,10 +86,11 @@ impl Connections {
             move |request| answer(self.app.clone(), request, peer, activity.begin())
         });
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
-        let mut idle_max = self.idle_max;
+        let (mut since, mut idle_max) = (activity.opened, self.idle_max);
         let mut closing = false;
         loop {
             tokio::select! {
+                biased;
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
                         tracing::debug!(%peer, error, "connection failed");
@@ -97,8 +99,8 @@ impl Connections {
                 }
                 () = cut.cancelled() => return,
                 () = stop.cancelled(), if !closing => {}
-                () = sleep_until(activity.idle_at(idle_max)) => {
-                    if !activity.is_idle_for(idle_max) {
+                () = sleep_until(activity.idle_at(since, idle_max)) => {
+                    if activity.idle_at(since, idle_max) > Instant::now() {
                         continue;
                     }
                     if closing {
@@ -107,7 +109,7 @@ impl Connections {
                 }
             }
             closing = true;
-            idle_max = CLOSING_IDLE_MAX;
+            (since, idle_max) = (Instant::now(), CLOSING_IDLE_MAX);
             connection.as_mut().graceful_shutdown();
         }
     }
@@ -173,16 +175,13 @@ impl Activity {
         Busy(Arc::clone(self))
     }
 
-    /// When the connection will have been idle for `span`, if nothing comes.
-    fn idle_at(&self, span: Duration) -> Instant {
+    /// When the connection will have been idle for `span` after `since`, if nothing comes.
+    fn idle_at(&self, since: Instant, span: Duration) -> Instant {
         if self.requests.load(Ordering::Relaxed) > 0 {
             return Instant::now() + span;
         }
-        self.opened + Duration::from_millis(self.idle_since_ms.load(Ordering::Relaxed)) + span
-    }
-
-    fn is_idle_for(&self, span: Duration) -> bool {
-        self.idle_at(span) <= Instant::now()
+        let idle_since_ms = self.idle_since_ms.load(Ordering::Relaxed);
+        since.max(self.opened + Duration::from_millis(idle_since_ms)) + span
     }
 }
 

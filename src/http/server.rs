@@ -159,3 +159,31 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(TCP_UNTAKEN_MAX))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_warning_is_not_repeated_before_its_time() {
+        let mut warning = Warning::default();
+        assert!(warning.is_due());
+        assert!(!warning.is_due());
+        tokio::time::advance(WARNING_INTERVAL).await;
+        assert!(warning.is_due());
+    }
+
+    #[tokio::test]
+    async fn sockets_are_tuned() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (client, _accepted) = tokio::join!(TcpStream::connect(addr), listener.accept());
+        let client = client.unwrap();
+        tune(&client).unwrap();
+        assert!(client.nodelay().unwrap());
+        let socket = SockRef::from(&client);
+        assert!(socket.keepalive().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(TCP_UNTAKEN_MAX));
+    }
+}

@@ -2,9 +2,10 @@
 
 mod clients;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, response::IntoResponse as _};
+use futures::{StreamExt as _, stream};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::timeout};
@@ -116,6 +117,18 @@ async fn echo(gates: Gates, head: Parts, body: RequestBody) -> Response {
         Ok(body) => body,
         Err(refused) => return refused.into_response(),
     };
+    if head.uri.path() == "/stream" {
+        let gates = gates.clone();
+        let frames = stream::unfold((), move |()| {
+            let gates = gates.clone();
+            async move {
+                gates.arrived.add_permits(1);
+                pass(&gates.go).await;
+                Some((Ok::<_, Infallible>("tick"), ()))
+            }
+        });
+        return Body::from_stream(frames.take(2)).into_response();
+    }
     if head.uri.path() == "/wait" {
         let _leave = Leave(Arc::clone(&gates.left));
         gates.arrived.add_permits(1);
@@ -343,6 +356,37 @@ async fn connections_without_a_request_are_closed_and_busy_ones_are_not() {
 
     server.gates.go.add_permits(1);
     assert_eq!(busy.response().await.body, "GET /wait 0");
+}
+
+#[tokio::test]
+async fn an_idle_http2_connection_is_told_that_it_ends() {
+    const GOAWAY: u8 = 7;
+    let mut setup = Setup::default();
+    setup.connections.idle_max = Duration::from_millis(50);
+    let server = setup.start().await;
+    let mut client = server.connect().await;
+    client.send(clients::HTTP2_PREFACE).await;
+    let said = clients::frame_types(&client.until_closed().await);
+    assert!(said.contains(&GOAWAY), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_streamed_answer_leaves_frame_by_frame_and_keeps_its_connection_busy() {
+    let mut setup = Setup::default();
+    setup.connections.idle_max = Duration::from_millis(50);
+    let server = setup.start().await;
+    let mut client = server.connect().await;
+    client.send("GET /stream HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(client.response().await.header("transfer-encoding"), Some("chunked"));
+    for _ in 0..2 {
+        // Longer than the time after which an idle connection is closed.
+        server.connect().await.until_closed().await;
+        server.gates.go.add_permits(1);
+        assert_eq!(client.line().await, "4");
+        assert_eq!(client.line().await, "tick");
+    }
+    assert_eq!(client.line().await, "0");
+    client.until_closed().await;
 }
 
 #[tokio::test]

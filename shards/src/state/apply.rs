@@ -140,7 +140,7 @@ fn scale(
     }
     let namespace = Namespace::of(arn);
     let others = next.open_shards(&namespace) - u64::from(current);
-    let room = next.shard_limit(&namespace).saturating_sub(others);
+    let room = next.shard_limit.of(&namespace).saturating_sub(others);
     let limit = room.min(limits::SHARDS_PER_STREAM_MAX.into());
     if u64::from(target) > limit {
         return Err(Error::TooManyShards { current, target, limit });

@@ -16,6 +16,17 @@ use tokio_util::task::TaskTracker;
 pub(super) const HTTP2_PREFACE: &str =
     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\u{0}\u{0}\u{0}\u{4}\u{0}\u{0}\u{0}\u{0}\u{0}";
 
+/// The types of the HTTP/2 frames in `bytes`.
+pub(super) fn frame_types(mut bytes: &[u8]) -> Vec<u8> {
+    let mut types = Vec::new();
+    while let [a, b, c, kind, rest @ ..] = bytes {
+        types.push(*kind);
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        bytes = rest.get(5 + length..).unwrap_or_default();
+    }
+    types
+}
+
 pub(super) struct Http1(BufReader<TcpStream>);
 
 pub(super) struct Http1Response {
@@ -58,15 +69,17 @@ impl Http1 {
         response
     }
 
-    async fn line(&mut self) -> String {
+    pub(super) async fn line(&mut self) -> String {
         let mut line = String::new();
         self.0.read_line(&mut line).await.unwrap();
         line.trim_end().to_owned()
     }
 
-    /// Waits until the server has closed the connection, whatever it says before.
-    pub(super) async fn until_closed(&mut self) {
-        let _ = self.0.read_to_end(&mut Vec::new()).await;
+    /// Waits until the server has closed the connection, and returns what it said before.
+    pub(super) async fn until_closed(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let _ = self.0.read_to_end(&mut rest).await;
+        rest
     }
 }
 

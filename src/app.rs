@@ -1,0 +1,208 @@
+//! The server as a whole: what it owns, how it starts, and how it ends without losing anything.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use axum::Router;
+use millpond_api::types::StreamArn;
+use millpond_quotas::{CallQuota, Clock, Quotas, limits};
+use millpond_shards::{
+    Domain, Error as Fact, Options,
+    engine::Engine,
+    state::{Command, NewStream, ShardLimit},
+    stream::Namespace,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    auth::{Credential, Credentials, Mode, Settings, Verifier},
+    config::{self, Config},
+    gateway,
+    http::{self, BodyBudget, BodyLimits, ConnectionLimits, Probes},
+    ids,
+    metrics::Metrics,
+};
+
+/// Bytes of the newest records that are kept in memory.
+const TAIL_BYTES_MAX: usize = 64 << 20;
+
+/// Everything that requests need.
+pub struct App {
+    domain: Domain,
+    verifier: Verifier,
+    calls: CallQuota,
+    metrics: Metrics,
+    clock: Clock,
+    transition: Duration,
+}
+
+/// Why the server can't start: one sentence that says what to do.
+#[derive(Debug)]
+pub struct StartError(String);
+
+impl StartError {
+    fn new(reason: impl fmt::Display) -> Self {
+        Self(reason.to_string())
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl App {
+    /// Opens what the configuration names, over `engine`, and makes the streams that it asks for.
+    ///
+    /// # Errors
+    /// When credentials can't be read, the data can't be loaded, or a stream can't be made.
+    pub async fn open(
+        config: &Config,
+        engine: Arc<dyn Engine>,
+        clock: Clock,
+    ) -> Result<Arc<Self>, StartError> {
+        let verifier = verifier(config)?;
+        let options = Options {
+            quotas: quotas(config),
+            shard_limit: match config.shard_limit {
+                config::ShardLimit::Aws => ShardLimit::Aws,
+                config::ShardLimit::Shards(limit) => ShardLimit::Fixed(u32::from(limit).into()),
+            },
+            tail_bytes_max: TAIL_BYTES_MAX,
+            token_key: ids::secret_key().map_err(StartError::new)?,
+        };
+        let domain = Domain::open(engine, clock.clone(), options).await.map_err(StartError::new)?;
+        let (calls, metrics) = (CallQuota::new(quotas(config)), Metrics::default());
+        let transition = config.transition;
+        let app = Self { domain, verifier, calls, metrics, clock, transition };
+        app.make_streams(config).await?;
+        Ok(Arc::new(app))
+    }
+
+    /// Streams and shards.
+    #[must_use]
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// Checks signatures.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// Call rates of control operations.
+    #[must_use]
+    pub fn calls(&self) -> &CallQuota {
+        &self.calls
+    }
+
+    /// Counts what happens.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Service time and wall time.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// How long a stream stays in a state of transition.
+    #[must_use]
+    pub fn transition(&self) -> Duration {
+        self.transition
+    }
+
+    /// Serves requests until `stop`, lets those at hand finish, and closes everything in order.
+    ///
+    /// # Errors
+    /// When storage can't be closed cleanly.
+    pub async fn serve(
+        self: Arc<Self>,
+        config: &Config,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> Result<(), StartError> {
+        let connections =
+            ConnectionLimits { connections_max: config.max_connections, ..Default::default() };
+        let router = Arc::clone(&self).router(config);
+        let cut = http::serve(listener, router, connections, stop, config.drain).await;
+        if cut > 0 {
+            tracing::warn!(
+                connections = cut,
+                "requests were cut off, as they took too long to end"
+            );
+        }
+        self.domain.close().await.map_err(StartError::new)
+    }
+
+    fn router(self: Arc<Self>, config: &Config) -> Router {
+        let limits = BodyLimits::default();
+        let budget = BodyBudget::new(config.inflight_bytes, limits.body_bytes_max);
+        let (counted, asked) = (Arc::clone(&self), Arc::clone(&self));
+        let metrics = move || counted.metrics.text(counted.domain.directory());
+        let ready = move || asked.domain.writable().map_err(|error| error.to_string());
+        let probes = Probes::new(config.metrics, metrics, ready);
+        let gateway = move |head, body| gateway::handle(Arc::clone(&self), head, body);
+        http::router(gateway, &probes, limits, budget)
+    }
+
+    /// Makes the streams of `--stream`; those that exist stay as they are.
+    async fn make_streams(&self, config: &Config) -> Result<(), StartError> {
+        for spec in &config.streams {
+            let region = spec.region.as_ref().unwrap_or(&config.region).clone();
+            let arn: StreamArn =
+                Namespace { account: config.account, region }.arn(spec.name.clone());
+            let now = self.domain.now();
+            let stream = NewStream {
+                arn,
+                shards: u32::from(spec.shards),
+                max_record_kib: limits::RECORD_SIZE_DEFAULT_KIB as u32,
+                tags: Vec::new(),
+                now,
+                due: now,
+            };
+            match self.domain.control().submit(Command::CreateStream(stream)).await {
+                Ok(()) | Err(Fact::StreamExists { .. }) => {}
+                Err(error) => {
+                    let name = &spec.name;
+                    return Err(StartError::new(format!("stream {name} can't be made: {error}")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn quotas(config: &Config) -> Quotas {
+    match config.quotas {
+        config::Quotas::Strict => Quotas::Strict,
+        config::Quotas::Off => Quotas::Off,
+    }
+}
+
+fn verifier(config: &Config) -> Result<Verifier, StartError> {
+    let parse = |text: &config::Secret| text.expose().parse::<Credential>();
+    let given: Result<Vec<_>, _> = config.credentials.iter().map(parse).collect();
+    let mut credentials = given.map_err(StartError::new)?;
+    if let Some(file) = &config.credentials_file {
+        credentials.extend(Credential::read_file(file).map_err(StartError::new)?);
+    }
+    let settings = Settings {
+        mode: match config.auth {
+            config::Auth::Verify => Mode::Verify,
+            config::Auth::Any => Mode::Any,
+        },
+        account: config.account,
+        region: config.region.clone(),
+        skew_minutes_max: Settings::SKEW_MINUTES_MAX,
+        unsigned_payload: false,
+    };
+    let credentials = Credentials::new(credentials).map_err(StartError::new)?;
+    Ok(Verifier::new(credentials, settings))
+}

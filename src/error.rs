@@ -1,0 +1,201 @@
+//! From the domain's facts to Amazon's words: the only place where that is done.
+
+use millpond_api::{
+    Error as ApiError, ErrorKind as Kind,
+    types::{ShardId, StreamArn},
+};
+use millpond_shards::{Error as Fact, engine::EngineError};
+
+use crate::auth;
+
+/// An error on its way to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error(pub ApiError);
+
+/// What an operation, or a step of one, comes to.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        let words = match &error {
+            // A retry may succeed, and every SDK retries this one.
+            EngineError::Full(_) => {
+                return Self(Kind::InternalFailureException.with(error.to_string()));
+            }
+            EngineError::Failed(_) | EngineError::Corrupt(_) | EngineError::Closed => {
+                tracing::error!(%error, "storage failed");
+                Kind::InternalFailureException.with("Internal service failure.")
+            }
+        };
+        Self(words)
+    }
+}
+
+impl From<auth::Refusal> for Error {
+    fn from(refusal: auth::Refusal) -> Self {
+        let kind = match refusal.kind() {
+            "MissingAuthenticationTokenException" => Kind::MissingAuthenticationToken,
+            "IncompleteSignatureException" => Kind::IncompleteSignature,
+            "UnrecognizedClientException" => Kind::UnrecognizedClient,
+            "ExpiredTokenException" => Kind::ExpiredToken,
+            _ => Kind::InvalidSignature,
+        };
+        Self(kind.with(refusal.to_string()))
+    }
+}
+
+impl From<Fact> for Error {
+    #[expect(clippy::too_many_lines, reason = "one row a fact")]
+    fn from(fact: Fact) -> Self {
+        let words = match fact {
+            Fact::StreamNotFound { stream: StreamArn { name, account, .. } } => {
+                Kind::ResourceNotFound.with(format!("Stream {name} under account {account} not found."))
+            }
+            Fact::StreamExists { stream: StreamArn { name, account, .. } } => Kind::ResourceInUse
+                .with(format!("Stream {name} under account {account} already exists.")),
+            Fact::StreamNotActive { stream: StreamArn { name, account, .. }, status } => {
+                let status = status.as_str();
+                Kind::ResourceInUse.with(format!(
+                    "Stream {name} under account {account} not ACTIVE, instead in state {status}"
+                ))
+            }
+            Fact::ShardNotFound { stream, shard } => return could_not_find(&stream, &shard.to_string()),
+            Fact::ShardClosed { stream: StreamArn { name, account, .. }, shard } => {
+                Kind::InvalidArgument.with(format!(
+                    "Shard {shard} in stream {name} under account {account} has already been \
+                     merged or split, and thus is not eligible for merging or splitting."
+                ))
+            }
+            Fact::HashKeyOutsideShard { stream, shard, key, range } => {
+                let StreamArn { name, account, .. } = stream;
+                let (start, end) = (range.start(), range.end());
+                Kind::InvalidArgument.with(format!(
+                    "NewStartingHashKey {key} used in SplitShard() on shard {shard} in stream {name} \
+                     under account {account} is not both greater than one plus the shard's \
+                     StartingHashKey {start} and less than the shard's EndingHashKey {end}."
+                ))
+            }
+            Fact::NotAdjacent { stream: StreamArn { name, account, .. }, lower, upper } => {
+                Kind::InvalidArgument.with(format!(
+                    "Shards {lower} and {upper} in stream {name} under account {account} are not an \
+                     adjacent pair of shards eligible for merging"
+                ))
+            }
+            Fact::ShardLimit { namespace, current, limit, additional } => {
+                let (account, region) = (namespace.account, namespace.region);
+                Kind::LimitExceeded.with(format!(
+                    "This request would exceed the shard limit for the account {account} in \
+                     {region}. Current shard count for the account: {current}. Limit: {limit}. \
+                     Number of additional shards that would have resulted from this request: \
+                     {additional}. Refer to the AWS Service Limits page \
+                     (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for \
+                     current limits and how to request higher limits."
+                ))
+            }
+            Fact::TooManyCreating { namespace, limit } => Kind::LimitExceeded.with(format!(
+                "This request would exceed the limit of {limit} streams in the CREATING state for \
+                 the account {} in {}.",
+                namespace.account, namespace.region
+            )),
+            Fact::ScaleUpTooFar { current, target } => Kind::LimitExceeded.with(format!(
+                "UpdateShardCount cannot scale up over double your current open shard count. \
+                 Current open shard count: {current} Target shard count: {target}"
+            )),
+            Fact::ScaleDownTooFar { current, target } => Kind::LimitExceeded.with(format!(
+                "UpdateShardCount cannot scale down below half your current open shard count. \
+                 Current open shard count: {current}, Target shard count: {target}"
+            )),
+            Fact::TooManyShards { current, target, limit } => Kind::LimitExceeded.with(format!(
+                "Target shard count or number of open shards cannot be greater than {limit}. \
+                 Current open shard count: {current}, Target shard count: {target}"
+            )),
+            Fact::ShardCountUpdatedTooOften { stream: StreamArn { name, account, .. }, limit } => {
+                Kind::LimitExceeded.with(format!(
+                    "UpdateShardCount was called {limit} times in the last 24 hours for stream \
+                     {name} under account {account}."
+                ))
+            }
+            Fact::RetentionNotLonger { stream, hours, current } => {
+                Kind::InvalidArgument.with(format!(
+                    "Requested retention period ({hours} hours) for stream {} can not be shorter \
+                     than existing retention period ({current} hours). Use \
+                     DecreaseRetentionPeriod API.",
+                    stream.name
+                ))
+            }
+            Fact::RetentionNotShorter { stream, hours, current } => {
+                Kind::InvalidArgument.with(format!(
+                    "Requested retention period ({hours} hours) for stream {} can not be longer \
+                     than existing retention period ({current} hours). Use \
+                     IncreaseRetentionPeriod API.",
+                    stream.name
+                ))
+            }
+            // The limit is 50; AWS's sentence still says 10.
+            Fact::TooManyTags { stream: StreamArn { name, account, .. }, .. } => {
+                Kind::InvalidArgument.with(format!(
+                    "Failed to add tags to stream {name} under account {account} because a given \
+                     stream cannot have more than 10 tags associated with it."
+                ))
+            }
+            Fact::Overloaded { .. } => Kind::InternalFailureException.with("Internal service failure."),
+            Fact::Stopping => Kind::ServiceUnavailable.with("The server is shutting down."),
+            Fact::Engine(error) => return error.into(),
+        };
+        Self(words)
+    }
+}
+
+/// A shard that a request names and the stream doesn't have, or that can't be a shard's name.
+#[must_use]
+pub fn could_not_find(stream: &StreamArn, shard: &str) -> Error {
+    let StreamArn { name, account, .. } = stream;
+    Error(
+        Kind::ResourceNotFound.with(format!(
+            "Could not find shard {shard} in stream {name} under account {account}."
+        )),
+    )
+}
+
+/// What an iterator's stream or shard that is gone is answered with.
+#[must_use]
+pub fn does_not_exist(stream: &StreamArn, shard: ShardId) -> Error {
+    let StreamArn { name, account, .. } = stream;
+    Error(
+        Kind::ResourceNotFound
+            .with(format!("Shard {shard} in stream {name} under account {account} does not exist")),
+    )
+}
+
+/// A record that its shard has no room for now.
+#[must_use]
+pub fn write_throttled(stream: &StreamArn, shard: ShardId) -> Error {
+    let StreamArn { name, account, .. } = stream;
+    Error(
+        Kind::ProvisionedThroughputExceeded.with(format!(
+            "Rate exceeded for shard {shard} in stream {name} under account {account}."
+        )),
+    )
+}
+
+/// A read that its shard has no room for now.
+#[must_use]
+pub fn read_throttled(stream: &StreamArn, shard: ShardId) -> Error {
+    let StreamArn { name, account, .. } = stream;
+    Error(
+        Kind::ProvisionedThroughputExceeded
+            .with(format!("Rate exceeded for Shard - {account}/{name}/{shard}")),
+    )
+}
+
+/// An argument that doesn't do, in the words of the caller.
+#[must_use]
+pub fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error(Kind::InvalidArgument.with(message))
+}

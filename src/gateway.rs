@@ -1,0 +1,174 @@
+//! The one pipeline that every request goes through: identify, authenticate, decode, serve, answer.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, Method, request::Parts};
+use millpond_api::{Codec, ErrorKind, OperationId, types::Timestamp};
+use tracing::Instrument;
+
+use crate::{
+    app::App,
+    auth::Claim,
+    error::Error,
+    http::{BodyRefused, RequestBody},
+    ops::{Cx, Reply, entrypoint},
+};
+
+mod answer;
+mod format;
+
+use answer::Failure;
+use format::Format;
+
+/// What `X-Amz-Target` begins with.
+const SERVICE: &str = "Kinesis_20131202";
+
+/// Bodies up to this declared length are read although the head alone refuses the request, because
+/// AWS looks at the body first: who sends rubbish is told so, signed or not.
+const BODY_READ_BEFORE_REFUSAL_MAX: u64 = 64 << 10;
+
+/// Answers one request.
+pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
+    let started = app.clock().now();
+    let id = crate::ids::request_id();
+    let target = Target::of(&head.headers);
+    let operation = target.operation().map_or("", OperationId::name);
+    let span = tracing::debug_span!("request", %id, operation);
+    let (codec, outcome) =
+        Request { app: &app, head: &head, target }.answer(body).instrument(span).await;
+    let took = app.clock().now().saturating_duration_since(started);
+    let code = outcome.as_ref().err().map(Failure::code);
+    app.metrics().request(operation, code.unwrap_or_default(), took);
+    tracing::debug!(%id, operation, error = code, micros = took.as_micros() as u64, "answered");
+    let response = match outcome {
+        Ok(reply) => answer::reply(codec, reply),
+        Err(failure) => failure.into_response(codec),
+    };
+    answer::with_ids(response, id)
+}
+
+/// What `X-Amz-Target` says.
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    Operation(OperationId),
+    /// A service and an operation, not both ours.
+    Unknown,
+    /// No service, or no operation.
+    Incomplete,
+}
+
+impl Target {
+    fn of(headers: &HeaderMap) -> Self {
+        let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
+        let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
+            return Self::Incomplete;
+        };
+        match OperationId::from_name(operation) {
+            Some(operation) if service == SERVICE => Self::Operation(operation),
+            _ if service.is_empty() || operation.is_empty() => Self::Incomplete,
+            _ => Self::Unknown,
+        }
+    }
+
+    fn operation(self) -> Option<OperationId> {
+        match self {
+            Self::Operation(operation) => Some(operation),
+            Self::Unknown | Self::Incomplete => None,
+        }
+    }
+}
+
+struct Request<'a> {
+    app: &'a App,
+    head: &'a Parts,
+    target: Target,
+}
+
+impl Request<'_> {
+    /// The answer, and the format that it is written in.
+    async fn answer(&self, body: RequestBody) -> (Codec, Result<Reply, Failure>) {
+        let format = Format::of(&self.head.headers);
+        let answer = async {
+            if self.head.method != Method::POST {
+                body.discard().await;
+                return Err(Failure::undetermined());
+            }
+            match (self.identify(format), self.examine()) {
+                (Ok((codec, operation)), Ok(claim)) => {
+                    let body = body.collect().await?;
+                    self.serve(codec, operation, claim, &body).await
+                }
+                (Err(refusal), _) | (_, Err(refusal)) => {
+                    Err(self.refuse(refusal, format, body).await)
+                }
+            }
+        };
+        (format.codec(), answer.await)
+    }
+
+    fn identify(&self, format: Format) -> Result<(Codec, OperationId), Failure> {
+        match (format, self.target) {
+            (Format::Served(codec), Target::Operation(operation)) => Ok((codec, operation)),
+            (Format::Served(_), _) => Err(Failure::unknown_operation()),
+            (Format::PlainJson, _) => Err(Failure::coral(ErrorKind::UnknownOperation)),
+            (Format::Other, Target::Incomplete) => Err(Failure::undetermined()),
+            (Format::Other, _) => Err(Failure::unknown_operation_xml()),
+        }
+    }
+
+    fn examine(&self) -> Result<Claim<'_>, Failure> {
+        let now = Timestamp::from_millis(self.app.clock().wall().millis());
+        let claim = self.app.verifier().examine(self.head, now);
+        claim.map_err(|refusal| Failure::Error(Error::from(refusal).0))
+    }
+
+    async fn serve(
+        &self,
+        codec: Codec,
+        operation: OperationId,
+        claim: Claim<'_>,
+        body: &Bytes,
+    ) -> Result<Reply, Failure> {
+        if body.is_empty() {
+            return Err(Failure::serialization());
+        }
+        let caller = match claim.confirm(body) {
+            Ok(caller) => caller,
+            Err(_) if !codec.is_map(body) => return Err(Failure::serialization()),
+            Err(refusal) => return Err(Failure::Error(Error::from(refusal).0)),
+        };
+        let cx = Cx::new(self.app, operation, codec, caller);
+        entrypoint(operation)(&cx, body).await.map_err(|error| Failure::Error(error.0))
+    }
+
+    /// A request is refused for its head; but AWS would have looked at its body before.
+    #[cold]
+    async fn refuse(&self, refusal: Failure, format: Format, body: RequestBody) -> Failure {
+        if body.declared_bytes().is_none_or(|bytes| bytes > BODY_READ_BEFORE_REFUSAL_MAX) {
+            body.discard().await;
+            return refusal;
+        }
+        let body = match body.collect().await {
+            Ok(body) => body,
+            Err(refused) => return refused.into(),
+        };
+        let known = self.target.operation().is_some();
+        match format {
+            _ if body.is_empty() && known => Failure::serialization(),
+            _ if body.is_empty() => Failure::unknown_operation(),
+            Format::Served(codec) if !codec.is_map(&body) => Failure::serialization(),
+            Format::PlainJson if !Codec::Json.is_map(&body) => {
+                Failure::coral(ErrorKind::Serialization)
+            }
+            _ => refusal,
+        }
+    }
+}
+
+impl From<BodyRefused> for Failure {
+    fn from(refused: BodyRefused) -> Self {
+        Self::Body(refused)
+    }
+}

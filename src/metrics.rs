@@ -1,0 +1,113 @@
+//! Prometheus metrics: Kinesis' own names, per stream and shard, and what the server itself does.
+
+use std::{fmt::Write as _, sync::Arc, time::Duration};
+
+use millpond_quotas::Usage;
+use millpond_shards::directory::{Directory, Snapshot, Stream};
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
+    core::Collector,
+};
+
+/// Seconds, from a fast read to a slow disk.
+const LATENCY_BUCKETS: [f64; 12] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0, 10.0];
+
+/// Every metric of the server.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    latency: HistogramVec,
+}
+
+/// A counter of shards: its name, what it means, and where it is read from.
+type ShardCounter = (&'static str, &'static str, fn(&Usage) -> u64);
+
+const SHARD_COUNTERS: [ShardCounter; 6] = [
+    ("incoming_records", "Records stored: IncomingRecords.", |usage| usage.incoming_records),
+    ("incoming_bytes", "Bytes of data and partition keys stored: IncomingBytes.", |usage| {
+        usage.incoming_bytes
+    }),
+    ("outgoing_records", "Records read: OutgoingRecords.", |usage| usage.outgoing_records),
+    ("outgoing_bytes", "Bytes of data and partition keys read: OutgoingBytes.", |usage| {
+        usage.outgoing_bytes
+    }),
+    (
+        "write_provisioned_throughput_exceeded",
+        "Records refused: WriteProvisionedThroughputExceeded.",
+        |usage| usage.write_throttles,
+    ),
+    (
+        "read_provisioned_throughput_exceeded",
+        "GetRecords calls refused: ReadProvisionedThroughputExceeded.",
+        |usage| usage.read_throttles,
+    ),
+];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let requests = Opts::new("millpond_requests_total", "Requests answered.");
+        let requests = IntCounterVec::new(requests, &["operation", "error"]);
+        let latency = HistogramOpts::new(
+            "millpond_request_duration_seconds",
+            "Time from a request's head to its answer.",
+        );
+        let latency = HistogramVec::new(latency.buckets(LATENCY_BUCKETS.to_vec()), &["operation"]);
+        let requests = requests.expect("the metric's name and labels are legal");
+        let latency = latency.expect("the metric's name and labels are legal");
+        let registry = Registry::new();
+        let collectors: [Box<dyn Collector>; 2] =
+            [Box::new(requests.clone()), Box::new(latency.clone())];
+        for collector in collectors {
+            registry.register(collector).expect("the metrics have different names");
+        }
+        Self { registry, requests, latency }
+    }
+}
+
+impl Metrics {
+    /// A request was answered; `operation` and `error` are empty when there is none.
+    pub fn request(&self, operation: &str, error: &str, took: Duration) {
+        self.requests.with_label_values(&[operation, error]).inc();
+        self.latency.with_label_values(&[operation]).observe(took.as_secs_f64());
+    }
+
+    /// All metrics in Prometheus' text format.
+    #[must_use]
+    pub fn text(&self, directory: &Directory) -> String {
+        let mut text = Vec::new();
+        let encoded = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        encoded.expect("metrics are written to memory");
+        let mut text = String::from_utf8(text).expect("metrics are text");
+        write_shards(&directory.snapshot(), &mut text).expect("a string takes all that is written");
+        text
+    }
+}
+
+fn write_shards(snapshot: &Snapshot, text: &mut String) -> std::fmt::Result {
+    writeln!(text, "# HELP millpond_open_shards Shards that take records.")?;
+    writeln!(text, "# TYPE millpond_open_shards gauge")?;
+    for stream in snapshot.streams() {
+        let open = stream.state().open_shards().count();
+        writeln!(text, "millpond_open_shards{{{}}} {open}", labels(stream))?;
+    }
+    for (name, help, value) in SHARD_COUNTERS {
+        writeln!(text, "# HELP millpond_{name}_total {help}")?;
+        writeln!(text, "# TYPE millpond_{name}_total counter")?;
+        for stream in snapshot.streams() {
+            let labels = labels(stream);
+            for shard in stream.shards() {
+                let value = value(&shard.meter().snapshot());
+                let shard = shard.id();
+                writeln!(text, "millpond_{name}_total{{{labels},shard=\"{shard}\"}} {value}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Account, region and stream have no character that needs escaping.
+fn labels(stream: &Arc<Stream>) -> String {
+    let arn = &stream.state().arn;
+    format!("account=\"{}\",region=\"{}\",stream=\"{}\"", arn.account, arn.region, arn.name)
+}

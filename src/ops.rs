@@ -1,0 +1,152 @@
+//! The table of operations: how each one of the model is served.
+
+use std::future::Future;
+
+use futures::future::BoxFuture;
+use millpond_api::{
+    ErrorKind, Operation, OperationId,
+    operations::{
+        AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteStream, DescribeLimits,
+        DescribeStream, DescribeStreamSummary, GetRecords, GetShardIterator,
+        IncreaseStreamRetentionPeriod, ListShards, ListStreams, ListTagsForStream, MergeShards,
+        PutRecord, PutRecords, RemoveTagsFromStream, SplitShard, UpdateShardCount,
+    },
+};
+
+mod add_tags_to_stream;
+mod address;
+mod create_stream;
+mod cx;
+mod decrease_stream_retention_period;
+mod delete_stream;
+mod describe;
+mod describe_limits;
+mod describe_stream;
+mod describe_stream_summary;
+mod dry_run;
+mod get_records;
+mod get_shard_iterator;
+mod increase_stream_retention_period;
+mod list_shards;
+mod list_streams;
+mod list_tags_for_stream;
+mod merge_shards;
+mod page;
+mod put_record;
+mod put_records;
+mod remove_tags_from_stream;
+mod retention;
+mod split_shard;
+mod tags;
+mod update_shard_count;
+mod write;
+
+pub use cx::Cx;
+
+use crate::error::{Error, Result};
+
+/// How an operation is served: one function from its checked input to its reply.
+pub trait Serve: Operation {
+    /// Does what the input asks for.
+    fn serve<'a>(
+        cx: &'a Cx<'a>,
+        input: Self::Input<'a>,
+    ) -> impl Future<Output = Result<Reply>> + Send + 'a;
+}
+
+/// An answer that isn't an error.
+#[derive(Debug)]
+pub struct Reply {
+    /// The body in the request's format; empty for operations without output.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The answer of an operation without output.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { body: Vec::new() }
+    }
+}
+
+/// An operation as the gateway calls it: the caller's context and the body of the request.
+pub type Entrypoint = for<'a> fn(&'a Cx<'a>, &'a [u8]) -> BoxFuture<'a, Result<Reply>>;
+
+/// How each operation of the model is served. The match is exhaustive: a new model does not build
+/// until every new operation has a row, if only among the unserved.
+#[must_use]
+pub const fn entrypoint(operation: OperationId) -> Entrypoint {
+    use OperationId as Id;
+    match operation {
+        Id::AddTagsToStream => served::<AddTagsToStream>,
+        Id::CreateStream => served::<CreateStream>,
+        Id::DecreaseStreamRetentionPeriod => served::<DecreaseStreamRetentionPeriod>,
+        Id::DeleteStream => served::<DeleteStream>,
+        Id::DescribeLimits => served::<DescribeLimits>,
+        Id::DescribeStream => served::<DescribeStream>,
+        Id::DescribeStreamSummary => served::<DescribeStreamSummary>,
+        Id::GetRecords => served::<GetRecords>,
+        Id::GetShardIterator => served::<GetShardIterator>,
+        Id::IncreaseStreamRetentionPeriod => served::<IncreaseStreamRetentionPeriod>,
+        Id::ListShards => served::<ListShards>,
+        Id::ListStreams => served::<ListStreams>,
+        Id::ListTagsForStream => served::<ListTagsForStream>,
+        Id::MergeShards => served::<MergeShards>,
+        Id::PutRecord => served::<PutRecord>,
+        Id::PutRecords => served::<PutRecords>,
+        Id::RemoveTagsFromStream => served::<RemoveTagsFromStream>,
+        Id::SplitShard => served::<SplitShard>,
+        Id::UpdateShardCount => served::<UpdateShardCount>,
+        Id::AcknowledgeDeadLetterQueueRecords
+        | Id::AcknowledgeQueueRecords
+        | Id::CreateChannel
+        | Id::CreateQueue
+        | Id::DeleteChannel
+        | Id::DeleteQueue
+        | Id::DeleteResourcePolicy
+        | Id::DeregisterStreamConsumer
+        | Id::DescribeAccountSettings
+        | Id::DescribeChannel
+        | Id::DescribeQueue
+        | Id::DescribeStreamConsumer
+        | Id::DisableEnhancedMonitoring
+        | Id::EnableEnhancedMonitoring
+        | Id::GetResourcePolicy
+        | Id::ListChannels
+        | Id::ListQueues
+        | Id::ListStreamConsumers
+        | Id::ListTagsForResource
+        | Id::PutResourcePolicy
+        | Id::ReceiveDeadLetterQueueRecords
+        | Id::ReceiveQueueRecords
+        | Id::RegisterStreamConsumer
+        | Id::RestoreDeadLetterQueueRecords
+        | Id::StartStreamEncryption
+        | Id::StopStreamEncryption
+        | Id::SubscribeToShard
+        | Id::TagResource
+        | Id::UntagResource
+        | Id::UpdateAccountSettings
+        | Id::UpdateChannel
+        | Id::UpdateDeadLetterQueueRecordsVisibility
+        | Id::UpdateMaxRecordSize
+        | Id::UpdateQueue
+        | Id::UpdateQueueRecordsVisibility
+        | Id::UpdateStreamMode
+        | Id::UpdateStreamRecordDistributionStrategy
+        | Id::UpdateStreamWarmThroughput => unserved,
+    }
+}
+
+fn served<'a, O: Serve>(cx: &'a Cx<'a>, body: &'a [u8]) -> BoxFuture<'a, Result<Reply>> {
+    Box::pin(async move {
+        let input = cx.codec().decode::<O>(body)?;
+        O::serve(cx, input).await
+    })
+}
+
+fn unserved<'a>(cx: &'a Cx<'a>, _: &'a [u8]) -> BoxFuture<'a, Result<Reply>> {
+    let operation = cx.operation().name();
+    let words = format!("millpond does not serve {operation} yet.");
+    Box::pin(std::future::ready(Err(Error(ErrorKind::UnknownOperation.with(words)))))
+}

@@ -1,0 +1,67 @@
+//! CreateStream.
+
+use millpond_api::{
+    operations::{CreateStream, CreateStreamInput},
+    types::{RecordDistributionStrategy, StreamMode},
+};
+use millpond_quotas::limits;
+use millpond_shards::state::{Command, NewStream};
+
+use super::{Cx, Reply, Serve, address, tags};
+use crate::error::{Result, invalid};
+
+impl Serve for CreateStream {
+    async fn serve<'a>(cx: &'a Cx<'a>, input: CreateStreamInput<'a>) -> Result<Reply> {
+        let arn = address::resolve(cx, input.stream())?;
+        cx.admit(Some(&arn))?;
+        let shards = shard_count(&input)?;
+        refuse_unserved(&input)?;
+        let tags = input.tags.unwrap_or_default();
+        let texts = tags.iter().flat_map(|(key, value)| [key, value]);
+        tags::check_characters(&arn, tags::Act::Add, texts)?;
+        let max_record_kib = match input.max_record_size_in_kib {
+            Some(kib) => kib.unsigned_abs(),
+            None => limits::RECORD_SIZE_DEFAULT_KIB as u32,
+        };
+        let tags = tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let (now, due) = (cx.now(), cx.due());
+        let stream = NewStream { arn, shards, max_record_kib, tags, now, due };
+        cx.submit(Command::CreateStream(stream)).await?;
+        Ok(Reply::empty())
+    }
+}
+
+/// Without a mode, a shard count makes the stream provisioned; without either AWS makes it
+/// on-demand.
+fn shard_count(input: &CreateStreamInput<'_>) -> Result<u32> {
+    let mode = input.stream_mode_details.as_ref().map(|details| details.stream_mode);
+    match (mode, input.shard_count) {
+        (None | Some(StreamMode::Provisioned), Some(shards)) => Ok(shards.unsigned_abs()),
+        (Some(StreamMode::Provisioned), None) => {
+            Err(invalid("ShardCount is required when StreamMode is PROVISIONED."))
+        }
+        (Some(StreamMode::OnDemand), Some(_)) => {
+            Err(invalid("ShardCount is not expected when StreamMode=ON_DEMAND"))
+        }
+        (Some(StreamMode::OnDemand), None) => Err(invalid(
+            "millpond does not serve StreamMode ON_DEMAND yet. Give a ShardCount, and no \
+             StreamModeDetails or StreamMode PROVISIONED.",
+        )),
+        (None, None) => Err(invalid(
+            "Without ShardCount the stream would be on-demand, which millpond does not serve yet. \
+             Give a ShardCount.",
+        )),
+    }
+}
+
+fn refuse_unserved(input: &CreateStreamInput<'_>) -> Result<()> {
+    if input.record_distribution_strategy == Some(RecordDistributionStrategy::Auto) {
+        return Err(invalid(
+            "RecordDistributionStrategy AUTO is only supported for on-demand streams.",
+        ));
+    }
+    if input.warm_throughput_mibps.is_some() {
+        return Err(invalid("WarmThroughputMiBps is only supported for on-demand streams."));
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! What an operation may see: its caller, the domain, and the stream that the request names.
+
+use std::{sync::Arc, time::Duration};
+
+use millpond_api::{
+    Codec, ErrorKind, OperationId,
+    types::{StreamArn, StreamRef, Timestamp},
+};
+use millpond_quotas::limits::{self, CallScope};
+use millpond_shards::{Domain, directory::Stream, state::Command, stream::Namespace};
+use serde::Serialize;
+
+use super::{Reply, address};
+use crate::{
+    app::App,
+    auth::Caller,
+    error::{Error, Result},
+};
+
+/// One request's context.
+pub struct Cx<'a> {
+    app: &'a App,
+    operation: OperationId,
+    codec: Codec,
+    caller: Caller,
+    namespace: Namespace,
+}
+
+impl<'a> Cx<'a> {
+    /// The context of a request by `caller`.
+    #[must_use]
+    pub fn new(app: &'a App, operation: OperationId, codec: Codec, caller: Caller) -> Self {
+        let namespace = Namespace { account: caller.account, region: caller.region.clone() };
+        Self { app, operation, codec, caller, namespace }
+    }
+
+    /// The operation that was asked for.
+    #[must_use]
+    pub fn operation(&self) -> OperationId {
+        self.operation
+    }
+
+    /// The format of the request, and of its answer.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The caller's account and region.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Streams and shards.
+    #[must_use]
+    pub fn domain(&self) -> &'a Domain {
+        self.app.domain()
+    }
+
+    /// Service time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.domain().now()
+    }
+
+    /// When a transition that begins now takes effect.
+    #[must_use]
+    pub fn due(&self) -> Timestamp {
+        later(self.now(), self.app.transition())
+    }
+
+    /// The answer that carries `output`.
+    #[must_use]
+    pub fn reply(&self, output: &impl Serialize) -> Reply {
+        Reply { body: self.codec.encode(output) }
+    }
+
+    /// The stream that a request means, whether or not it exists.
+    ///
+    /// # Errors
+    /// When the request names none, two different ones, or one of another account.
+    pub fn address(&self, stream: StreamRef<'_>) -> Result<StreamArn> {
+        address::resolve(self, stream)
+    }
+
+    /// The stream that a request means, as it is now.
+    ///
+    /// # Errors
+    /// Those of `address`, and when there is no such stream.
+    pub fn stream(&self, stream: StreamRef<'_>) -> Result<Arc<Stream>> {
+        let arn = self.address(stream)?;
+        Ok(self.domain().directory().stream(&Namespace::of(&arn), &arn.name)?)
+    }
+
+    /// The stream that a control operation means, once the operation's call rate allows the call.
+    ///
+    /// # Errors
+    /// Those of `address`, and when the operation is called too often.
+    pub fn control(&self, stream: StreamRef<'_>) -> Result<StreamArn> {
+        let arn = self.address(stream)?;
+        self.admit(Some(&arn))?;
+        Ok(arn)
+    }
+
+    /// Asks for room for one call of this operation.
+    ///
+    /// # Errors
+    /// When it is called too often.
+    pub fn admit(&self, stream: Option<&StreamArn>) -> Result<()> {
+        let name = self.operation.name();
+        let Namespace { account, region } = &self.namespace;
+        let scope = match (limits::control_calls(name).map(|limit| limit.scope), stream) {
+            (Some(CallScope::Stream), Some(arn)) => arn.to_string(),
+            _ => format!("{account}/{region}"),
+        };
+        let admitted = self.app.calls().admit(self.app.clock().now(), &scope, name);
+        admitted.map_err(|_| {
+            let of = stream.map_or_else(String::new, |arn| format!("stream {} under ", arn.name));
+            Error(
+                ErrorKind::LimitExceeded.with(format!("Rate exceeded for {of}account {account}.")),
+            )
+        })
+    }
+
+    /// Has the metadata changed as `command` says.
+    ///
+    /// # Errors
+    /// The command's precondition that doesn't hold, or why storage failed.
+    pub async fn submit(&self, command: Command) -> Result<()> {
+        Ok(self.domain().control().submit(command).await?)
+    }
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    Timestamp::from_millis(now.millis().saturating_add_unsigned(by.as_millis() as u64))
+}

@@ -1,0 +1,21 @@
+//! DecreaseStreamRetentionPeriod.
+
+use millpond_api::operations::{DecreaseStreamRetentionPeriod, DecreaseStreamRetentionPeriodInput};
+use millpond_shards::state::Command;
+
+use super::{Cx, Reply, Serve, retention};
+use crate::error::Result;
+
+impl Serve for DecreaseStreamRetentionPeriod {
+    async fn serve<'a>(
+        cx: &'a Cx<'a>,
+        input: DecreaseStreamRetentionPeriodInput<'a>,
+    ) -> Result<Reply> {
+        let stream = cx.control(input.stream())?;
+        cx.stream(input.stream())?;
+        let hours = retention::check(input.retention_period_hours)?;
+        let (now, due) = (cx.now(), cx.due());
+        cx.submit(Command::DecreaseRetention { stream, hours, now, due }).await?;
+        Ok(Reply::empty())
+    }
+}

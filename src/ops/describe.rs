@@ -1,0 +1,53 @@
+//! How streams and shards look to clients; shared by the operations that show them.
+
+use std::borrow::Cow;
+
+use millpond_api::{
+    shapes::{
+        ChildShard, EnhancedMetrics, HashKeyRange, SequenceNumberRange, Shard, StreamModeDetails,
+    },
+    types::{self, ShardId, StreamMode},
+};
+use millpond_shards::stream::ShardState;
+
+/// A shard as DescribeStream and ListShards show it.
+pub(super) fn shard(shard: &ShardState) -> Shard<'static> {
+    let text = |id: ShardId| Cow::Owned(id.to_string());
+    let ending = shard.ending_sequence_number();
+    Shard {
+        shard_id: text(shard.id),
+        parent_shard_id: shard.parents.parent.map(text),
+        adjacent_parent_shard_id: shard.parents.adjacent.map(text),
+        hash_key_range: hash_key_range(shard.range),
+        sequence_number_range: SequenceNumberRange {
+            starting_sequence_number: shard.starting_sequence_number().to_string().into(),
+            ending_sequence_number: ending.map(|number| number.to_string().into()),
+        },
+    }
+}
+
+/// A shard that took over from another, as the reader of its parent is told.
+pub(super) fn child_shard(shard: &ShardState) -> ChildShard<'static> {
+    ChildShard {
+        shard_id: shard.id.to_string().into(),
+        parent_shards: shard.parents.iter().map(|id| id.to_string().into()).collect(),
+        hash_key_range: hash_key_range(shard.range),
+    }
+}
+
+fn hash_key_range(range: types::HashKeyRange) -> HashKeyRange<'static> {
+    HashKeyRange {
+        starting_hash_key: range.start().to_string().into(),
+        ending_hash_key: range.end().to_string().into(),
+    }
+}
+
+/// The mode of every stream so far.
+pub(super) fn mode() -> StreamModeDetails {
+    StreamModeDetails { stream_mode: StreamMode::Provisioned }
+}
+
+/// One element, as AWS always sends; no metrics are enabled so far.
+pub(super) fn enhanced_monitoring() -> Vec<EnhancedMetrics> {
+    vec![EnhancedMetrics { shard_level_metrics: Some(Vec::new()) }]
+}

@@ -1,0 +1,39 @@
+//! DescribeStream.
+
+use millpond_api::{
+    operations::{DescribeStream, DescribeStreamInput, DescribeStreamOutput, StreamDescription},
+    types::EncryptionType,
+};
+use millpond_quotas::limits;
+
+use super::{Cx, Reply, Serve, describe};
+use crate::error::Result;
+
+impl Serve for DescribeStream {
+    async fn serve<'a>(cx: &'a Cx<'a>, input: DescribeStreamInput<'a>) -> Result<Reply> {
+        cx.control(input.stream())?;
+        let stream = cx.stream(input.stream())?;
+        let state = stream.state();
+        let page = limits::page_size(input.limit, limits::DESCRIBE_STREAM_SHARDS_PAGE_MAX);
+        // Ids are compared as text, as AWS does: the start need not be a shard's id.
+        let after = input.exclusive_start_shard_id.unwrap_or_default();
+        let mut listed = state
+            .listed_shards(cx.now())
+            .filter(|shard| shard.id.to_string().as_str() > after.as_ref());
+        let shards: Vec<_> = listed.by_ref().take(page).map(describe::shard).collect();
+        let description = StreamDescription {
+            stream_name: state.arn.name.as_str().into(),
+            stream_arn: state.arn.to_string().into(),
+            stream_status: state.status,
+            stream_mode_details: Some(describe::mode()),
+            shards,
+            has_more_shards: listed.next().is_some(),
+            retention_period_hours: state.retention_hours.cast_signed(),
+            stream_creation_timestamp: state.created,
+            enhanced_monitoring: describe::enhanced_monitoring(),
+            encryption_type: Some(EncryptionType::None),
+            key_id: None,
+        };
+        Ok(cx.reply(&DescribeStreamOutput { stream_description: description }))
+    }
+}

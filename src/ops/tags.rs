@@ -1,0 +1,43 @@
+//! Which characters tags may have.
+
+use millpond_api::types::StreamArn;
+
+use crate::error::{Result, invalid};
+
+/// What is being done with the tags.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Act {
+    /// They are added.
+    Add,
+    /// They are removed.
+    Remove,
+}
+
+/// Checks keys and values of tags, in the two steps that AWS was seen to take: the second refuses
+/// the percent sign, which the first names as allowed.
+pub(super) fn check_characters<'t>(
+    stream: &StreamArn,
+    act: Act,
+    texts: impl Iterator<Item = impl AsRef<str> + 't> + Clone,
+) -> Result<()> {
+    let all = |legal: fn(char) -> bool| texts.clone().all(|text| text.as_ref().chars().all(legal));
+    if !all(|c| c.is_alphabetic() || c.is_numeric() || " _./=+-%@:".contains(c)) {
+        return Err(invalid(
+            "Some tags contain invalid characters. Valid characters: Unicode letters, digits, \
+             white space, _ . / = + - % @.",
+        ));
+    }
+    if !all(|c| c != '%') {
+        let StreamArn { name, account, .. } = stream;
+        let act = match act {
+            Act::Add => "add tags to",
+            Act::Remove => "remove tags from",
+        };
+        return Err(invalid(format!(
+            "Failed to {act} stream {name} under account {account} because some tags \
+             contained illegal characters. The allowed characters are Unicode letters, \
+             white-spaces, '_',',','/','=','+','-','@'."
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! UpdateShardCount.
+
+use millpond_api::operations::{UpdateShardCount, UpdateShardCountInput, UpdateShardCountOutput};
+use millpond_shards::state::Command;
+
+use super::{Cx, Reply, Serve};
+use crate::error::Result;
+
+impl Serve for UpdateShardCount {
+    async fn serve<'a>(cx: &'a Cx<'a>, input: UpdateShardCountInput<'a>) -> Result<Reply> {
+        let arn = cx.control(input.stream())?;
+        let before = cx.stream(input.stream())?;
+        let target = input.target_shard_count.unsigned_abs();
+        let (stream, now, due) = (arn.clone(), cx.now(), cx.due());
+        cx.submit(Command::UpdateShardCount { stream, target, now, due }).await?;
+        let output = UpdateShardCountOutput {
+            stream_name: Some(arn.name.as_str().into()),
+            current_shard_count: Some(before.state().open_shards().count() as i32),
+            target_shard_count: Some(input.target_shard_count),
+            stream_arn: Some(arn.to_string().into()),
+        };
+        Ok(cx.reply(&output))
+    }
+}

@@ -1,0 +1,224 @@
+//! Writing entries to a stream: where each goes, whether there is room, and what became of it.
+//! PutRecord is PutRecords of one.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use millpond_api::{
+    ErrorKind,
+    types::{Blob, HashKey, SequenceNumber, ShardId, StreamStatus},
+};
+use millpond_quotas::limits;
+use millpond_shards::{
+    Error as Fact,
+    batch::RecordBatch,
+    directory::Stream,
+    engine::EngineError,
+    shard::{AppendError, Appended, Shard},
+    stream::routing,
+};
+
+use super::Cx;
+use crate::error::{Error, Result, invalid, write_throttled};
+
+/// How often entries are routed anew when their shard is being closed.
+const REROUTE_MAX: usize = 3;
+
+/// How long they wait for the new shards each time.
+const REROUTE_WAIT: Duration = Duration::from_secs(10);
+
+/// Room in a batch for what stands beside a record's payload.
+const RECORD_OVERHEAD_BYTES: usize = 16;
+
+/// A record that is to be written.
+pub(super) struct Entry<'a> {
+    pub(super) partition_key: &'a str,
+    pub(super) explicit: Option<HashKey>,
+    pub(super) data: &'a Blob<'a>,
+}
+
+/// Where a record was written.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    pub(super) shard: ShardId,
+    pub(super) number: SequenceNumber,
+}
+
+impl Entry<'_> {
+    /// Bytes that count: data and partition key.
+    pub(super) fn payload_bytes(&self) -> usize {
+        self.data.len() + self.partition_key.len()
+    }
+
+    fn hash_key(&self) -> HashKey {
+        self.explicit.unwrap_or_else(|| routing::hash_key(self.partition_key))
+    }
+}
+
+/// The stream that records are written to: one that is being created or deleted isn't there.
+pub(super) fn target(
+    cx: &Cx<'_>,
+    stream: millpond_api::types::StreamRef<'_>,
+) -> Result<Arc<Stream>> {
+    let stream = cx.stream(stream)?;
+    match stream.state().status {
+        StreamStatus::Active | StreamStatus::Updating => Ok(stream),
+        StreamStatus::Creating | StreamStatus::Deleting => {
+            Err(Fact::StreamNotFound { stream: stream.state().arn.clone() }.into())
+        }
+    }
+}
+
+/// Checks an entry against the stream, and gives it its form for writing. `path` names its
+/// members in the sentence of a violation: `data`, or `records.1.member.data`.
+pub(super) fn entry<'a>(
+    stream: &Stream,
+    path: impl Fn(&str) -> String,
+    partition_key: Option<&'a str>,
+    explicit_hash_key: Option<&str>,
+    data: &'a Blob<'a>,
+) -> Result<Entry<'a>> {
+    let Some(partition_key) = partition_key else {
+        let path = path("partitionKey");
+        return Err(violation(&format!("Value null at '{path}'"), "Member must not be null"));
+    };
+    let explicit = explicit_hash_key.map(|key| explicit(key)).transpose()?;
+    let entry = Entry { partition_key, explicit, data };
+    let bytes_max = limits::record_bytes_max(stream.state().max_record_kib.into());
+    if entry.payload_bytes() as u64 > bytes_max {
+        let constraint = format!("Member must have length less than or equal to {bytes_max}");
+        return Err(violation(&format!("Value at '{}'", path("data")), &constraint));
+    }
+    Ok(entry)
+}
+
+fn explicit(key: &str) -> Result<HashKey> {
+    key.parse().map_err(|_| {
+        invalid(format!(
+            "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. \
+             Specified value was {key}"
+        ))
+    })
+}
+
+fn violation(value: &str, constraint: &str) -> Error {
+    Error(ErrorKind::Validation.with(format!(
+        "1 validation error detected: {value} failed to satisfy constraint: {constraint}"
+    )))
+}
+
+/// Writes the entries. What became of each stands at its place in the answer.
+pub(super) async fn write(
+    cx: &Cx<'_>,
+    mut stream: Arc<Stream>,
+    entries: &[Entry<'_>],
+) -> Vec<Result<Written>> {
+    let mut outcomes: Vec<Option<Result<Written>>> = entries.iter().map(|_| None).collect();
+    let mut waiting: Vec<usize> = (0..entries.len()).collect();
+    for round in 0..=REROUTE_MAX {
+        let shares = share_out(&stream, entries, &waiting, round == 0, &mut outcomes);
+        let appends = shares.into_values().map(|share| share.append());
+        waiting.clear();
+        for (share, appended) in join_all(appends).await {
+            match appended {
+                Err(AppendError::Sealed) => waiting.extend(share.entries),
+                outcome => share.note(&stream, outcome, &mut outcomes),
+            }
+        }
+        if waiting.is_empty() {
+            break;
+        }
+        // The shard is being closed: its children will take over in a moment.
+        waiting.sort_unstable();
+        let directory = cx.domain().directory();
+        tokio::time::timeout(REROUTE_WAIT, directory.changed(&stream)).await.ok();
+        let arn = &stream.state().arn;
+        match directory.stream(cx.namespace(), &arn.name) {
+            Ok(changed) => stream = changed,
+            Err(_) => break,
+        }
+    }
+    let unwritten = || Err(Error(ErrorKind::InternalFailureException.with(FAILED)));
+    outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unwritten)).collect()
+}
+
+/// What an entry is told that could not be written for no fault of its own.
+const FAILED: &str = "Internal service failure.";
+
+/// The entries of one request for one shard.
+struct Share {
+    shard: Arc<Shard>,
+    batch: RecordBatch,
+    entries: Vec<usize>,
+}
+
+/// Gives each waiting entry to the shard that owns its hash key, if that has room for it.
+fn share_out(
+    stream: &Stream,
+    entries: &[Entry<'_>],
+    waiting: &[usize],
+    admit: bool,
+    outcomes: &mut [Option<Result<Written>>],
+) -> BTreeMap<usize, Share> {
+    let mut shares = BTreeMap::new();
+    let routing = stream.routing();
+    let stored_bytes =
+        |i: &usize| entries.get(*i).map_or(0, Entry::payload_bytes) + RECORD_OVERHEAD_BYTES;
+    let share_bytes =
+        waiting.iter().map(stored_bytes).sum::<usize>() / routing.shards().len().max(1);
+    for &index in waiting {
+        let (Some(entry), Some(outcome)) = (entries.get(index), outcomes.get_mut(index)) else {
+            continue;
+        };
+        let owner = routing.index_of(entry.hash_key());
+        let Some((owner, shard)) = owner.and_then(|i| Some((i, routing.shards().get(i)?))) else {
+            continue;
+        };
+        if admit && shard.admit_write(entry.payload_bytes() as u64).is_err() {
+            *outcome = Some(Err(write_throttled(&stream.state().arn, shard.id())));
+            continue;
+        }
+        let share = shares.entry(owner).or_insert_with(|| Share {
+            shard: Arc::clone(shard),
+            batch: RecordBatch::with_capacity(share_bytes + share_bytes / 4),
+            entries: Vec::new(),
+        });
+        share.batch.push(entry.partition_key, entry.explicit, entry.data);
+        share.entries.push(index);
+    }
+    shares
+}
+
+impl Share {
+    async fn append(mut self) -> (Self, Result<Appended, AppendError>) {
+        let batch = std::mem::take(&mut self.batch);
+        let appended = self.shard.append(batch).await;
+        (self, appended)
+    }
+
+    fn note(
+        &self,
+        stream: &Stream,
+        appended: Result<Appended, AppendError>,
+        outcomes: &mut [Option<Result<Written>>],
+    ) {
+        let mut next = appended.as_ref().ok().map(|appended| appended.first);
+        for index in &self.entries {
+            let outcome = match (&appended, next) {
+                (Ok(appended), Some(offset)) => {
+                    next = Some(offset.plus(1));
+                    let number = self.shard.sequence_number(offset, appended.arrival);
+                    Ok(Written { shard: self.shard.id(), number })
+                }
+                (Err(AppendError::Engine(EngineError::Closed)), _) => {
+                    Err(Fact::StreamNotFound { stream: stream.state().arn.clone() }.into())
+                }
+                (Err(AppendError::Engine(error)), _) => Err(error.clone().into()),
+                _ => Err(Error(ErrorKind::InternalFailureException.with(FAILED))),
+            };
+            if let Some(place) = outcomes.get_mut(*index) {
+                *place = Some(outcome);
+            }
+        }
+    }
+}
