@@ -9,6 +9,8 @@ use millpond_api::types::Timestamp;
 
 use crate::{batch::Chunk, record::Records};
 
+pub mod rocks;
+
 /// A position in a shard's log. Ascends with each record; gaps may lie between batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Offset(u64);
