@@ -1,6 +1,11 @@
 //! The seam between the domain and storage: append-only logs, one a shard, and a small metadata
 //! store.
 
+#[cfg(feature = "test-util")]
+pub mod conformance;
+#[cfg(feature = "test-util")]
+pub mod memory;
+
 use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;

@@ -1,0 +1,125 @@
+//! How a test makes a [`MemoryEngine`](super::MemoryEngine) misbehave.
+
+use std::{collections::VecDeque, num::NonZeroU64};
+
+use super::{Shared, image::Write};
+use crate::engine::EngineError;
+
+/// What a write can meet when its turn comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is refused with [`EngineError::Full`].
+    Full,
+    /// It fails with [`EngineError::Failed`]; a log is poisoned by it.
+    Failed {
+        /// Whether the write is found after a crash all the same, as after a sync that failed late.
+        stored: bool,
+    },
+}
+
+/// Controls the faults of one engine. Copies control the same engine.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    shared: Shared,
+}
+
+impl Faults {
+    pub(super) fn of(shared: Shared) -> Self {
+        Self { shared }
+    }
+
+    /// From now on writes wait, unseen and not durable, for [`step`](Self::step) or
+    /// [`release`](Self::release).
+    pub fn hold(&self) {
+        self.shared.lock().plan.held = true;
+    }
+
+    /// Syncs the oldest waiting write and resolves its commit. False when none waits.
+    #[expect(clippy::must_use_candidate, reason = "most steps are taken for their effect")]
+    pub fn step(&self) -> bool {
+        self.shared.lock().sync_one()
+    }
+
+    /// Syncs all waiting writes, and later ones as they are made.
+    pub fn release(&self) {
+        let mut state = self.shared.lock();
+        state.plan.held = false;
+        state.sync_all();
+    }
+
+    /// Writes that wait.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.shared.lock().queued()
+    }
+
+    /// The next write that is synced meets `fault`. Further calls are for the writes after it.
+    pub fn next(&self, fault: Fault) {
+        self.shared.lock().plan.next.push_back(fault);
+    }
+
+    /// Every `nth` append from now on is refused; `None` ends it.
+    pub fn refuse_every(&self, nth: Option<NonZeroU64>) {
+        let mut state = self.shared.lock();
+        state.plan.refuse_every = nth;
+        state.plan.appends = 0;
+    }
+
+    /// While full, appends and metadata are refused; trimming and dropping go on.
+    pub fn set_full(&self, full: bool) {
+        self.shared.lock().plan.full = full;
+    }
+
+    /// While set, logs and metadata can't be read.
+    pub fn fail_reads(&self, fail: bool) {
+        self.shared.lock().plan.reads_fail = fail;
+    }
+
+    /// From now on `positions` are left out between two appends of a log, as the contract allows.
+    pub fn leave_gaps(&self, positions: u64) {
+        self.shared.lock().plan.gap = positions;
+    }
+}
+
+/// The faults that are in force.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) held: bool,
+    pub(super) gap: u64,
+    full: bool,
+    reads_fail: bool,
+    next: VecDeque<Fault>,
+    refuse_every: Option<NonZeroU64>,
+    appends: u64,
+}
+
+impl Plan {
+    /// The fault that this write meets, if any.
+    pub(super) fn meet(&mut self, write: &Write) -> Option<Fault> {
+        self.next.pop_front().or_else(|| self.is_refused(write).then_some(Fault::Full))
+    }
+
+    pub(super) fn check_reads(&self) -> Result<(), EngineError> {
+        if self.reads_fail { Err(EngineError::failed("reads fail by request")) } else { Ok(()) }
+    }
+
+    pub(super) fn check_space(&self) -> Result<(), EngineError> {
+        if self.full { Err(Self::full()) } else { Ok(()) }
+    }
+
+    pub(super) fn full() -> EngineError {
+        EngineError::Full("a fault was injected".into())
+    }
+
+    fn is_refused(&mut self, write: &Write) -> bool {
+        match write {
+            Write::Append(..) => {
+                self.appends += 1;
+                let nth = self.refuse_every;
+                self.full || nth.is_some_and(|nth| self.appends.is_multiple_of(nth.get()))
+            }
+            Write::Metadata(_) => self.full,
+            Write::Trim(..) | Write::Drop(_) => false,
+        }
+    }
+}
