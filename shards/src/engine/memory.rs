@@ -166,3 +166,6 @@ impl ShardLog for MemoryLog {
         // All memory is alike.
     }
 }
+
+#[cfg(test)]
+mod tests;
