@@ -5,6 +5,7 @@
 pub mod conformance;
 #[cfg(feature = "test-util")]
 pub mod memory;
+pub mod rocks;
 
 use std::{fmt, ops::Range, sync::Arc};
 
@@ -13,8 +14,6 @@ use futures::future::BoxFuture;
 use millpond_api::types::Timestamp;
 
 use crate::{batch::Chunk, record::Records};
-
-pub mod rocks;
 
 /// A position in a shard's log. Ascends with each record; gaps may lie between batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
