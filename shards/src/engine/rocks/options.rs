@@ -14,6 +14,9 @@ const MIB: usize = 1024 * KIB;
 /// Values of at least this size lie in blob files, which are written once and unlinked whole.
 const BLOB_BYTES_MIN: u64 = KIB as u64;
 const BLOB_FILE_BYTES: u64 = 64 * MIB as u64;
+/// In memory a file that is written at once takes its size and no more, and small ones soon hold
+/// nothing that is still needed.
+const MEMORY_FILE_BYTES: u64 = 2 * MIB as u64;
 const BLOCK_BYTES: usize = 16 * KIB;
 const BLOCK_FORMAT: i32 = 6;
 const WRITE_BUFFERS_MAX: c_int = 3;
@@ -83,6 +86,7 @@ impl RocksOptions {
         let mut options = Options::default();
         if self.in_memory() {
             options.set_env(&Env::mem_env().map_err(EngineError::failed)?);
+            options.set_writable_file_max_buffer_size(2 * MEMORY_FILE_BYTES);
         }
         options.create_if_missing(true);
         options.create_missing_column_families(true);
@@ -126,7 +130,11 @@ impl RocksOptions {
         let mut options = self.rows(cache);
         options.set_enable_blob_files(true);
         options.set_min_blob_size(BLOB_BYTES_MIN);
-        options.set_blob_file_size(BLOB_FILE_BYTES);
+        options.set_blob_file_size(if self.in_memory() {
+            MEMORY_FILE_BYTES
+        } else {
+            BLOB_FILE_BYTES
+        });
         options
     }
 }

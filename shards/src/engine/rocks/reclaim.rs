@@ -10,10 +10,11 @@ use std::{
 
 use super::{
     Core, keys,
+    space::Space,
     stats::Stopwatch,
-    store::{Db, Family},
+    store::{Db, Family, TIERS},
 };
-use crate::engine::{LogId, Offset, RetentionTier};
+use crate::engine::{EngineError, LogId, Offset, RetentionTier};
 
 /// The thread rests this many times as long as it worked, so that it never takes more than a
 /// twentieth of a core.
@@ -94,10 +95,12 @@ pub(super) fn run(core: &Core) {
         let stopwatch = Stopwatch::start();
         let swept = core.store.with(|db| {
             sweep(db, ranges);
-            Ok(())
+            TIERS.into_iter().try_for_each(|tier| collect(db, &core.space, Family::Data(tier)))
         });
-        if swept.is_err() {
-            return;
+        match swept {
+            Ok(()) => {}
+            Err(EngineError::Closed) => return,
+            Err(error) => tracing::warn!(%error, "space could not be given back"),
         }
         core.reclaim.rest((stopwatch.elapsed() * REST_PER_WORK).max(REST_MIN));
     }
@@ -117,6 +120,19 @@ fn sweep(db: &Db, ranges: Ranges) {
     for (tier, run) in runs {
         db.compact(Family::Data(tier), &run.start, &run.end);
     }
+}
+
+/// Rewrites a column family of which more than half is garbage, so that what lives is written at
+/// most once for as much that died. Records that were written together usually die together, and
+/// then whole files go and nothing is rewritten; this is for dropped streams, whose records lie
+/// between those of others.
+fn collect(db: &Db, space: &Space, family: Family) -> Result<(), EngineError> {
+    let (bytes, garbage) = db.file_bytes(family);
+    let alive = bytes.saturating_sub(garbage);
+    if garbage > space.slack_bytes().max(alive) && space.holds(db, alive) {
+        db.rewrite(family)?;
+    }
+    Ok(())
 }
 
 fn is_near(db: &Db, tier: RetentionTier, low: &keys::Key, high: &keys::Key) -> bool {

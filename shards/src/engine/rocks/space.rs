@@ -11,8 +11,11 @@ const RESERVE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const RESERVE_FRACTION: u64 = 16;
 /// Bytes that may be written before the disk is looked at again.
 const UNSEEN_BYTES_MAX: u64 = 8 * 1024 * 1024;
-/// Beside the files of a write itself, its part of what is left that may go unseen.
+/// And never more than this fraction of what is left.
 const UNSEEN_FRACTION: u64 = 8;
+/// Garbage between live records that is put up with: one blob file, or less of a small memory.
+const SLACK_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const SLACK_FRACTION: u64 = 8;
 
 /// The room for records.
 #[derive(Debug)]
@@ -62,6 +65,19 @@ impl Space {
     /// [`EngineError::Full`] when nothing is.
     pub(super) fn check(&self, db: &Db) -> Result<(), EngineError> {
         if self.left(db)? > 0 { Ok(()) } else { Err(self.full()) }
+    }
+
+    /// Bytes of garbage that aren't worth much work.
+    pub(super) fn slack_bytes(&self) -> u64 {
+        match self {
+            Self::Disk(_) => SLACK_BYTES_MAX,
+            Self::Memory(limit) => SLACK_BYTES_MAX.min(limit / SLACK_FRACTION),
+        }
+    }
+
+    /// Whether there is room for `bytes` of files.
+    pub(super) fn holds(&self, db: &Db, bytes: u64) -> bool {
+        self.left(db).is_ok_and(|left| left >= bytes)
     }
 
     /// Bytes of records that there is room for. On disk each takes its size twice, in the

@@ -8,8 +8,8 @@ use std::{
 };
 
 use rocksdb::{
-    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, ReadOptions, WriteBatch,
-    WriteOptions,
+    BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB,
+    DBRawIterator, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use super::{
@@ -25,6 +25,8 @@ pub(super) const TIERS: [RetentionTier; 3] =
 
 /// RocksDB's path within its memory environment.
 const MEMORY_PATH: &str = "/millpond";
+
+const COLLECT_ALL_AGES: (&str, &str) = ("blob_garbage_collection_age_cutoff", "1.0");
 
 /// A column family. Not one a stream or shard: each costs memory and files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +165,25 @@ impl Db {
         self.rocksdb.compact_range_cf(self.family(family), Some(low), Some(high));
     }
 
+    /// Bytes of a column family's files, and how many of them nothing points to any more, as far as
+    /// its index was compacted since.
+    pub(super) fn file_bytes(&self, family: Family) -> (u64, u64) {
+        let blobs = self.property(family, c"rocksdb.live-blob-file-size");
+        let index = self.property(family, c"rocksdb.live-sst-files-size");
+        (blobs + index, self.property(family, c"rocksdb.live-blob-file-garbage-size"))
+    }
+
+    /// Writes all that is alive in a column family anew, and gives back all that isn't.
+    pub(super) fn rewrite(&self, family: Family) -> Result<(), EngineError> {
+        let family = self.family(family);
+        let collect = |on| [("enable_blob_garbage_collection", on), COLLECT_ALL_AGES];
+        self.rocksdb.set_options_cf(family, &collect("true")).map_err(error)?;
+        let mut options = CompactOptions::default();
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        self.rocksdb.compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
+        self.rocksdb.set_options_cf(family, &collect("false")).map_err(error)
+    }
+
     /// Bytes of index between two keys, as far as it is written out.
     pub(super) fn index_bytes(&self, family: Family, low: &[u8], high: &[u8]) -> u64 {
         let range = rocksdb::Range::new(low, high);
@@ -187,10 +208,12 @@ impl Db {
     }
 
     fn sum(&self, property: &CStr) -> u64 {
-        let value = |family: &Family| {
-            self.rocksdb.property_int_value_cf(self.family(*family), property).ok().flatten()
-        };
-        Family::ALL.iter().filter_map(value).sum()
+        Family::ALL.map(|family| self.property(family, property)).into_iter().sum()
+    }
+
+    fn property(&self, family: Family, property: &CStr) -> u64 {
+        let value = self.rocksdb.property_int_value_cf(self.family(family), property);
+        value.ok().flatten().unwrap_or(0)
     }
 }
 
