@@ -7,11 +7,18 @@ use millpond_api::types::StreamArn;
 use millpond_quotas::{CallQuota, Clock, Quotas, limits};
 use millpond_shards::{
     Domain, Error as Fact, Options,
-    engine::Engine,
+    engine::{
+        Durability, Engine,
+        rocks::{Location, RocksEngine, RocksOptions},
+    },
     state::{Command, NewStream, ShardLimit},
     stream::Namespace,
+    tasks::Tasks,
 };
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -41,7 +48,8 @@ pub struct App {
 pub struct StartError(String);
 
 impl StartError {
-    fn new(reason: impl fmt::Display) -> Self {
+    /// The sentence that says it.
+    pub fn new(reason: impl fmt::Display) -> Self {
         Self(reason.to_string())
     }
 }
@@ -177,6 +185,42 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// Opens the storage that the configuration names.
+///
+/// # Errors
+/// When the directory can't be used, with what to do about it.
+pub fn open_engine(config: &Config) -> Result<Arc<dyn Engine>, StartError> {
+    let location = match &config.storage {
+        config::Storage::Memory { limit_bytes } => Location::Memory { limit_bytes: *limit_bytes },
+        config::Storage::Directory(path) => Location::Directory(path.clone()),
+    };
+    let mut options = RocksOptions::new(location);
+    options.durability = match config.durability {
+        config::Durability::Fsync => Durability::Fsync,
+        config::Durability::Os => Durability::Os,
+    };
+    Ok(Arc::new(RocksEngine::open(&options).map_err(StartError::new)?))
+}
+
+/// A token that SIGTERM and SIGINT cancel.
+///
+/// # Errors
+/// When the process can't take signals.
+pub fn stop_on_signal() -> Result<CancellationToken, StartError> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::new)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::new)?;
+    let told = stop.clone();
+    Tasks::default().spawn("signals", async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        told.cancel();
+    });
+    Ok(stop)
 }
 
 fn quotas(config: &Config) -> Quotas {

@@ -1,17 +1,50 @@
 //! The millpond server.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
-use millpond::config::{self, Refused, Request};
+use millpond::{
+    app::{self, App, StartError},
+    banner,
+    config::{self, Config, Refused, Request},
+    telemetry,
+};
+use millpond_quotas::Clock;
+use tokio::{net::TcpListener, runtime::Runtime};
 
 fn main() -> ExitCode {
-    match config::of_this_process() {
-        Ok(Request::Print(text)) => print!("{text}"),
-        Ok(Request::Run(config)) => print!("{}", millpond::banner::banner(&config, config.listen)),
-        Err(refused) => {
-            eprintln!("millpond: {refused}");
-            return ExitCode::from(Refused::EXIT_CODE);
+    let config = match config::of_this_process() {
+        Ok(Request::Run(config)) => config,
+        Ok(Request::Print(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
         }
+        Err(refused) => return fail(Refused::EXIT_CODE, &refused),
+    };
+    let run = || -> Result<(), StartError> {
+        telemetry::init(config.log_format, &config.log_filter).map_err(StartError::new)?;
+        let runtime = Runtime::new().map_err(StartError::new)?;
+        runtime.block_on(serve(&config))
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error),
     }
-    ExitCode::SUCCESS
+}
+
+/// Runs the server until a signal, then lets requests at hand finish.
+async fn serve(config: &Config) -> Result<(), StartError> {
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        StartError::new(format!("{} can't be listened on: {error}", config.listen))
+    })?;
+    let address = listener.local_addr().map_err(StartError::new)?;
+    let stop = app::stop_on_signal()?;
+    let engine = app::open_engine(config)?;
+    let app = App::open(config, engine, Clock::system()).await?;
+    print!("{}", banner::banner(config, address));
+    Arc::clone(&app).serve(config, listener, stop).await
+}
+
+fn fail(code: u8, reason: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("millpond: {reason}");
+    ExitCode::from(code)
 }

@@ -5,6 +5,7 @@
 pub mod conformance;
 #[cfg(feature = "test-util")]
 pub mod memory;
+pub mod rocks;
 
 use std::{fmt, ops::Range, sync::Arc};
 

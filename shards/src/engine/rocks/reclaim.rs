@@ -1,0 +1,140 @@
+//! Gives back the space of what was trimmed or dropped: compacts the index of those ranges, after
+//! which RocksDB unlinks the blob files that nothing points into any more.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    ops::Range,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    Core, keys,
+    space::Space,
+    stats::Stopwatch,
+    store::{Db, Family, TIERS},
+};
+use crate::engine::{EngineError, LogId, Offset, RetentionTier};
+
+/// The thread rests this many times as long as it worked, so that it never takes more than a
+/// twentieth of a core.
+const REST_PER_WORK: u32 = 20;
+const REST_MIN: Duration = Duration::from_millis(100);
+/// Ranges with less index than this between them are compacted as one: they share files, which
+/// would be rewritten for each.
+const GAP_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Positions of a log that were given up in one column family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Garbage {
+    pub(super) tier: RetentionTier,
+    pub(super) log: LogId,
+    pub(super) offsets: Range<Offset>,
+}
+
+/// What waits to be given back, at most one range a log and column family.
+#[derive(Debug, Default)]
+pub(super) struct Reclaim {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+type Ranges = BTreeMap<(RetentionTier, LogId), Range<Offset>>;
+
+#[derive(Debug, Default)]
+struct State {
+    ranges: Ranges,
+    closed: bool,
+}
+
+impl Reclaim {
+    pub(super) fn add(&self, garbage: Vec<Garbage>) {
+        if garbage.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        for Garbage { tier, log, offsets } in garbage {
+            match state.ranges.entry((tier, log)) {
+                Entry::Vacant(entry) => drop(entry.insert(offsets)),
+                Entry::Occupied(mut entry) => {
+                    let known = entry.get_mut();
+                    *known = known.start.min(offsets.start)..known.end.max(offsets.end);
+                }
+            }
+        }
+        self.changed.notify_one();
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for garbage; `None` once closed.
+    fn take(&self) -> Option<Ranges> {
+        let nothing = |state: &mut State| state.ranges.is_empty() && !state.closed;
+        let state = self.changed.wait_while(self.lock(), nothing);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        (!state.closed).then(|| std::mem::take(&mut state.ranges))
+    }
+
+    fn rest(&self, length: Duration) {
+        let open = |state: &mut State| !state.closed;
+        drop(self.changed.wait_timeout_while(self.lock(), length, open));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Losing a range to a panic would only delay giving back its space.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives back space until closed.
+pub(super) fn run(core: &Core) {
+    while let Some(ranges) = core.reclaim.take() {
+        let stopwatch = Stopwatch::start();
+        let swept = core.store.with(|db| {
+            sweep(db, ranges);
+            TIERS.into_iter().try_for_each(|tier| collect(db, &core.space, Family::Data(tier)))
+        });
+        match swept {
+            Ok(()) => {}
+            Err(EngineError::Closed) => return,
+            Err(error) => tracing::warn!(%error, "space could not be given back"),
+        }
+        core.reclaim.rest((stopwatch.elapsed() * REST_PER_WORK).max(REST_MIN));
+    }
+}
+
+fn sweep(db: &Db, ranges: Ranges) {
+    let mut runs: Vec<(RetentionTier, Range<keys::Key>)> = Vec::new();
+    for ((tier, log), offsets) in ranges {
+        let [low, high] = [offsets.start, offsets.end].map(|at| keys::chunk(log, at));
+        match runs.last_mut() {
+            Some((last, run)) if *last == tier && is_near(db, tier, &run.end, &low) => {
+                run.end = high;
+            }
+            _ => runs.push((tier, low..high)),
+        }
+    }
+    for (tier, run) in runs {
+        db.compact(Family::Data(tier), &run.start, &run.end);
+    }
+}
+
+/// Rewrites a column family of which more than half is garbage, so that what lives is written at
+/// most once for as much that died. Records that were written together usually die together, and
+/// then whole files go and nothing is rewritten; this is for dropped streams, whose records lie
+/// between those of others.
+fn collect(db: &Db, space: &Space, family: Family) -> Result<(), EngineError> {
+    let (bytes, garbage) = db.file_bytes(family);
+    let alive = bytes.saturating_sub(garbage);
+    if garbage > space.slack_bytes().max(alive) && space.holds(db, alive) {
+        db.rewrite(family)?;
+    }
+    Ok(())
+}
+
+fn is_near(db: &Db, tier: RetentionTier, low: &keys::Key, high: &keys::Key) -> bool {
+    db.index_bytes(Family::Data(tier), low, high) <= GAP_BYTES_MAX
+}

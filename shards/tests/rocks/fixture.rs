@@ -1,0 +1,96 @@
+//! Engines under test, in directories of their own.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use millpond_shards::engine::{
+    Durability, Engine,
+    conformance::Fixture,
+    rocks::{Location, RocksEngine, RocksOptions},
+};
+use tempfile::TempDir;
+
+/// Opens engines on disk. A crash leaves the files as they were at some moment after the last
+/// acknowledgement; the engine that crashed is closed only afterwards.
+pub(crate) struct OnDisk {
+    durability: Durability,
+    directory: TempDir,
+}
+
+impl OnDisk {
+    pub(crate) fn new(durability: Durability) -> Self {
+        Self { durability, directory: TempDir::new().unwrap() }
+    }
+
+    fn serve(&self) -> Arc<dyn Engine> {
+        Arc::new(open(self.directory.path(), self.durability))
+    }
+}
+
+impl Fixture for OnDisk {
+    fn open(&mut self) -> BoxFuture<'_, Arc<dyn Engine>> {
+        self.directory = TempDir::new().unwrap();
+        async { self.serve() }.boxed()
+    }
+
+    fn reopen(&mut self, engine: Arc<dyn Engine>) -> BoxFuture<'_, Arc<dyn Engine>> {
+        async move {
+            engine.close().await.unwrap();
+            self.serve()
+        }
+        .boxed()
+    }
+
+    fn crash_and_reopen(&mut self, engine: Arc<dyn Engine>) -> BoxFuture<'_, Arc<dyn Engine>> {
+        let image = image(self.directory.path());
+        drop(engine);
+        self.directory = image;
+        async { self.serve() }.boxed()
+    }
+}
+
+pub(crate) fn open(directory: &Path, durability: Durability) -> RocksEngine {
+    let location = Location::Directory(directory.to_owned());
+    RocksEngine::open(&RocksOptions { durability, ..RocksOptions::new(location) }).unwrap()
+}
+
+/// A copy of a directory that is in use, from a moment when no file came or went.
+pub(crate) fn image(directory: &Path) -> TempDir {
+    loop {
+        let before = files(directory);
+        let image = TempDir::new().unwrap();
+        let copied = before.iter().all(|file| copy(directory, image.path(), file));
+        if copied && before == files(directory) {
+            return image;
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path, file: &Path) -> bool {
+    let target = to.join(file);
+    fs::create_dir_all(target.parent().unwrap()).unwrap();
+    fs::copy(from.join(file), target).is_ok()
+}
+
+/// All files below `directory`, by their paths in it.
+fn files(directory: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut directories = vec![PathBuf::new()];
+    while let Some(inner) = directories.pop() {
+        for entry in fs::read_dir(directory.join(&inner)).unwrap() {
+            let entry = entry.unwrap();
+            let path = inner.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                directories.push(path);
+            } else {
+                found.insert(path);
+            }
+        }
+    }
+    found
+}
