@@ -2,7 +2,7 @@
 
 mod kinds;
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 pub use kinds::ErrorKind;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
@@ -23,6 +23,12 @@ impl Error {
     #[must_use]
     pub fn encode(&self, codec: Codec) -> Vec<u8> {
         codec.encode(self)
+    }
+
+    /// The error's message alone, as within a stream, where a header has the name.
+    pub(crate) fn encode_message(&self, codec: Codec) -> Vec<u8> {
+        let message = self.message.as_deref().map(|message| (self.kind.message_member(), message));
+        codec.encode(&BTreeMap::from_iter(message))
     }
 }
 

@@ -6,6 +6,7 @@
 //! * [`Codec`] reads inputs and writes outputs, as JSON or CBOR. What a request's values must look like is in
 //!   [`schema`], how they are read in [`decode`], and the words for violations in [`validate`].
 //! * [`Error`] is what clients are told when a request fails.
+//! * [`event_stream`] frames the messages of SubscribeToShard.
 
 pub mod types;
 
@@ -17,6 +18,8 @@ mod constraints;
 pub mod decode;
 #[cfg(feature = "operations")]
 mod error;
+#[cfg(feature = "operations")]
+pub mod event_stream;
 #[cfg(feature = "operations")]
 pub mod operation;
 #[cfg(feature = "operations")]
