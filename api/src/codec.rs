@@ -68,6 +68,12 @@ impl Codec {
         self.read(body, Receiver(explain::IsMap)) == Some(true)
     }
 
+    /// Writes what an operation answers with: the body is empty for operations without an output.
+    #[must_use]
+    pub fn encode_output<O: Operation>(self, output: &O::Output<'_>) -> Vec<u8> {
+        if O::HAS_OUTPUT { self.encode(output) } else { Vec::new() }
+    }
+
     /// Writes an output, an event or an error body.
     #[must_use]
     pub fn encode(self, value: &impl Serialize) -> Vec<u8> {
