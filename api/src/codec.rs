@@ -52,7 +52,7 @@ impl Codec {
     /// # Errors
     /// `SerializationException` for a body that isn't a map, can't be parsed, or has a member of the wrong type;
     /// `ValidationException`, with every violation up to ten, for members that break the model's constraints.
-    pub fn decode<'a, O: Operation>(self, body: &'a [u8]) -> Result<O::Input<'a>, Error> {
+    pub fn decode<O: Operation>(self, body: &[u8]) -> Result<O::Input<'_>, Error> {
         self.decode_structure(body)
     }
 

@@ -34,7 +34,7 @@ pub(crate) static CHANNEL_NAME: Text =
     Text { length: Length { min: 1, max: 128 }, pattern: Some(&patterns::NAME), ..Text::ANY };
 
 pub(crate) static CHANNEL_STREAM_CONFIGURATION_LIST: List = List {
-    length: Length { min: 1, max: 10000 },
+    length: Length { min: 1, max: 10_000 },
     item: Shape::Structure(crate::operations::ChannelStreamConfiguration::SHAPE),
 };
 
@@ -53,11 +53,11 @@ pub(crate) static CONSUMER_ARN: Text = Text {
 pub(crate) static CONSUMER_NAME: Text =
     Text { length: Length { min: 1, max: 128 }, pattern: Some(&patterns::NAME), ..Text::ANY };
 
-pub(crate) static DATA: Length = Length { min: 0, max: 10485760 };
+pub(crate) static DATA: Length = Length { min: 0, max: 10_485_760 };
 
 pub(crate) static DATA_FRESHNESS_IN_SECONDS: Range = Range { min: i32::MIN, max: i32::MAX };
 
-pub(crate) static DESCRIBE_STREAM_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static DESCRIBE_STREAM_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
 pub(crate) static ENCRYPTION_TYPE: Text = Text { values: &["NONE", "KMS"], ..Text::ANY };
 
@@ -70,27 +70,27 @@ pub(crate) static GSR_SCHEMA_ARN: Text = Text {
     ..Text::ANY
 };
 
-pub(crate) static GET_RECORDS_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static GET_RECORDS_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
 pub(crate) static HASH_KEY: Text = Text { pattern: Some(&patterns::HASH_KEY), ..Text::ANY };
 
 pub(crate) static KEY_ID: Text = Text { length: Length { min: 1, max: 2048 }, ..Text::ANY };
 
-pub(crate) static LIST_CHANNELS_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static LIST_CHANNELS_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
-pub(crate) static LIST_QUEUES_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static LIST_QUEUES_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
-pub(crate) static LIST_SHARDS_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static LIST_SHARDS_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
-pub(crate) static LIST_STREAM_CONSUMERS_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static LIST_STREAM_CONSUMERS_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
-pub(crate) static LIST_STREAMS_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static LIST_STREAMS_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
 pub(crate) static LIST_TAGS_FOR_STREAM_INPUT_LIMIT: Range = Range { min: 1, max: 50 };
 
 pub(crate) static MAX_RECEIVE_COUNT: Range = Range { min: 1, max: 1000 };
 
-pub(crate) static MAX_RECORD_SIZE_IN_KIB: Range = Range { min: 1024, max: 10240 };
+pub(crate) static MAX_RECORD_SIZE_IN_KIB: Range = Range { min: 1024, max: 10_240 };
 
 pub(crate) static METRICS_NAME: Text = Text {
     values: &[
@@ -114,7 +114,8 @@ pub(crate) static MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT_STATUS: Text =
 
 pub(crate) static NATURAL_INTEGER_OBJECT: Range = Range { min: 0, max: i32::MAX };
 
-pub(crate) static NEXT_TOKEN: Text = Text { length: Length { min: 1, max: 1048576 }, ..Text::ANY };
+pub(crate) static NEXT_TOKEN: Text =
+    Text { length: Length { min: 1, max: 1_048_576 }, ..Text::ANY };
 
 pub(crate) static PARTITION_FIELD_LIST: List = List {
     length: Length { min: 1, max: 10 },
@@ -133,7 +134,7 @@ pub(crate) static PARTITION_TRANSFORM: Text = Text { values: &["TIME_HOUR"], ..T
 
 pub(crate) static POLICY: Text = Text::ANY;
 
-pub(crate) static POSITIVE_INTEGER_OBJECT: Range = Range { min: 1, max: 100000 };
+pub(crate) static POSITIVE_INTEGER_OBJECT: Range = Range { min: 1, max: 100_000 };
 
 pub(crate) static PUT_RECORDS_REQUEST_ENTRY_LIST: List = List {
     length: Length { min: 1, max: 500 },
@@ -150,12 +151,12 @@ pub(crate) static QUEUE_STARTING_POSITION_TYPE: Text =
     Text { values: &["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"], ..Text::ANY };
 
 pub(crate) static QUEUE_STREAM_CONFIGURATION_LIST: List = List {
-    length: Length { min: 1, max: 10000 },
+    length: Length { min: 1, max: 10_000 },
     item: Shape::Structure(crate::shapes::QueueStreamConfiguration::SHAPE),
 };
 
 pub(crate) static QUEUE_STREAM_FILTER_LIST: List = List {
-    length: Length { min: 1, max: 10000 },
+    length: Length { min: 1, max: 10_000 },
     item: Shape::Structure(crate::operations::QueueStreamFilter::SHAPE),
 };
 
@@ -206,7 +207,7 @@ pub(crate) static S3_TABLES_COMPRESSION_TYPE: Text =
     Text { values: &["NONE", "ZSTD", "SNAPPY"], ..Text::ANY };
 
 pub(crate) static S3_TABLES_CONFIGURATION_LIST: List = List {
-    length: Length { min: 1, max: 10000 },
+    length: Length { min: 1, max: 10_000 },
     item: Shape::Structure(crate::shapes::S3TablesConfiguration::SHAPE),
 };
 
@@ -256,7 +257,7 @@ pub(crate) static STREAM_ARN: Text = Text {
 };
 
 pub(crate) static STREAM_FILTER_LIST: List = List {
-    length: Length { min: 1, max: 10000 },
+    length: Length { min: 1, max: 10_000 },
     item: Shape::Structure(crate::operations::StreamFilter::SHAPE),
 };
 
@@ -298,4 +299,4 @@ pub(crate) static UPDATE_QUEUE_RECORDS_VISIBILITY_REQUEST_ENTRY_LIST: List = Lis
     item: Shape::Structure(crate::operations::UpdateQueueRecordsVisibilityRequestEntry::SHAPE),
 };
 
-pub(crate) static VISIBILITY_TIMEOUT_SECONDS: Range = Range { min: 0, max: 43200 };
+pub(crate) static VISIBILITY_TIMEOUT_SECONDS: Range = Range { min: 0, max: 43_200 };

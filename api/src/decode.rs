@@ -14,6 +14,9 @@ use crate::{
     types::{Blob, Timestamp},
 };
 
+/// Texts by name.
+type TextMap<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+
 /// A structure that requests are made of.
 pub trait Decode<'a>: Sized {
     /// What the model says about it.
@@ -86,10 +89,7 @@ impl<'a, M: MapAccess<'a>> Members<M> {
         self.value(AsList(&list.length, || AsText(item)))
     }
 
-    pub fn map(
-        &mut self,
-        map: &'static Map,
-    ) -> Result<Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>, M::Error> {
+    pub fn map(&mut self, map: &'static Map) -> Result<Option<TextMap<'a>>, M::Error> {
         self.value(AsMap(map))
     }
 
@@ -191,7 +191,7 @@ impl<'a, T, R: Receive<'a, Value = Option<T>>, F: Fn() -> R> Receive<'a> for AsL
 struct AsMap(&'static Map);
 
 impl<'a> Receive<'a> for AsMap {
-    type Value = Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>;
+    type Value = Option<TextMap<'a>>;
 
     fn scalar<E: Error>(self, scalar: Scalar<'a>, _human: bool) -> Result<Self::Value, E> {
         if scalar == Scalar::Null { Ok(None) } else { Err(E::custom("a scalar for a map")) }

@@ -36,7 +36,7 @@ fn constraint(
         }
         Kind::Integer => {
             let bound = |value: Option<i64>, default: &str| {
-                value.map_or_else(|| default.to_owned(), |value| value.to_string())
+                value.map_or_else(|| default.to_owned(), number)
             };
             let (min, max) = (bound(shape.min, "i32::MIN"), bound(shape.max, "i32::MAX"));
             Some(("Range", format!("Range {{ min: {min}, max: {max} }}")))
@@ -61,8 +61,16 @@ fn constraint(
     })
 }
 
+/// A number as Rust writes it, with separators of thousands.
+fn number(value: i64) -> String {
+    let digits = value.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
+    groups.join(if digits.len() > 4 { "_" } else { "" })
+}
+
 fn length(shape: &Shape) -> String {
-    let max = shape.max.map_or_else(|| "usize::MAX".to_owned(), |max| max.to_string());
+    let max = shape.max.map_or_else(|| "usize::MAX".to_owned(), number);
     format!("Length {{ min: {}, max: {max} }}", shape.min.unwrap_or(0))
 }
 

@@ -1,6 +1,6 @@
 //! `error/kinds.rs`: every error that Kinesis gives.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
 use crate::{facts::COMMON_ERRORS, model::Model, names::pascal};
 
@@ -47,11 +47,15 @@ pub(crate) fn file(model: &Model) -> String {
     let variants = each(&|row| format!("/// {}\n{},\n", row.doc, row.variant));
     let all = each(&|row| format!("Self::{},", row.variant));
     let names = each(&|row| format!("Self::{} => \"{}\",\n", row.variant, row.wire_name));
-    let statuses =
-        rows.iter().filter(|row| row.status != 400).fold(String::new(), |mut arms, row| {
-            let _ = writeln!(arms, "Self::{} => {},", row.variant, row.status);
-            arms
-        });
+    let mut statuses: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.status != 400) {
+        statuses.entry(row.status).or_default().push(format!("Self::{}", row.variant));
+    }
+    let arms: Vec<String> = statuses
+        .iter()
+        .map(|(status, kinds)| format!("{} => {status},", kinds.join(" | ")))
+        .collect();
+    let statuses = arms.join("\n");
     out + &format!(
         "/// What kind of error it is.\n{derives}\npub enum ErrorKind {{ {variants} }}\n
         impl ErrorKind {{

@@ -29,7 +29,7 @@ pub(crate) fn generate(model: &Model) -> Result<Files> {
     add("src/constraints.rs", constraints::file(&structures)?)?;
     add("src/error/kinds.rs", errors::file(model))?;
     add("src/operation/id.rs", operations::ids(model)?)?;
-    add("src/operations.rs", operations::modules(&structures))?;
+    add("src/operations.rs", operations::modules(&structures)?)?;
     add("src/shapes.rs", structures.modules())?;
     add("src/types/enums.rs", enums::file(model)?)?;
     for (name, operation) in &model.operations {

@@ -43,8 +43,8 @@ pub(crate) fn with_imports(structures: &Structures<'_>, title: &str, body: &str)
             group.push((home, name));
         });
     let groups = [std, external, ours].into_iter().filter(|group| !group.is_empty());
-    let lines = groups.map(|group| format!("{}\n", one_use(&group))).collect::<String>();
-    format!("//! {title}\n\n{lines}{body}")
+    let lines: Vec<String> = groups.map(|group| one_use(&group)).collect();
+    format!("//! {title}\n\n{}\n{body}", lines.join("\n"))
 }
 
 /// One `use` a crate: `use std::{borrow::Cow, collections::BTreeMap};`

@@ -51,6 +51,7 @@ pub(crate) enum Kind {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the model's own")]
 pub(crate) struct Shape {
     #[serde(rename = "type")]
     pub(crate) kind: Kind,
@@ -85,7 +86,7 @@ impl Model {
     }
 
     pub(crate) fn shape(&self, name: &str) -> &Shape {
-        &self.shapes[name]
+        self.shapes.get(name).expect("a model has every shape that it refers to")
     }
 
     /// Every shape that can be reached from this one, itself included.

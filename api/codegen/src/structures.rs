@@ -12,6 +12,9 @@ use crate::{
     names::{doc, field, screaming, serde_pascal, snake},
 };
 
+/// Characters of a member's name and of its reading that fit into a line.
+const ARM_LENGTH_MAX: usize = 100 - "                \"\" => ,".len();
+
 /// The structures of a model, and where each of them lives.
 pub(crate) struct Structures<'m> {
     pub(crate) model: &'m Model,
@@ -160,7 +163,13 @@ impl<'m> Structures<'m> {
             let presence = if required { "required" } else { "optional" };
             writeln!(members, "Member::{presence}(\"{member}\", {shape}),")?;
             writeln!(lets, "let mut {field} = None;")?;
-            writeln!(arms, "\"{member}\" => {field} = members.{read}?,")?;
+            let assignment = format!("{field} = members.{read}?");
+            // Rustfmt breaks lines that are too long into blocks, which want their semicolon.
+            if member.len() + assignment.len() > ARM_LENGTH_MAX {
+                writeln!(arms, "\"{member}\" => {{ {assignment}; }}")?;
+            } else {
+                writeln!(arms, "\"{member}\" => {assignment},")?;
+            }
             let value = if required { format!("{field}: required({field})?") } else { field };
             writeln!(fields, "{value},")?;
         }

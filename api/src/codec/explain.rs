@@ -130,7 +130,7 @@ impl<'a> Receive<'a> for Walk<'_> {
     }
 }
 
-impl<'w> Walk<'w> {
+impl Walk<'_> {
     fn check_scalar<'a>(
         &mut self,
         scalar: Scalar<'a>,
@@ -181,7 +181,7 @@ impl<'w> Walk<'w> {
         }
         let missing = |name: &'static str| !present.contains(name);
         for member in structure.members.iter().filter(|m| m.required && missing(m.name)) {
-            self.findings.checker.missing(&Path::Member(self.path, member.name));
+            self.findings.checker.missing(Path::Member(self.path, member.name));
         }
         let index = if let Path::Item(_, index) = self.path { *index } else { 0 };
         Ok(format!("com.amazonaws.kinesis.v20131202.{}@{index:x}", structure.name))

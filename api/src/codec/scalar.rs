@@ -160,12 +160,14 @@ fn clamp(value: i64) -> i32 {
     i32::try_from(value).unwrap_or(if value < 0 { i32::MIN } else { i32::MAX })
 }
 
-/// Milliseconds of fractional seconds, cut and not rounded, except that the nearest binary fraction of a decimal one
-/// counts as that decimal one: hence by way of whole microseconds.
+/// Milliseconds of fractional seconds, cut and not rounded, except that the binary fraction nearest to a whole
+/// millisecond counts as that millisecond.
+#[expect(clippy::float_cmp, reason = "asks whether this very fraction is the nearest")]
 fn millis(seconds: f64) -> i64 {
-    let micros = (seconds * 1e6).round() as i128;
-    let millis = micros.div_euclid(1000);
-    i64::try_from(millis).unwrap_or(if millis < 0 { i64::MIN } else { i64::MAX })
+    let scaled = seconds * 1000.0;
+    let nearest = scaled.round();
+    let is_whole = nearest / 1000.0 == seconds;
+    (if is_whole { nearest } else { scaled.floor() }) as i64
 }
 
 #[cfg(test)]
@@ -189,9 +191,11 @@ mod tests {
 
     #[test]
     fn every_millisecond_survives_the_trip_through_seconds() {
-        for offset in 0..2000 {
-            let expected = 1_767_225_600_000 + offset;
-            assert_eq!(millis(expected as f64 / 1000.0), expected);
+        for start in [1_767_225_600_000_i64, 8_955_411_547_000, -62_135_596_800_000] {
+            for expected in start..start + 2000 {
+                let text = format!("{}e-3", expected);
+                assert_eq!(millis(text.parse().unwrap()), expected);
+            }
         }
     }
 }

@@ -129,8 +129,7 @@ impl ErrorKind {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::InternalFailure => 500,
-            Self::InternalFailureException => 500,
+            Self::InternalFailure | Self::InternalFailureException => 500,
             Self::ServiceUnavailable => 503,
             _ => 400,
         }

@@ -69,7 +69,7 @@ impl<'a> Decode<'a> for AcknowledgeDeadLetterQueueRecordsInput<'a> {
                 "Entries" => {
                     entries = members.structures(
                         &constraints::ACKNOWLEDGE_DEAD_LETTER_QUEUE_RECORDS_REQUEST_ENTRY_LIST,
-                    )?
+                    )?;
                 }
                 _ => members.skip()?,
             }

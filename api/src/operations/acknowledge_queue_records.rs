@@ -68,7 +68,7 @@ impl<'a> Decode<'a> for AcknowledgeQueueRecordsInput<'a> {
                 "QueueARN" => queue_arn = members.text(&constraints::QUEUE_ARN)?,
                 "Entries" => {
                     entries = members
-                        .structures(&constraints::ACKNOWLEDGE_QUEUE_RECORDS_REQUEST_ENTRY_LIST)?
+                        .structures(&constraints::ACKNOWLEDGE_QUEUE_RECORDS_REQUEST_ENTRY_LIST)?;
                 }
                 _ => members.skip()?,
             }

@@ -101,17 +101,17 @@ impl<'a> Decode<'a> for CreateChannelInput<'a> {
             match &*name {
                 "ChannelName" => channel_name = members.text(&constraints::CHANNEL_NAME)?,
                 "ServiceExecutionRoleARN" => {
-                    service_execution_role_arn = members.text(&constraints::ROLE_ARN)?
+                    service_execution_role_arn = members.text(&constraints::ROLE_ARN)?;
                 }
                 "StreamConfigurationList" => {
                     stream_configuration_list =
-                        members.structures(&constraints::CHANNEL_STREAM_CONFIGURATION_LIST)?
+                        members.structures(&constraints::CHANNEL_STREAM_CONFIGURATION_LIST)?;
                 }
                 "S3DestinationConfiguration" => {
                     s3_destination_configuration = members.structure()?
                 }
                 "S3TablesDestinationConfiguration" => {
-                    s3_tables_destination_configuration = members.structure()?
+                    s3_tables_destination_configuration = members.structure()?;
                 }
                 "EncryptionConfiguration" => encryption_configuration = members.structure()?,
                 "Tags" => tags = members.map(&constraints::TAG_MAP)?,
@@ -221,10 +221,10 @@ impl<'a> Decode<'a> for S3DestinationConfiguration<'a> {
             match &*name {
                 "DataFreshnessInSeconds" => {
                     data_freshness_in_seconds =
-                        members.integer(&constraints::DATA_FRESHNESS_IN_SECONDS)?
+                        members.integer(&constraints::DATA_FRESHNESS_IN_SECONDS)?;
                 }
                 "DeadLetterQueueS3Configuration" => {
-                    dead_letter_queue_s3_configuration = members.structure()?
+                    dead_letter_queue_s3_configuration = members.structure()?;
                 }
                 "StorageConfiguration" => storage_configuration = members.structure()?,
                 _ => members.skip()?,
@@ -278,14 +278,14 @@ impl<'a> Decode<'a> for S3TablesDestinationConfiguration<'a> {
             match &*name {
                 "DataFreshnessInSeconds" => {
                     data_freshness_in_seconds =
-                        members.integer(&constraints::DATA_FRESHNESS_IN_SECONDS)?
+                        members.integer(&constraints::DATA_FRESHNESS_IN_SECONDS)?;
                 }
                 "DeadLetterQueueS3Configuration" => {
-                    dead_letter_queue_s3_configuration = members.structure()?
+                    dead_letter_queue_s3_configuration = members.structure()?;
                 }
                 "S3TablesConfigurationList" => {
                     s3_tables_configuration_list =
-                        members.structures(&constraints::S3_TABLES_CONFIGURATION_LIST)?
+                        members.structures(&constraints::S3_TABLES_CONFIGURATION_LIST)?;
                 }
                 _ => members.skip()?,
             }

@@ -68,7 +68,7 @@ impl<'a> Decode<'a> for CreateQueueInput<'a> {
                 "QueueName" => queue_name = members.text(&constraints::QUEUE_NAME)?,
                 "StreamConfigurationList" => {
                     stream_configuration_list =
-                        members.structures(&constraints::QUEUE_STREAM_CONFIGURATION_LIST)?
+                        members.structures(&constraints::QUEUE_STREAM_CONFIGURATION_LIST)?;
                 }
                 "QueueAttributes" => queue_attributes = members.structure()?,
                 "Tags" => tags = members.map(&constraints::TAG_MAP)?,

@@ -98,16 +98,17 @@ impl<'a> Decode<'a> for CreateStreamInput<'a> {
             match &*name {
                 "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
                 "ShardCount" => {
-                    shard_count = members.integer(&constraints::POSITIVE_INTEGER_OBJECT)?
+                    shard_count = members.integer(&constraints::POSITIVE_INTEGER_OBJECT)?;
                 }
                 "StreamModeDetails" => stream_mode_details = members.structure()?,
                 "Tags" => tags = members.map(&constraints::TAG_MAP)?,
                 "WarmThroughputMiBps" => {
-                    warm_throughput_mibps = members.integer(&constraints::NATURAL_INTEGER_OBJECT)?
+                    warm_throughput_mibps =
+                        members.integer(&constraints::NATURAL_INTEGER_OBJECT)?;
                 }
                 "MaxRecordSizeInKiB" => {
                     max_record_size_in_kib =
-                        members.integer(&constraints::MAX_RECORD_SIZE_IN_KIB)?
+                        members.integer(&constraints::MAX_RECORD_SIZE_IN_KIB)?;
                 }
                 "RecordDistributionStrategy" => record_distribution_strategy = members.choice()?,
                 _ => members.skip()?,

@@ -74,7 +74,7 @@ impl<'a> Decode<'a> for DecreaseStreamRetentionPeriodInput<'a> {
                 "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
                 "RetentionPeriodHours" => {
                     retention_period_hours =
-                        members.integer(&constraints::RETENTION_PERIOD_HOURS)?
+                        members.integer(&constraints::RETENTION_PERIOD_HOURS)?;
                 }
                 "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
                 "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,

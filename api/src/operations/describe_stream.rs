@@ -78,7 +78,7 @@ impl<'a> Decode<'a> for DescribeStreamInput<'a> {
                 "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
                 "Limit" => limit = members.integer(&constraints::DESCRIBE_STREAM_INPUT_LIMIT)?,
                 "ExclusiveStartShardId" => {
-                    exclusive_start_shard_id = members.text(&constraints::SHARD_ID)?
+                    exclusive_start_shard_id = members.text(&constraints::SHARD_ID)?;
                 }
                 "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
                 "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,

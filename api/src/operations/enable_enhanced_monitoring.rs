@@ -71,7 +71,7 @@ impl<'a> Decode<'a> for EnableEnhancedMonitoringInput<'a> {
             match &*name {
                 "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
                 "ShardLevelMetrics" => {
-                    shard_level_metrics = members.choices(&constraints::METRICS_NAME_LIST)?
+                    shard_level_metrics = members.choices(&constraints::METRICS_NAME_LIST)?;
                 }
                 "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
                 "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,

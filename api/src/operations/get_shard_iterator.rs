@@ -91,7 +91,7 @@ impl<'a> Decode<'a> for GetShardIteratorInput<'a> {
                 "ShardId" => shard_id = members.text(&constraints::SHARD_ID)?,
                 "ShardIteratorType" => shard_iterator_type = members.choice()?,
                 "StartingSequenceNumber" => {
-                    starting_sequence_number = members.text(&constraints::SEQUENCE_NUMBER)?
+                    starting_sequence_number = members.text(&constraints::SEQUENCE_NUMBER)?;
                 }
                 "Timestamp" => timestamp = members.timestamp()?,
                 "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,

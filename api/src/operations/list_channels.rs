@@ -57,10 +57,10 @@ impl<'a> Decode<'a> for ListChannelsInput<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "StreamFilter" => {
-                    stream_filter = members.structures(&constraints::STREAM_FILTER_LIST)?
+                    stream_filter = members.structures(&constraints::STREAM_FILTER_LIST)?;
                 }
                 "MaxResults" => {
-                    max_results = members.integer(&constraints::LIST_CHANNELS_INPUT_LIMIT)?
+                    max_results = members.integer(&constraints::LIST_CHANNELS_INPUT_LIMIT)?;
                 }
                 "NextToken" => next_token = members.text(&constraints::NEXT_TOKEN)?,
                 _ => members.skip()?,

@@ -57,11 +57,11 @@ impl<'a> Decode<'a> for ListQueuesInput<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "MaxResults" => {
-                    max_results = members.integer(&constraints::LIST_QUEUES_INPUT_LIMIT)?
+                    max_results = members.integer(&constraints::LIST_QUEUES_INPUT_LIMIT)?;
                 }
                 "NextToken" => next_token = members.text(&constraints::NEXT_TOKEN)?,
                 "StreamFilter" => {
-                    stream_filter = members.structures(&constraints::QUEUE_STREAM_FILTER_LIST)?
+                    stream_filter = members.structures(&constraints::QUEUE_STREAM_FILTER_LIST)?;
                 }
                 _ => members.skip()?,
             }

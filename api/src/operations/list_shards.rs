@@ -96,10 +96,10 @@ impl<'a> Decode<'a> for ListShardsInput<'a> {
                 "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
                 "NextToken" => next_token = members.text(&constraints::NEXT_TOKEN)?,
                 "ExclusiveStartShardId" => {
-                    exclusive_start_shard_id = members.text(&constraints::SHARD_ID)?
+                    exclusive_start_shard_id = members.text(&constraints::SHARD_ID)?;
                 }
                 "MaxResults" => {
-                    max_results = members.integer(&constraints::LIST_SHARDS_INPUT_LIMIT)?
+                    max_results = members.integer(&constraints::LIST_SHARDS_INPUT_LIMIT)?;
                 }
                 "StreamCreationTimestamp" => stream_creation_timestamp = members.timestamp()?,
                 "ShardFilter" => shard_filter = members.structure()?,

@@ -82,7 +82,7 @@ impl<'a> Decode<'a> for ListStreamConsumersInput<'a> {
                 "NextToken" => next_token = members.text(&constraints::NEXT_TOKEN)?,
                 "MaxResults" => {
                     max_results =
-                        members.integer(&constraints::LIST_STREAM_CONSUMERS_INPUT_LIMIT)?
+                        members.integer(&constraints::LIST_STREAM_CONSUMERS_INPUT_LIMIT)?;
                 }
                 "StreamCreationTimestamp" => stream_creation_timestamp = members.timestamp()?,
                 "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,

@@ -59,7 +59,7 @@ impl<'a> Decode<'a> for ListStreamsInput<'a> {
             match &*name {
                 "Limit" => limit = members.integer(&constraints::LIST_STREAMS_INPUT_LIMIT)?,
                 "ExclusiveStartStreamName" => {
-                    exclusive_start_stream_name = members.text(&constraints::STREAM_NAME)?
+                    exclusive_start_stream_name = members.text(&constraints::STREAM_NAME)?;
                 }
                 "NextToken" => next_token = members.text(&constraints::NEXT_TOKEN)?,
                 _ => members.skip()?,

@@ -80,7 +80,7 @@ impl<'a> Decode<'a> for ListTagsForStreamInput<'a> {
             match &*name {
                 "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
                 "ExclusiveStartTagKey" => {
-                    exclusive_start_tag_key = members.text(&constraints::TAG_KEY)?
+                    exclusive_start_tag_key = members.text(&constraints::TAG_KEY)?;
                 }
                 "Limit" => {
                     limit = members.integer(&constraints::LIST_TAGS_FOR_STREAM_INPUT_LIMIT)?

@@ -75,7 +75,7 @@ impl<'a> Decode<'a> for MergeShardsInput<'a> {
                 "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
                 "ShardToMerge" => shard_to_merge = members.text(&constraints::SHARD_ID)?,
                 "AdjacentShardToMerge" => {
-                    adjacent_shard_to_merge = members.text(&constraints::SHARD_ID)?
+                    adjacent_shard_to_merge = members.text(&constraints::SHARD_ID)?;
                 }
                 "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
                 "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,

@@ -96,7 +96,7 @@ impl<'a> Decode<'a> for PutRecordInput<'a> {
                 "PartitionKey" => partition_key = members.text(&constraints::PARTITION_KEY)?,
                 "ExplicitHashKey" => explicit_hash_key = members.text(&constraints::HASH_KEY)?,
                 "SequenceNumberForOrdering" => {
-                    sequence_number_for_ordering = members.text(&constraints::SEQUENCE_NUMBER)?
+                    sequence_number_for_ordering = members.text(&constraints::SEQUENCE_NUMBER)?;
                 }
                 "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
                 "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,

@@ -74,7 +74,7 @@ impl<'a> Decode<'a> for PutRecordsInput<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "Records" => {
-                    records = members.structures(&constraints::PUT_RECORDS_REQUEST_ENTRY_LIST)?
+                    records = members.structures(&constraints::PUT_RECORDS_REQUEST_ENTRY_LIST)?;
                 }
                 "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
                 "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,

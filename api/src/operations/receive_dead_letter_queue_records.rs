@@ -72,15 +72,15 @@ impl<'a> Decode<'a> for ReceiveDeadLetterQueueRecordsInput<'a> {
             match &*name {
                 "QueueARN" => queue_arn = members.text(&constraints::QUEUE_ARN)?,
                 "Limit" => {
-                    limit = members.integer(&constraints::RECEIVE_QUEUE_RECORDS_INPUT_LIMIT)?
+                    limit = members.integer(&constraints::RECEIVE_QUEUE_RECORDS_INPUT_LIMIT)?;
                 }
                 "WaitTimeSeconds" => {
                     wait_time_seconds =
-                        members.integer(&constraints::RECEIVE_QUEUE_RECORDS_WAIT_TIME_SECONDS)?
+                        members.integer(&constraints::RECEIVE_QUEUE_RECORDS_WAIT_TIME_SECONDS)?;
                 }
                 "VisibilityTimeoutSeconds" => {
                     visibility_timeout_seconds =
-                        members.integer(&constraints::VISIBILITY_TIMEOUT_SECONDS)?
+                        members.integer(&constraints::VISIBILITY_TIMEOUT_SECONDS)?;
                 }
                 _ => members.skip()?,
             }

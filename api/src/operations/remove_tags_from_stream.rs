@@ -70,7 +70,7 @@ impl<'a> Decode<'a> for RemoveTagsFromStreamInput<'a> {
             match &*name {
                 "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
                 "TagKeys" => {
-                    tag_keys = members.texts(&constraints::TAG_KEY_LIST, &constraints::TAG_KEY)?
+                    tag_keys = members.texts(&constraints::TAG_KEY_LIST, &constraints::TAG_KEY)?;
                 }
                 "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
                 "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,

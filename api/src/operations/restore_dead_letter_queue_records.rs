@@ -69,7 +69,7 @@ impl<'a> Decode<'a> for RestoreDeadLetterQueueRecordsInput<'a> {
                 "Entries" => {
                     entries = members.structures(
                         &constraints::RESTORE_DEAD_LETTER_QUEUE_RECORDS_REQUEST_ENTRY_LIST,
-                    )?
+                    )?;
                 }
                 _ => members.skip()?,
             }

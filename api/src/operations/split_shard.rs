@@ -75,7 +75,7 @@ impl<'a> Decode<'a> for SplitShardInput<'a> {
                 "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
                 "ShardToSplit" => shard_to_split = members.text(&constraints::SHARD_ID)?,
                 "NewStartingHashKey" => {
-                    new_starting_hash_key = members.text(&constraints::HASH_KEY)?
+                    new_starting_hash_key = members.text(&constraints::HASH_KEY)?;
                 }
                 "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
                 "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,

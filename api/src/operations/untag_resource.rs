@@ -56,7 +56,7 @@ impl<'a> Decode<'a> for UntagResourceInput<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "TagKeys" => {
-                    tag_keys = members.texts(&constraints::TAG_KEY_LIST, &constraints::TAG_KEY)?
+                    tag_keys = members.texts(&constraints::TAG_KEY_LIST, &constraints::TAG_KEY)?;
                 }
                 "ResourceARN" => resource_arn = members.text(&constraints::RESOURCE_ARN)?,
                 "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,

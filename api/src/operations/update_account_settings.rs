@@ -46,7 +46,7 @@ impl<'a> Decode<'a> for UpdateAccountSettingsInput {
         while let Some(name) = members.name()? {
             match &*name {
                 "MinimumThroughputBillingCommitment" => {
-                    minimum_throughput_billing_commitment = members.structure()?
+                    minimum_throughput_billing_commitment = members.structure()?;
                 }
                 _ => members.skip()?,
             }

@@ -75,7 +75,7 @@ impl<'a> Decode<'a> for UpdateChannelInput<'a> {
                     s3_destination_configuration = members.structure()?
                 }
                 "S3TablesDestinationConfiguration" => {
-                    s3_tables_destination_configuration = members.structure()?
+                    s3_tables_destination_configuration = members.structure()?;
                 }
                 "LoggingConfiguration" => logging_configuration = members.structure()?,
                 _ => members.skip()?,
@@ -162,10 +162,10 @@ impl<'a> Decode<'a> for CloudWatchLogsUpdateInput<'a> {
             match &*name {
                 "Enabled" => enabled = members.boolean()?,
                 "LogGroupName" => {
-                    log_group_name = members.text(&constraints::CLOUD_WATCH_LOG_GROUP_NAME)?
+                    log_group_name = members.text(&constraints::CLOUD_WATCH_LOG_GROUP_NAME)?;
                 }
                 "LogStreamName" => {
-                    log_stream_name = members.text(&constraints::CLOUD_WATCH_LOG_STREAM_NAME)?
+                    log_stream_name = members.text(&constraints::CLOUD_WATCH_LOG_STREAM_NAME)?;
                 }
                 _ => members.skip()?,
             }
@@ -197,7 +197,7 @@ impl<'a> Decode<'a> for S3DestinationUpdateInput {
             match &*name {
                 "DataFreshnessInSeconds" => {
                     data_freshness_in_seconds =
-                        members.integer(&constraints::DATA_FRESHNESS_IN_SECONDS)?
+                        members.integer(&constraints::DATA_FRESHNESS_IN_SECONDS)?;
                 }
                 _ => members.skip()?,
             }
@@ -229,7 +229,7 @@ impl<'a> Decode<'a> for S3TablesDestinationUpdateInput {
             match &*name {
                 "DataFreshnessInSeconds" => {
                     data_freshness_in_seconds =
-                        members.integer(&constraints::DATA_FRESHNESS_IN_SECONDS)?
+                        members.integer(&constraints::DATA_FRESHNESS_IN_SECONDS)?;
                 }
                 _ => members.skip()?,
             }

@@ -68,9 +68,9 @@ impl<'a> Decode<'a> for UpdateDeadLetterQueueRecordsVisibilityInput<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "QueueARN" => queue_arn = members.text(&constraints::QUEUE_ARN)?,
-                "Entries" => entries = members.structures(
-                    &constraints::UPDATE_DEAD_LETTER_QUEUE_RECORDS_VISIBILITY_REQUEST_ENTRY_LIST,
-                )?,
+                "Entries" => {
+                    entries = members.structures(&constraints::UPDATE_DEAD_LETTER_QUEUE_RECORDS_VISIBILITY_REQUEST_ENTRY_LIST)?;
+                }
                 _ => members.skip()?,
             }
         }
@@ -118,7 +118,7 @@ impl<'a> Decode<'a> for UpdateDeadLetterQueueRecordsVisibilityRequestEntry<'a> {
                 "ReceiptHandle" => receipt_handle = members.text(&constraints::RECEIPT_HANDLE)?,
                 "VisibilityTimeoutSeconds" => {
                     visibility_timeout_seconds =
-                        members.integer(&constraints::VISIBILITY_TIMEOUT_SECONDS)?
+                        members.integer(&constraints::VISIBILITY_TIMEOUT_SECONDS)?;
                 }
                 _ => members.skip()?,
             }

@@ -71,7 +71,7 @@ impl<'a> Decode<'a> for UpdateMaxRecordSizeInput<'a> {
                 "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
                 "MaxRecordSizeInKiB" => {
                     max_record_size_in_kib =
-                        members.integer(&constraints::MAX_RECORD_SIZE_IN_KIB)?
+                        members.integer(&constraints::MAX_RECORD_SIZE_IN_KIB)?;
                 }
                 _ => members.skip()?,
             }

@@ -69,7 +69,7 @@ impl<'a> Decode<'a> for UpdateQueueRecordsVisibilityInput<'a> {
                 "Entries" => {
                     entries = members.structures(
                         &constraints::UPDATE_QUEUE_RECORDS_VISIBILITY_REQUEST_ENTRY_LIST,
-                    )?
+                    )?;
                 }
                 _ => members.skip()?,
             }
@@ -118,7 +118,7 @@ impl<'a> Decode<'a> for UpdateQueueRecordsVisibilityRequestEntry<'a> {
                 "ReceiptHandle" => receipt_handle = members.text(&constraints::RECEIPT_HANDLE)?,
                 "VisibilityTimeoutSeconds" => {
                     visibility_timeout_seconds =
-                        members.integer(&constraints::VISIBILITY_TIMEOUT_SECONDS)?
+                        members.integer(&constraints::VISIBILITY_TIMEOUT_SECONDS)?;
                 }
                 _ => members.skip()?,
             }

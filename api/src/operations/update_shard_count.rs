@@ -77,7 +77,7 @@ impl<'a> Decode<'a> for UpdateShardCountInput<'a> {
             match &*name {
                 "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
                 "TargetShardCount" => {
-                    target_shard_count = members.integer(&constraints::POSITIVE_INTEGER_OBJECT)?
+                    target_shard_count = members.integer(&constraints::POSITIVE_INTEGER_OBJECT)?;
                 }
                 "ScalingType" => scaling_type = members.choice()?,
                 "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,

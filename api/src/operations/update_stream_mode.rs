@@ -79,7 +79,8 @@ impl<'a> Decode<'a> for UpdateStreamModeInput<'a> {
                 "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
                 "StreamModeDetails" => stream_mode_details = members.structure()?,
                 "WarmThroughputMiBps" => {
-                    warm_throughput_mibps = members.integer(&constraints::NATURAL_INTEGER_OBJECT)?
+                    warm_throughput_mibps =
+                        members.integer(&constraints::NATURAL_INTEGER_OBJECT)?;
                 }
                 _ => members.skip()?,
             }

@@ -77,7 +77,8 @@ impl<'a> Decode<'a> for UpdateStreamWarmThroughputInput<'a> {
                 "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
                 "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
                 "WarmThroughputMiBps" => {
-                    warm_throughput_mibps = members.integer(&constraints::NATURAL_INTEGER_OBJECT)?
+                    warm_throughput_mibps =
+                        members.integer(&constraints::NATURAL_INTEGER_OBJECT)?;
                 }
                 _ => members.skip()?,
             }

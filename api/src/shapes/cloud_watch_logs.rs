@@ -45,10 +45,10 @@ impl<'a> Decode<'a> for CloudWatchLogs<'a> {
             match &*name {
                 "Enabled" => enabled = members.boolean()?,
                 "LogGroupName" => {
-                    log_group_name = members.text(&constraints::CLOUD_WATCH_LOG_GROUP_NAME)?
+                    log_group_name = members.text(&constraints::CLOUD_WATCH_LOG_GROUP_NAME)?;
                 }
                 "LogStreamName" => {
-                    log_stream_name = members.text(&constraints::CLOUD_WATCH_LOG_STREAM_NAME)?
+                    log_stream_name = members.text(&constraints::CLOUD_WATCH_LOG_STREAM_NAME)?;
                 }
                 _ => members.skip()?,
             }

@@ -36,7 +36,7 @@ impl<'a> Decode<'a> for DeadLetterConfiguration {
             match &*name {
                 "TargetType" => target_type = members.choice()?,
                 "MaxReceiveCount" => {
-                    max_receive_count = members.integer(&constraints::MAX_RECEIVE_COUNT)?
+                    max_receive_count = members.integer(&constraints::MAX_RECEIVE_COUNT)?;
                 }
                 _ => members.skip()?,
             }

@@ -48,10 +48,10 @@ impl<'a> Decode<'a> for DeadLetterQueueS3Configuration<'a> {
             match &*name {
                 "BucketARN" => bucket_arn = members.text(&constraints::BUCKET_ARN)?,
                 "ExpectedBucketOwner" => {
-                    expected_bucket_owner = members.text(&constraints::EXPECTED_BUCKET_OWNER)?
+                    expected_bucket_owner = members.text(&constraints::EXPECTED_BUCKET_OWNER)?;
                 }
                 "ErrorOutputPrefix" => {
-                    error_output_prefix = members.text(&constraints::S3_ERROR_OUTPUT_PREFIX)?
+                    error_output_prefix = members.text(&constraints::S3_ERROR_OUTPUT_PREFIX)?;
                 }
                 _ => members.skip()?,
             }

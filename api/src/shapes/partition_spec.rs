@@ -31,7 +31,7 @@ impl<'a> Decode<'a> for PartitionSpec<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "PartitionFields" => {
-                    partition_fields = members.structures(&constraints::PARTITION_FIELD_LIST)?
+                    partition_fields = members.structures(&constraints::PARTITION_FIELD_LIST)?;
                 }
                 _ => members.skip()?,
             }

@@ -43,7 +43,7 @@ impl<'a> Decode<'a> for QueueAttributes {
             match &*name {
                 "VisibilityTimeoutSeconds" => {
                     visibility_timeout_seconds =
-                        members.integer(&constraints::VISIBILITY_TIMEOUT_SECONDS)?
+                        members.integer(&constraints::VISIBILITY_TIMEOUT_SECONDS)?;
                 }
                 "DeadLetterConfiguration" => dead_letter_configuration = members.structure()?,
                 _ => members.skip()?,

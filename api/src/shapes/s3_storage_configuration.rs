@@ -58,10 +58,10 @@ impl<'a> Decode<'a> for S3StorageConfiguration<'a> {
             match &*name {
                 "BucketARN" => bucket_arn = members.text(&constraints::BUCKET_ARN)?,
                 "ExpectedBucketOwner" => {
-                    expected_bucket_owner = members.text(&constraints::EXPECTED_BUCKET_OWNER)?
+                    expected_bucket_owner = members.text(&constraints::EXPECTED_BUCKET_OWNER)?;
                 }
                 "OutputKeyTemplate" => {
-                    output_key_template = members.text(&constraints::S3_OUTPUT_KEY_TEMPLATE)?
+                    output_key_template = members.text(&constraints::S3_OUTPUT_KEY_TEMPLATE)?;
                 }
                 "StorageClass" => storage_class = members.choice()?,
                 "CompressionType" => compression_type = members.choice()?,

@@ -58,7 +58,7 @@ impl<'a> Decode<'a> for S3TablesConfiguration<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "TableBucketARN" => {
-                    table_bucket_arn = members.text(&constraints::TABLE_BUCKET_ARN)?
+                    table_bucket_arn = members.text(&constraints::TABLE_BUCKET_ARN)?;
                 }
                 "Namespace" => namespace = members.text(&constraints::S3_TABLES_NAMESPACE)?,
                 "TableName" => table_name = members.text(&constraints::S3_TABLES_TABLE_NAME)?,
