@@ -12,10 +12,11 @@ use millpond_api::{
 /// Bytes written as hexadecimal digits, with blanks for the eye.
 fn hex(text: &str) -> Vec<u8> {
     let digits: String = text.split_whitespace().collect();
-    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal digits");
     (0..digits.len()).step_by(2).map(byte).collect()
 }
 
+#[expect(clippy::ptr_arg, reason = "the question is what kind of Cow it is")]
 fn assert_borrowed(text: &Cow<'_, str>) {
     assert!(matches!(text, Cow::Borrowed(_)), "{text} was copied");
 }
@@ -107,9 +108,9 @@ fn iterator_at(codec: Codec, timestamp: &[u8]) -> Timestamp {
         ]
         .concat(),
     };
-    let input = codec.decode::<GetShardIterator>(&body).unwrap();
+    let input = codec.decode::<GetShardIterator>(&body).expect("an input");
     assert_eq!(input.shard_iterator_type, ShardIteratorType::AtTimestamp);
-    input.timestamp.unwrap()
+    input.timestamp.expect("a timestamp was sent")
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn to_cbor(value: &serde_json::Value, indefinite: bool, out: &mut minicbor::Enco
             Value::Bool(value) => out.bool(*value)?,
             Value::Number(number) => match number.as_i64() {
                 Some(integer) => out.i64(integer)?,
-                None => out.f64(number.as_f64().unwrap())?,
+                None => out.f64(number.as_f64().expect("a number"))?,
             },
             Value::String(text) => out.str(text)?,
             Value::Array(items) => {
@@ -106,7 +106,9 @@ fn to_cbor(value: &serde_json::Value, indefinite: bool, out: &mut minicbor::Enco
                 } else {
                     out.array(items.len() as u64)?
                 };
-                items.iter().for_each(|item| to_cbor(item, indefinite, out));
+                for item in items {
+                    to_cbor(item, indefinite, out);
+                }
                 if indefinite { out.end()? } else { out }
             }
             Value::Object(members) => {
@@ -124,7 +126,7 @@ fn to_cbor(value: &serde_json::Value, indefinite: bool, out: &mut minicbor::Enco
         };
         Ok(())
     };
-    write().unwrap();
+    write().expect("memory takes everything");
 }
 
 /// An error says what is wrong: a body that is a map is never refused without a word.

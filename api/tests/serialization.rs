@@ -3,7 +3,7 @@
 use millpond_api::{Codec, Error, ErrorKind, Operation, operations::*};
 
 fn refusal<O: Operation>(codec: Codec, body: &[u8]) -> Error {
-    codec.decode::<O>(body).err().unwrap()
+    codec.decode::<O>(body).err().expect("the body is refused")
 }
 
 /// Asserts what is said of a member that has this value.

@@ -4,14 +4,15 @@ use millpond_api::{Codec, Error, ErrorKind, Operation, operations::*};
 use serde_json::{Value, json};
 
 fn refusal<O: Operation>(body: &Value) -> Error {
-    Codec::Json.decode::<O>(body.to_string().as_bytes()).err().unwrap()
+    let body = body.to_string();
+    Codec::Json.decode::<O>(body.as_bytes()).err().expect("the body is refused")
 }
 
 /// Asserts the violations of a body, in any order: AWS gives them in one of its own.
 fn assert_violations<O: Operation>(body: &Value, violations: &[&str]) {
     let error = refusal::<O>(body);
     assert_eq!(error.kind, ErrorKind::Validation, "{error}");
-    let message = error.message.unwrap();
+    let message = error.message.expect("violations are told");
     let plural = if violations.len() == 1 { "" } else { "s" };
     let head = format!("{} validation error{plural} detected: ", violations.len());
     let list = message.strip_prefix(&head).unwrap_or_else(|| panic!("{message}"));

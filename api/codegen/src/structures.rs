@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Characters of a member's name and of its reading that fit into a line.
-const ARM_LENGTH_MAX: usize = 100 - "                \"\" => ,".len();
+const ARM_LENGTH_MAX: usize = 98 - "                \"\" => ,".len();
 
 /// The structures of a model, and where each of them lives.
 pub(crate) struct Structures<'m> {

@@ -193,7 +193,7 @@ mod tests {
     fn every_millisecond_survives_the_trip_through_seconds() {
         for start in [1_767_225_600_000_i64, 8_955_411_547_000, -62_135_596_800_000] {
             for expected in start..start + 2000 {
-                let text = format!("{}e-3", expected);
+                let text = format!("{expected}e-3");
                 assert_eq!(millis(text.parse().unwrap()), expected);
             }
         }

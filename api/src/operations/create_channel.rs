@@ -108,7 +108,7 @@ impl<'a> Decode<'a> for CreateChannelInput<'a> {
                         members.structures(&constraints::CHANNEL_STREAM_CONFIGURATION_LIST)?;
                 }
                 "S3DestinationConfiguration" => {
-                    s3_destination_configuration = members.structure()?
+                    s3_destination_configuration = members.structure()?;
                 }
                 "S3TablesDestinationConfiguration" => {
                     s3_tables_destination_configuration = members.structure()?;

@@ -83,7 +83,7 @@ impl<'a> Decode<'a> for ListTagsForStreamInput<'a> {
                     exclusive_start_tag_key = members.text(&constraints::TAG_KEY)?;
                 }
                 "Limit" => {
-                    limit = members.integer(&constraints::LIST_TAGS_FOR_STREAM_INPUT_LIMIT)?
+                    limit = members.integer(&constraints::LIST_TAGS_FOR_STREAM_INPUT_LIMIT)?;
                 }
                 "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
                 "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,

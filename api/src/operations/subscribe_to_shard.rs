@@ -135,7 +135,7 @@ impl<'a> Decode<'a> for StartingPosition<'a> {
             match &*name {
                 "Type" => r#type = members.choice()?,
                 "SequenceNumber" => {
-                    sequence_number = members.text(&constraints::SEQUENCE_NUMBER)?
+                    sequence_number = members.text(&constraints::SEQUENCE_NUMBER)?;
                 }
                 "Timestamp" => timestamp = members.timestamp()?,
                 _ => members.skip()?,

@@ -72,7 +72,7 @@ impl<'a> Decode<'a> for UpdateChannelInput<'a> {
             match &*name {
                 "ChannelARN" => channel_arn = members.text(&constraints::CHANNEL_ARN)?,
                 "S3DestinationConfiguration" => {
-                    s3_destination_configuration = members.structure()?
+                    s3_destination_configuration = members.structure()?;
                 }
                 "S3TablesDestinationConfiguration" => {
                     s3_tables_destination_configuration = members.structure()?;
