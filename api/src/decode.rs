@@ -1,5 +1,6 @@
-//! How structures of the model are read: in one pass, borrowing from the body, refusing the first value that breaks a
-//! constraint. Which words a refusal deserves is found later, by a second and slower reading.
+//! How structures of the model are read: in one pass, borrowing from the body, refusing the first
+//! value that breaks a constraint. Which words a refusal deserves is found later, by a second and
+//! slower reading.
 
 use std::{borrow::Cow, collections::BTreeMap, marker::PhantomData, str::FromStr};
 
@@ -29,8 +30,8 @@ pub trait Decode<'a>: Sized {
     fn read<M: MapAccess<'a>>(members: &mut Members<M>) -> Result<Self, M::Error>;
 }
 
-/// The members of a structure that is being read. Each method but `name` reads the value of the member that `name`
-/// told last; null is `None`.
+/// The members of a structure that is being read. Each method but `name` reads the value of the
+/// member that `name` told last; null is `None`.
 #[derive(Debug)]
 pub struct Members<M>(M);
 
@@ -165,7 +166,8 @@ impl<'a, S: Decode<'a>> Receive<'a> for AsStructure<S> {
     }
 }
 
-/// A list of items, each of which `1` receives. It grows as items arrive and stops at the model's maximum.
+/// A list of items, each of which `1` receives. It grows as items arrive and stops at the model's
+/// maximum.
 struct AsList<F>(&'static Length, F);
 
 impl<'a, T, R: Receive<'a, Value = Option<T>>, F: Fn() -> R> Receive<'a> for AsList<F> {

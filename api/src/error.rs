@@ -26,9 +26,9 @@ impl Error {
     }
 
     /// The error's message alone, as within a stream, where a header has the name.
-    pub(crate) fn encode_message(&self, codec: Codec) -> Vec<u8> {
+    pub(crate) fn message_alone(&self) -> BTreeMap<&'static str, &str> {
         let message = self.message.as_deref().map(|message| (self.kind.message_member(), message));
-        codec.encode(&BTreeMap::from_iter(message))
+        message.into_iter().collect()
     }
 }
 
@@ -39,7 +39,8 @@ impl ErrorKind {
         Error { kind: self, message: Some(message.into()) }
     }
 
-    /// The name of the member that carries the message: AWS' own deserialiser has it with a capital.
+    /// The name of the member that carries the message: AWS' own deserialiser has it with a
+    /// capital.
     const fn message_member(self) -> &'static str {
         match self {
             Self::Serialization => "Message",

@@ -1,13 +1,15 @@
-//! Frames of `application/vnd.amazon.eventstream`: a prelude with its checksum, headers, a payload, a checksum.
+//! Frames of `application/vnd.amazon.eventstream`: a prelude with its checksum, headers, a payload,
+//! a checksum.
 //!
-//! All numbers are big-endian, and both checksums are CRC-32 as in zip. The layout is that of AWS' SDKs:
-//! <https://smithy.io/2.0/aws/amazon-eventstream.html>
+//! All numbers are big-endian, and both checksums are CRC-32 as in zip. The layout is that of AWS'
+//! SDKs: <https://smithy.io/2.0/aws/amazon-eventstream.html>
 
 mod header;
 
 use std::fmt;
 
 pub use header::{Header, Value};
+use serde::Serialize;
 
 use crate::{Codec, Error};
 
@@ -67,20 +69,19 @@ impl<'a> Message<'a> {
     /// Appends the message's frame to `out`.
     ///
     /// # Errors
-    /// When the message is larger than SDKs accept, or a header's name or value longer than the layout allows; `out`
-    /// is then as before.
+    /// When the message is larger than SDKs accept, or a header's name or value longer than the
+    /// layout allows; `out` is then as before.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), InvalidFrame> {
-        let mut headers = Vec::new();
-        for header in &self.headers {
-            header.encode(&mut headers)?;
-        }
-        frame(&headers, self.payload, out)
+        let start = out.len();
+        write(out, &self.headers, |out| out.extend_from_slice(self.payload))
+            .inspect_err(|_| out.truncate(start))
     }
 
     /// The message at the start of `bytes`, and how many of them it takes.
     ///
     /// # Errors
-    /// When there is no whole and sound frame. Bytes that start no frame are refused as soon as the prelude shows it.
+    /// When there is no whole and sound frame. Bytes that start no frame are refused as soon as the
+    /// prelude shows it.
     pub fn decode(bytes: &'a [u8]) -> Result<(Self, usize), InvalidFrame> {
         let (lengths, rest) =
             bytes.split_at_checked(LENGTHS_BYTES).ok_or(InvalidFrame::Incomplete)?;
@@ -118,20 +119,20 @@ impl<'a> Message<'a> {
 /// The message that opens every stream: botocore fails without it.
 #[must_use]
 pub fn initial_response(codec: Codec) -> Vec<u8> {
-    let payload: &[u8] = match codec {
-        Codec::Json => b"{}",
-        Codec::Cbor => &[0xa0],
-    };
     let kind = [(":message-type", "event"), (":event-type", "initial-response")];
-    text_message(&kind, codec, payload).expect("the payload is a few bytes")
+    message(kind, codec, &Nothing {}).expect("the payload is a few bytes")
 }
 
-/// An event of this type, with its encoded structure as payload.
+/// An event of this type, encoded in place.
 ///
 /// # Errors
-/// When the payload is larger than SDKs accept.
-pub fn event(event_type: &str, codec: Codec, payload: &[u8]) -> Result<Vec<u8>, InvalidFrame> {
-    text_message(&[(":message-type", "event"), (":event-type", event_type)], codec, payload)
+/// When the event is larger than SDKs accept.
+pub fn event(
+    event_type: &str,
+    codec: Codec,
+    event: &impl Serialize,
+) -> Result<Vec<u8>, InvalidFrame> {
+    message([(":message-type", "event"), (":event-type", event_type)], codec, event)
 }
 
 /// An exception, after which the stream ends.
@@ -140,38 +141,56 @@ pub fn event(event_type: &str, codec: Codec, payload: &[u8]) -> Result<Vec<u8>, 
 /// When the error's message is larger than SDKs accept.
 pub fn exception(error: &Error, codec: Codec) -> Result<Vec<u8>, InvalidFrame> {
     let kind = [(":message-type", "exception"), (":exception-type", error.kind.wire_name())];
-    text_message(&kind, codec, &error.encode_message(codec))
+    message(kind, codec, &error.message_alone())
 }
 
-fn text_message(
-    kind: &[(&str, &str)],
+/// A structure without members.
+#[derive(Serialize)]
+struct Nothing {}
+
+fn message(
+    kind: [(&str, &str); 2],
     codec: Codec,
-    payload: &[u8],
+    payload: &impl Serialize,
 ) -> Result<Vec<u8>, InvalidFrame> {
-    let mut headers = Vec::new();
-    for (name, value) in kind.iter().chain(&[(":content-type", codec.content_type())]) {
-        Header { name, value: Value::Text(value) }.encode(&mut headers)?;
-    }
-    let mut out = Vec::with_capacity(OVERHEAD_BYTES + headers.len() + payload.len());
-    frame(&headers, payload, &mut out).map(|()| out)
+    let [a, b] = kind;
+    let headers = [a, b, (":content-type", codec.content_type())]
+        .map(|(name, value)| Header { name, value: Value::Text(value) });
+    let mut out = Vec::new();
+    write(&mut out, &headers, |out| codec.encode_into(payload, out)).map(|()| out)
 }
 
-fn frame(headers: &[u8], payload: &[u8], out: &mut Vec<u8>) -> Result<(), InvalidFrame> {
-    if headers.len() > HEADERS_BYTES_MAX || payload.len() > PAYLOAD_BYTES_MAX {
+/// Appends a frame whose payload `write_payload` appends.
+fn write(
+    out: &mut Vec<u8>,
+    headers: &[Header<'_>],
+    write_payload: impl FnOnce(&mut Vec<u8>),
+) -> Result<(), InvalidFrame> {
+    let start = out.len();
+    out.extend_from_slice(&[0; PRELUDE_BYTES]);
+    for header in headers {
+        header.encode(out)?;
+    }
+    let headers_length = out.len() - start - PRELUDE_BYTES;
+    write_payload(out);
+    let total = out.len() - start + CHECKSUM_BYTES;
+    let payload = total - OVERHEAD_BYTES - headers_length;
+    if headers_length > HEADERS_BYTES_MAX || payload > PAYLOAD_BYTES_MAX {
         return Err(InvalidFrame::Lengths);
     }
-    let total = (OVERHEAD_BYTES + headers.len() + payload.len()) as u32;
-    let mut prelude = [0; LENGTHS_BYTES];
-    prelude[..4].copy_from_slice(&total.to_be_bytes());
-    prelude[4..].copy_from_slice(&(headers.len() as u32).to_be_bytes());
-    let prelude_checksum = crc32fast::hash(&prelude).to_be_bytes();
-    let mut checksum = crc32fast::Hasher::new();
-    for part in [&prelude[..], &prelude_checksum, headers, payload] {
-        checksum.update(part);
-        out.extend_from_slice(part);
-    }
-    out.extend_from_slice(&checksum.finalize().to_be_bytes());
+    let frame = out.get_mut(start..).and_then(|frame| frame.first_chunk_mut());
+    *frame.expect("the frame starts with its prelude") = prelude(total, headers_length);
+    let checksum = crc32fast::hash(out.get(start..).unwrap_or_default());
+    out.extend_from_slice(&checksum.to_be_bytes());
     Ok(())
+}
+
+fn prelude(total: usize, headers_length: usize) -> [u8; PRELUDE_BYTES] {
+    let lengths = u64::from(total as u32) << 32 | u64::from(headers_length as u32);
+    let checksum = crc32fast::hash(&lengths.to_be_bytes());
+    let [prelude @ .., _, _, _, _] =
+        (u128::from(lengths) << 64 | u128::from(checksum) << 32).to_be_bytes();
+    prelude
 }
 
 /// The 32-bit number at the start of `bytes`.

@@ -1,4 +1,5 @@
-//! The vocabulary of Kinesis: every value that a client can see, defined once for the whole workspace.
+//! The vocabulary of Kinesis: every value that a client can see, defined once for the whole
+//! workspace.
 
 mod account;
 mod arn;

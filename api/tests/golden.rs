@@ -23,7 +23,11 @@ fn assert_borrowed(text: &Cow<'_, str>) {
 
 #[test]
 fn put_records_as_boto3_sends_it() {
-    let body = br#"{"Records": [{"Data": "aGVsbG8=", "PartitionKey": "a"}, {"Data": "", "PartitionKey": "b", "ExplicitHashKey": "0"}], "StreamName": "clicks"}"#;
+    let body = concat!(
+        r#"{"Records": [{"Data": "aGVsbG8=", "PartitionKey": "a"}, {"Data": "","#,
+        r#" "PartitionKey": "b", "ExplicitHashKey": "0"}], "StreamName": "clicks"}"#
+    )
+    .as_bytes();
     let input = Codec::Json.decode::<PutRecords>(body).unwrap();
     assert_eq!(input.stream().name, Some("clicks"));
     let [first, second] = &input.records[..] else { panic!("two entries") };
@@ -99,15 +103,19 @@ fn cbor_may_be_written_in_every_way() {
 }
 
 fn iterator_at(codec: Codec, timestamp: &[u8]) -> Timestamp {
-    let body = match codec {
-        Codec::Json => [br#"{"ShardId":"s","ShardIteratorType":"AT_TIMESTAMP","Timestamp":"#, timestamp, b"}"].concat(),
-        Codec::Cbor => [
-            hex("a3 67 53686172644964 61 73 71 53686172644974657261746f7254797065 6c 41545f54494d455354414d50
-                 69 54696d657374616d70").as_slice(),
-            timestamp,
-        ]
-        .concat(),
+    let (head, tail) = match codec {
+        Codec::Json => {
+            let head = r#"{"ShardId":"s","ShardIteratorType":"AT_TIMESTAMP","Timestamp":"#;
+            (head.as_bytes().to_vec(), "}")
+        }
+        Codec::Cbor => {
+            let head = "a3 67 53686172644964 61 73
+                71 53686172644974657261746f7254797065 6c 41545f54494d455354414d50
+                69 54696d657374616d70";
+            (hex(head), "")
+        }
     };
+    let body = [&head, timestamp, tail.as_bytes()].concat();
     let input = codec.decode::<GetShardIterator>(&body).expect("an input");
     assert_eq!(input.shard_iterator_type, ShardIteratorType::AtTimestamp);
     input.timestamp.expect("a timestamp was sent")
@@ -142,7 +150,11 @@ fn page() -> GetRecordsOutput<'static> {
 
 #[test]
 fn get_records_answers_in_both_formats() {
-    let json = r#"{"Records":[{"SequenceNumber":"1","ApproximateArrivalTimestamp":1704164645.678,"Data":"aGVsbG8=","PartitionKey":"a"}],"NextShardIterator":"AAA=","MillisBehindLatest":0}"#;
+    let json = concat!(
+        r#"{"Records":[{"SequenceNumber":"1","#,
+        r#""ApproximateArrivalTimestamp":1704164645.678,"Data":"aGVsbG8=","#,
+        r#""PartitionKey":"a"}],"NextShardIterator":"AAA=","MillisBehindLatest":0}"#
+    );
     assert_eq!(String::from_utf8(Codec::Json.encode(&page())).unwrap(), json);
     let cbor = hex("a3 67 5265636f726473 81 a4
              6e 53657175656e63654e756d626572 61 31
@@ -171,7 +183,12 @@ fn put_records_answers_with_results_and_errors() {
         records: vec![ok, throttled],
         encryption_type: Some(EncryptionType::None),
     };
-    let json = r#"{"FailedRecordCount":1,"Records":[{"SequenceNumber":"1","ShardId":"shardId-000000000000"},{"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"slow \"down\""}],"EncryptionType":"NONE"}"#;
+    let json = concat!(
+        r#"{"FailedRecordCount":1,"Records":[{"SequenceNumber":"1","#,
+        r#""ShardId":"shardId-000000000000"},"#,
+        r#"{"ErrorCode":"ProvisionedThroughputExceededException","#,
+        r#""ErrorMessage":"slow \"down\""}],"EncryptionType":"NONE"}"#
+    );
     assert_eq!(String::from_utf8(Codec::Json.encode(&output)).unwrap(), json);
 }
 
@@ -187,7 +204,11 @@ fn list_shards_leaves_out_what_is_not_there() {
         ..Default::default()
     };
     let output = ListShardsOutput { shards: Some(vec![shard]), next_token: None };
-    let json = r#"{"Shards":[{"ShardId":"shardId-000000000000","HashKeyRange":{"StartingHashKey":"0","EndingHashKey":"9"},"SequenceNumberRange":{"StartingSequenceNumber":"1"}}]}"#;
+    let json = concat!(
+        r#"{"Shards":[{"ShardId":"shardId-000000000000","#,
+        r#""HashKeyRange":{"StartingHashKey":"0","EndingHashKey":"9"},"#,
+        r#""SequenceNumberRange":{"StartingSequenceNumber":"1"}}]}"#
+    );
     assert_eq!(String::from_utf8(Codec::Json.encode(&output)).unwrap(), json);
 }
 

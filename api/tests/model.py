@@ -1,9 +1,10 @@
-"""Compares our operations, members, constraints and errors with the model inside the installed botocore.
+"""Compares our operations, members, constraints and errors with the installed botocore's model.
 
     python3 api/tests/model.py [description.json]
 
-Without an argument, asks `cargo run -p millpond-codegen -- describe`. Names every difference, and fails on any that
-isn't in ALLOWED. Needs botocore; the one that the model was taken from is named in api/model/NOTICE.md.
+Without an argument, asks `cargo run -p millpond-codegen -- describe`. Names every difference, and
+fails on any that isn't in ALLOWED. The botocore that the model was taken from is named in
+api/model/NOTICE.md.
 """
 
 import json
@@ -13,7 +14,7 @@ import sys
 import botocore
 import botocore.session
 
-# What we know better than the model: the tables of api/codegen/src/facts.rs, whose reasons stand there.
+# What we know better than the model: see the tables of api/codegen/src/facts.rs for the reasons.
 ALLOWED = {
     "PositiveIntegerObject: max: ours 100000, botocore's None",
     "RetentionPeriodHours: min: ours 1, botocore's None",
@@ -33,7 +34,8 @@ def described(arguments):
 
 def installed():
     """The same description of botocore's model."""
-    model = botocore.session.get_session().get_component("data_loader").load_service_model("kinesis", "service-2")
+    loader = botocore.session.get_session().get_component("data_loader")
+    model = loader.load_service_model("kinesis", "service-2")
     return {
         "operations": {name: operation(of) for name, of in model["operations"].items()},
         "shapes": {name: shape(of) for name, of in model["shapes"].items()},
@@ -88,15 +90,16 @@ def ordered(fact):
 
 def main():
     ours, theirs = described(sys.argv[1:]), installed()
-    found = [line for kind in ("operations", "shapes") for line in differences(ours[kind], theirs[kind])]
+    kinds = ("operations", "shapes")
+    found = [line for kind in kinds for line in differences(ours[kind], theirs[kind])]
     unknown = [line for line in found if line not in ALLOWED]
     stale = sorted(ALLOWED.difference(found))
     for line in unknown:
         print(f"differs: {line}")
     for line in stale:
         print(f"no longer differs, take it out of ALLOWED: {line}")
-    count = len(ours["operations"])
-    print(f"{count} operations compared with botocore {botocore.__version__}: {len(unknown)} unknown differences")
+    compared = f"{len(ours['operations'])} operations compared with botocore {botocore.__version__}"
+    print(f"{compared}: {len(unknown)} unknown differences")
     return 1 if unknown or stale else 0
 
 

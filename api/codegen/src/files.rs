@@ -87,7 +87,8 @@ fn rustfmt(text: &str) -> Result<String> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    // The text is smaller than what rustfmt reads before it writes: it parses the whole of its input first.
+    // The text is smaller than what rustfmt reads before it writes: it parses the whole of its
+    // input first.
     child.stdin.take().ok_or("rustfmt has no standard input")?.write_all(text.as_bytes())?;
     let output = child.wait_with_output()?;
     if !output.status.success() {

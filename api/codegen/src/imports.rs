@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::structures::Structures;
+use crate::{names::screaming, structures::Structures};
 
 /// Where names come from that aren't the model's.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 8] = [
     ("std::borrow", &["Cow"]),
     ("std::collections", &["BTreeMap"]),
     ("serde::de", &["MapAccess"]),
     ("serde", &["Serialize"]),
-    ("crate", &["constraints"]),
     ("crate::decode", &["Decode", "Members", "required"]),
     ("crate::operation", &["Operation", "OperationId"]),
     ("crate::schema", &["Member", "Shape", "Structure"]),
@@ -24,6 +23,9 @@ pub(crate) fn with_imports(structures: &Structures<'_>, title: &str, body: &str)
     let mut external = Vec::new();
     let mut ours = Vec::new();
     let enums = structures.model.shapes.iter().filter(|(_, shape)| !shape.values.is_empty());
+    let constants = structures.model.shapes.keys().map(|name| screaming(name));
+    let constants: Vec<String> = constants.collect();
+    let constraints = constants.iter().map(|name| ("crate::constraints", name.as_str()));
     let shared = structures.shared_names().map(|name| ("crate::shapes", name));
     let defined = |name: &str| {
         ["<", " ", ";"].iter().any(|end| body.contains(&format!("pub struct {name}{end}")))
@@ -32,6 +34,7 @@ pub(crate) fn with_imports(structures: &Structures<'_>, title: &str, body: &str)
         .iter()
         .flat_map(|(home, names)| names.iter().map(move |name| (*home, *name)))
         .chain(enums.map(|(name, _)| ("crate::types", name.as_str())))
+        .chain(constraints)
         .chain(shared)
         .filter(|(_, name)| names.contains(name) && !defined(name))
         .for_each(|(home, name)| {

@@ -1,4 +1,5 @@
-//! Structures of inputs and outputs as Rust: the type, and how it is read where a request carries it.
+//! Structures of inputs and outputs as Rust: the type, and how it is read where a request carries
+//! it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,6 +15,9 @@ use crate::{
 
 /// Characters of a member's name and of its reading that fit into a line.
 const ARM_LENGTH_MAX: usize = 98 - "                \"\" => ,".len();
+
+/// Characters of the longest pattern that documentation repeats; others don't fit into a line.
+const PATTERN_LENGTH_MAX: usize = 80;
 
 /// The structures of a model, and where each of them lives.
 pub(crate) struct Structures<'m> {
@@ -78,8 +82,9 @@ impl<'m> Structures<'m> {
 
     fn definition(&self, name: &str, shape: &Shape) -> Result<String> {
         let default = if self.has_default(name) { ", Default" } else { "" };
+        let derives = format!("#[derive(Debug, Clone, PartialEq, Eq{default}, Serialize)]");
         let mut out = format!(
-            "\n/// The structure `{name}`.\n#[derive(Debug, Clone, PartialEq, Eq{default}, Serialize)]
+            "\n/// The structure `{name}`.\n{derives}
             #[serde(rename_all = \"PascalCase\")]\npub struct {} {{\n",
             self.type_of(name)
         );
@@ -104,7 +109,8 @@ impl<'m> Structures<'m> {
         Ok(out + "}\n")
     }
 
-    /// What there is to know of a member, in our words. Only what requests carry is held to constraints.
+    /// What there is to know of a member, in our words. Only what requests carry is held to
+    /// constraints.
     fn describe(&self, member: &str, target: &Reference, is_input: bool) -> String {
         if !is_input {
             return format!("`{member}`.");
@@ -125,7 +131,11 @@ impl<'m> Structures<'m> {
             (None, None) => String::new(),
         };
         let pattern = shape.pattern.as_ref();
-        let pattern = pattern.map_or_else(String::new, |text| format!(", matching `{text}`"));
+        let pattern = match pattern {
+            None => String::new(),
+            Some(text) if text.len() > PATTERN_LENGTH_MAX => ", matching a pattern".to_owned(),
+            Some(text) => format!(", matching `{text}`"),
+        };
         format!("`{member}`{size}{pattern}.")
     }
 
@@ -158,7 +168,7 @@ impl<'m> Structures<'m> {
         let mut fields = String::new();
         for (member, target) in &shape.members {
             let (field, required) = (field(member), shape.requires(member));
-            let shape = constraints::expression(self, &target.shape, "constraints::");
+            let shape = constraints::expression(self, &target.shape);
             let read = self.read(&target.shape)?;
             let presence = if required { "required" } else { "optional" };
             writeln!(members, "Member::{presence}(\"{member}\", {shape}),")?;
@@ -193,7 +203,7 @@ impl<'m> Structures<'m> {
     /// The call that reads a value of the shape.
     fn read(&self, name: &str) -> Result<String> {
         let shape = self.model.shape(name);
-        let constant = format!("&constraints::{}", screaming(name));
+        let constant = format!("&{}", screaming(name));
         Ok(match shape.kind {
             Kind::Boolean => "boolean()".to_owned(),
             Kind::Timestamp => "timestamp()".to_owned(),
@@ -209,7 +219,7 @@ impl<'m> Structures<'m> {
                     Kind::Structure => format!("structures({constant})"),
                     Kind::String if !item.values.is_empty() => format!("choices({constant})"),
                     Kind::String => {
-                        format!("texts({constant}, &constraints::{})", screaming(shape.item()?))
+                        format!("texts({constant}, &{})", screaming(shape.item()?))
                     }
                     other => return Err(format!("{name} is a list of {other:?}").into()),
                 }

@@ -1,4 +1,5 @@
-//! A reader of CBOR as AWS' SDKs write it: definite and indefinite lengths, any width of number, tags skipped.
+//! A reader of CBOR as AWS' SDKs write it: definite and indefinite lengths, any width of number,
+//! tags skipped.
 
 use minicbor::{Decoder, data::Type};
 use minicbor_serde::error::DecodeError;

@@ -1,4 +1,5 @@
-//! The cold path: after a body was refused, reads it again by its schema to find AWS' words for why.
+//! The cold path: after a body was refused, reads it again by its schema to find AWS' words for
+//! why.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -32,7 +33,8 @@ impl<'a> Receive<'a> for IsMap {
     }
 }
 
-/// What is wrong with a body: the first value of a wrong type, which goes first, or else the violated constraints.
+/// What is wrong with a body: the first value of a wrong type, which goes first, or else the
+/// violated constraints.
 #[derive(Default)]
 pub(super) struct Findings {
     mistyped: Option<String>,
@@ -81,7 +83,8 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// Reads the value at `path`, which should be of `shape`; gives it as it is printed within a list, `None` for null.
+/// Reads the value at `path`, which should be of `shape`; gives it as it is printed within a list,
+/// `None` for null.
 pub(super) struct Walk<'w> {
     findings: &'w mut Findings,
     shape: Shape,

@@ -3,7 +3,7 @@
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT_STATUS,
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -79,7 +79,7 @@ impl<'a> Decode<'a> for MinimumThroughputBillingCommitmentInput {
         name: "MinimumThroughputBillingCommitmentInput",
         members: &[Member::required(
             "Status",
-            Shape::Text(&constraints::MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT_STATUS),
+            Shape::Text(&MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT_STATUS),
         )],
     };
 

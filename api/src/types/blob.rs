@@ -2,7 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
-/// A binary member. In a JSON request it is the base64 text of the body, decoded only when and where it is needed.
+/// A binary member. In a JSON request it is the base64 text of the body, decoded only when and
+/// where it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Blob<'a> {
     /// Standard base64 with padding, already known to be well formed.
@@ -41,7 +42,8 @@ impl<'a> Blob<'a> {
         self.len() == 0
     }
 
-    /// Appends the bytes that the blob stands for to `out`: the one copy between a request's body and a record.
+    /// Appends the bytes that the blob stands for to `out`: the one copy between a request's body
+    /// and a record.
     ///
     /// # Panics
     /// Never for a blob that `from_base64` made.

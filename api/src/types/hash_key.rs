@@ -93,7 +93,8 @@ impl HashKeyRange {
         self.start <= key && key <= self.end
     }
 
-    /// The two intervals that meet at `at`, which opens the second; `None` unless both are non-empty.
+    /// The two intervals that meet at `at`, which opens the second; `None` unless both are
+    /// non-empty.
     #[must_use]
     pub fn split_at(self, at: HashKey) -> Option<(Self, Self)> {
         if at <= self.start || at > self.end {
@@ -103,21 +104,23 @@ impl HashKeyRange {
         Some((Self { start: self.start, end: before }, Self { start: at, end: self.end }))
     }
 
-    /// The union with the interval directly above; `None` where `upper` doesn't start right after this one's end.
+    /// The union with the interval directly above; `None` where `upper` doesn't start right after
+    /// this one's end.
     #[must_use]
     pub fn merge(self, upper: Self) -> Option<Self> {
         let adjacent = self.end.0.checked_add(1) == Some(upper.start.0);
         adjacent.then_some(Self { start: self.start, end: upper.end })
     }
 
-    /// The space cut into `parts` intervals of floor(2¹²⁸ / parts) keys, of which the last takes the remainder.
-    /// Interval `i` starts at `i` times that width, as recorded from AWS.
+    /// The space cut into `parts` intervals of floor(2¹²⁸ / parts) keys, of which the last takes
+    /// the remainder. Interval `i` starts at `i` times that width, as recorded from AWS.
     ///
     /// # Panics
     /// When `parts` is zero.
     pub fn uniform(parts: u32) -> impl Iterator<Item = Self> {
         assert!(parts > 0, "the hash-key space is cut into at least one interval");
-        // floor(2^128 / n) without a 129-bit number: 2^128 − 1 differs from 2^128 only where n divides the latter.
+        // floor(2^128 / n) without a 129-bit number: 2^128 − 1 differs from 2^128 only where n
+        // divides the latter.
         let parts = u128::from(parts);
         let width =
             if parts == 1 { 0 } else { u128::MAX / parts + u128::from(parts.is_power_of_two()) };

@@ -15,13 +15,14 @@ use std::{fmt, str::FromStr};
 
 use super::ShardId;
 
-/// A record's position in its stream. Numbers ascend within a shard, and those of a child shard lie above all of its
-/// parents', because the shard's creation stands in the high bits.
+/// A record's position in its stream. Numbers ascend within a shard, and those of a child shard lie
+/// above all of its parents', because the shard's creation stands in the high bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SequenceNumber {
     /// The shard's creation, epoch seconds; under 2³⁶.
     pub shard_created: u64,
-    /// Ascends with each record of the shard; 0 in a shard's StartingSequenceNumber, `INDEX_MAX` in its ending one.
+    /// Ascends with each record of the shard; 0 in a shard's StartingSequenceNumber, `INDEX_MAX` in
+    /// its ending one.
     pub index: u64,
     /// The record's arrival, epoch seconds; under 2³⁶.
     pub arrival: u64,
@@ -71,8 +72,8 @@ impl SequenceNumber {
         .checked()
     }
 
-    /// The oldest layout: under 2¹²⁹, with a leading digit that numbers under 2¹²⁴ have lost. Only the creation and
-    /// the shard are known of it.
+    /// The oldest layout: under 2¹²⁹, with a leading digit that numbers under 2¹²⁴ have lost. Only
+    /// the creation and the shard are known of it.
     fn from_version_0(high: u64, low: u128) -> Result<Self, InvalidSequenceNumber> {
         let low = if high == 0 && low >> 124 == 0 { low | 1 << 124 } else { low };
         let digits_dropped = if high == 1 { low >> 4 | 1 << 124 } else { low };
@@ -261,7 +262,8 @@ mod tests {
             arrival in 0..1_u64 << 36,
             shard: i32,
         ) {
-            let number = SequenceNumber { shard_created: created, index, arrival, shard: ShardId::new(shard) };
+            let shard = ShardId::new(shard);
+            let number = SequenceNumber { shard_created: created, index, arrival, shard };
             let text = number.to_string();
             prop_assert_eq!(text.parse(), Ok(number));
         }

@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 /// A shard's index within its stream. Indices ascend in order of creation and are never reused.
 ///
-/// Shards that exist have an index of 0 to 2,147,483,647; a decoded sequence number can carry a negative one, which
-/// AWS prints as `shardId--02147483648`.
+/// Shards that exist have an index of 0 to 2,147,483,647; a decoded sequence number can carry a
+/// negative one, which AWS prints as `shardId--02147483648`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(i32);
 
@@ -38,7 +38,8 @@ impl fmt::Debug for ShardId {
 impl FromStr for ShardId {
     type Err = InvalidShardId;
 
-    /// As lenient as AWS: the number between the first and the second hyphen counts, or the whole text without one.
+    /// As lenient as AWS: the number between the first and the second hyphen counts, or the whole
+    /// text without one.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let number = match text.split('-').nth(1) {
             Some(number) if !number.is_empty() => number,

@@ -4,8 +4,8 @@ use std::fmt;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// On the wire: epoch seconds with up to three decimals in JSON; tag 1 with integer milliseconds in CBOR, which
-/// departs from RFC 8949 but is what AWS' SDKs read and write.
+/// On the wire: epoch seconds with up to three decimals in JSON; tag 1 with integer milliseconds in
+/// CBOR, which departs from RFC 8949 but is what AWS' SDKs read and write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 

@@ -1,5 +1,6 @@
-//! The model's regular expressions as hand-written matchers, each linear in the length of the text. As in AWS' own
-//! language, `.` is anything but a line terminator, `\d` an ASCII digit and `\S` anything but ASCII white space.
+//! The model's regular expressions as hand-written matchers, each linear in the length of the text.
+//! As in AWS' own language, `.` is anything but a line terminator, `\d` an ASCII digit and `\S`
+//! anything but ASCII white space.
 
 use crate::schema::Pattern;
 

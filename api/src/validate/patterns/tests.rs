@@ -87,6 +87,9 @@ fn regex(pattern: &Pattern) -> Regex {
     Regex::new(&format!(r"\A(?:{})\z", text.trim_start_matches('^'))).unwrap()
 }
 
+/// What is put into a text that matches.
+const CHANGES: [&str; 10] = ["", " ", "\n", "\u{85}", ":", "/", "0", "x", "Z", "é"];
+
 /// The expressions of `ALL`.
 static REGEXES: LazyLock<Vec<Regex>> =
     LazyLock::new(|| ALL.iter().map(|pattern| regex(pattern)).collect());
@@ -117,7 +120,7 @@ proptest! {
         which in 0..ALL.len(),
         seed: u64,
         at: prop::sample::Index,
-        change in prop::sample::select(&["", " ", "\n", "\u{85}", ":", "/", "0", "x", "Z", "é"][..]),
+        change in prop::sample::select(&CHANGES[..]),
         length in 0_usize..3,
     ) {
         let text = example(&REGEXES[which], seed);
