@@ -2,18 +2,26 @@
 
 use crate::{
     decode::Decode,
+    operations::{
+        AcknowledgeDeadLetterQueueRecordsRequestEntry, AcknowledgeQueueRecordsRequestEntry,
+        ChannelStreamConfiguration, PutRecordsRequestEntry, QueueStreamFilter,
+        RestoreDeadLetterQueueRecordsRequestEntry, StreamFilter,
+        UpdateDeadLetterQueueRecordsVisibilityRequestEntry,
+        UpdateQueueRecordsVisibilityRequestEntry,
+    },
     schema::{Length, List, Map, Range, Shape, Text},
+    shapes::{PartitionField, QueueStreamConfiguration, S3TablesConfiguration},
     validate::patterns,
 };
 
 pub(crate) static ACKNOWLEDGE_DEAD_LETTER_QUEUE_RECORDS_REQUEST_ENTRY_LIST: List = List {
     length: Length { min: 1, max: 10 },
-    item: Shape::Structure(crate::operations::AcknowledgeDeadLetterQueueRecordsRequestEntry::SHAPE),
+    item: Shape::Structure(AcknowledgeDeadLetterQueueRecordsRequestEntry::SHAPE),
 };
 
 pub(crate) static ACKNOWLEDGE_QUEUE_RECORDS_REQUEST_ENTRY_LIST: List = List {
     length: Length { min: 1, max: 10 },
-    item: Shape::Structure(crate::operations::AcknowledgeQueueRecordsRequestEntry::SHAPE),
+    item: Shape::Structure(AcknowledgeQueueRecordsRequestEntry::SHAPE),
 };
 
 pub(crate) static BUCKET_ARN: Text = Text {
@@ -35,7 +43,7 @@ pub(crate) static CHANNEL_NAME: Text =
 
 pub(crate) static CHANNEL_STREAM_CONFIGURATION_LIST: List = List {
     length: Length { min: 1, max: 10_000 },
-    item: Shape::Structure(crate::operations::ChannelStreamConfiguration::SHAPE),
+    item: Shape::Structure(ChannelStreamConfiguration::SHAPE),
 };
 
 pub(crate) static CLOUD_WATCH_LOG_GROUP_NAME: Text =
@@ -117,10 +125,8 @@ pub(crate) static NATURAL_INTEGER_OBJECT: Range = Range { min: 0, max: i32::MAX 
 pub(crate) static NEXT_TOKEN: Text =
     Text { length: Length { min: 1, max: 1_048_576 }, ..Text::ANY };
 
-pub(crate) static PARTITION_FIELD_LIST: List = List {
-    length: Length { min: 1, max: 10 },
-    item: Shape::Structure(crate::shapes::PartitionField::SHAPE),
-};
+pub(crate) static PARTITION_FIELD_LIST: List =
+    List { length: Length { min: 1, max: 10 }, item: Shape::Structure(PartitionField::SHAPE) };
 
 pub(crate) static PARTITION_KEY: Text = Text { length: Length { min: 1, max: 256 }, ..Text::ANY };
 
@@ -138,7 +144,7 @@ pub(crate) static POSITIVE_INTEGER_OBJECT: Range = Range { min: 1, max: 100_000 
 
 pub(crate) static PUT_RECORDS_REQUEST_ENTRY_LIST: List = List {
     length: Length { min: 1, max: 500 },
-    item: Shape::Structure(crate::operations::PutRecordsRequestEntry::SHAPE),
+    item: Shape::Structure(PutRecordsRequestEntry::SHAPE),
 };
 
 pub(crate) static QUEUE_ARN: Text =
@@ -152,12 +158,12 @@ pub(crate) static QUEUE_STARTING_POSITION_TYPE: Text =
 
 pub(crate) static QUEUE_STREAM_CONFIGURATION_LIST: List = List {
     length: Length { min: 1, max: 10_000 },
-    item: Shape::Structure(crate::shapes::QueueStreamConfiguration::SHAPE),
+    item: Shape::Structure(QueueStreamConfiguration::SHAPE),
 };
 
 pub(crate) static QUEUE_STREAM_FILTER_LIST: List = List {
     length: Length { min: 1, max: 10_000 },
-    item: Shape::Structure(crate::operations::QueueStreamFilter::SHAPE),
+    item: Shape::Structure(QueueStreamFilter::SHAPE),
 };
 
 pub(crate) static RECEIPT_HANDLE: Text = Text { length: Length { min: 1, max: 1024 }, ..Text::ANY };
@@ -180,7 +186,7 @@ pub(crate) static RESOURCE_ARN: Text = Text {
 
 pub(crate) static RESTORE_DEAD_LETTER_QUEUE_RECORDS_REQUEST_ENTRY_LIST: List = List {
     length: Length { min: 1, max: 10 },
-    item: Shape::Structure(crate::operations::RestoreDeadLetterQueueRecordsRequestEntry::SHAPE),
+    item: Shape::Structure(RestoreDeadLetterQueueRecordsRequestEntry::SHAPE),
 };
 
 pub(crate) static RETENTION_PERIOD_HOURS: Range = Range { min: 1, max: i32::MAX };
@@ -208,7 +214,7 @@ pub(crate) static S3_TABLES_COMPRESSION_TYPE: Text =
 
 pub(crate) static S3_TABLES_CONFIGURATION_LIST: List = List {
     length: Length { min: 1, max: 10_000 },
-    item: Shape::Structure(crate::shapes::S3TablesConfiguration::SHAPE),
+    item: Shape::Structure(S3TablesConfiguration::SHAPE),
 };
 
 pub(crate) static S3_TABLES_NAMESPACE: Text =
@@ -256,10 +262,8 @@ pub(crate) static STREAM_ARN: Text = Text {
     ..Text::ANY
 };
 
-pub(crate) static STREAM_FILTER_LIST: List = List {
-    length: Length { min: 1, max: 10_000 },
-    item: Shape::Structure(crate::operations::StreamFilter::SHAPE),
-};
+pub(crate) static STREAM_FILTER_LIST: List =
+    List { length: Length { min: 1, max: 10_000 }, item: Shape::Structure(StreamFilter::SHAPE) };
 
 pub(crate) static STREAM_ID: Text =
     Text { length: Length { min: 1, max: 24 }, pattern: Some(&patterns::STREAM_ID), ..Text::ANY };
@@ -289,14 +293,12 @@ pub(crate) static TARGET_TYPE: Text = Text { values: &["BUILT_IN", "NONE"], ..Te
 
 pub(crate) static UPDATE_DEAD_LETTER_QUEUE_RECORDS_VISIBILITY_REQUEST_ENTRY_LIST: List = List {
     length: Length { min: 1, max: 10 },
-    item: Shape::Structure(
-        crate::operations::UpdateDeadLetterQueueRecordsVisibilityRequestEntry::SHAPE,
-    ),
+    item: Shape::Structure(UpdateDeadLetterQueueRecordsVisibilityRequestEntry::SHAPE),
 };
 
 pub(crate) static UPDATE_QUEUE_RECORDS_VISIBILITY_REQUEST_ENTRY_LIST: List = List {
     length: Length { min: 1, max: 10 },
-    item: Shape::Structure(crate::operations::UpdateQueueRecordsVisibilityRequestEntry::SHAPE),
+    item: Shape::Structure(UpdateQueueRecordsVisibilityRequestEntry::SHAPE),
 };
 
 pub(crate) static VISIBILITY_TIMEOUT_SECONDS: Range = Range { min: 0, max: 43_200 };

@@ -31,19 +31,14 @@ impl<'m> Structures<'m> {
         Self { model, users: model.users(), inputs: model.inputs() }
     }
 
-    /// The path of a structure's type within the crate.
-    pub(crate) fn path(&self, name: &str) -> String {
-        let module = if self.is_shared(name) { "shapes" } else { "operations" };
-        format!("crate::{module}::{name}")
-    }
-
-    fn is_shared(&self, name: &str) -> bool {
-        self.users.get(name).is_some_and(|users| users.len() > 1)
-    }
-
     /// Every structure that several operations use.
     pub(crate) fn shared_names(&self) -> impl Iterator<Item = &'m str> {
         self.users.iter().filter(|(_, users)| users.len() > 1).map(|(name, _)| *name)
+    }
+
+    /// Every structure that one operation uses.
+    pub(crate) fn single_names(&self) -> impl Iterator<Item = &'m str> {
+        self.users.iter().filter(|(_, users)| users.len() == 1).map(|(name, _)| *name)
     }
 
     /// The structures that only this operation uses, the operation's own input and output first.

@@ -73,20 +73,20 @@ impl<'a> Decode<'a> for CreateChannelInput<'a> {
             ),
             Member::optional(
                 "S3DestinationConfiguration",
-                Shape::Structure(crate::operations::S3DestinationConfiguration::SHAPE),
+                Shape::Structure(S3DestinationConfiguration::SHAPE),
             ),
             Member::optional(
                 "S3TablesDestinationConfiguration",
-                Shape::Structure(crate::operations::S3TablesDestinationConfiguration::SHAPE),
+                Shape::Structure(S3TablesDestinationConfiguration::SHAPE),
             ),
             Member::optional(
                 "EncryptionConfiguration",
-                Shape::Structure(crate::shapes::ChannelEncryptionConfiguration::SHAPE),
+                Shape::Structure(ChannelEncryptionConfiguration::SHAPE),
             ),
             Member::optional("Tags", Shape::Map(&TAG_MAP)),
             Member::optional(
                 "LoggingConfiguration",
-                Shape::Structure(crate::shapes::ChannelLoggingConfiguration::SHAPE),
+                Shape::Structure(ChannelLoggingConfiguration::SHAPE),
             ),
         ],
     };
@@ -159,10 +159,7 @@ impl<'a> Decode<'a> for ChannelStreamConfiguration<'a> {
         name: "ChannelStreamConfiguration",
         members: &[
             Member::required("StreamARN", Shape::Text(&STREAM_ARN)),
-            Member::required(
-                "RecordConfiguration",
-                Shape::Structure(crate::shapes::RecordConfiguration::SHAPE),
-            ),
+            Member::required("RecordConfiguration", Shape::Structure(RecordConfiguration::SHAPE)),
         ],
     };
 
@@ -204,11 +201,11 @@ impl<'a> Decode<'a> for S3DestinationConfiguration<'a> {
             Member::optional("DataFreshnessInSeconds", Shape::Integer(&DATA_FRESHNESS_IN_SECONDS)),
             Member::optional(
                 "DeadLetterQueueS3Configuration",
-                Shape::Structure(crate::shapes::DeadLetterQueueS3Configuration::SHAPE),
+                Shape::Structure(DeadLetterQueueS3Configuration::SHAPE),
             ),
             Member::required(
                 "StorageConfiguration",
-                Shape::Structure(crate::shapes::S3StorageConfiguration::SHAPE),
+                Shape::Structure(S3StorageConfiguration::SHAPE),
             ),
         ],
     };
@@ -257,7 +254,7 @@ impl<'a> Decode<'a> for S3TablesDestinationConfiguration<'a> {
             Member::optional("DataFreshnessInSeconds", Shape::Integer(&DATA_FRESHNESS_IN_SECONDS)),
             Member::required(
                 "DeadLetterQueueS3Configuration",
-                Shape::Structure(crate::shapes::DeadLetterQueueS3Configuration::SHAPE),
+                Shape::Structure(DeadLetterQueueS3Configuration::SHAPE),
             ),
             Member::required(
                 "S3TablesConfigurationList",

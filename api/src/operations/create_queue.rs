@@ -50,10 +50,7 @@ impl<'a> Decode<'a> for CreateQueueInput<'a> {
                 "StreamConfigurationList",
                 Shape::List(&QUEUE_STREAM_CONFIGURATION_LIST),
             ),
-            Member::optional(
-                "QueueAttributes",
-                Shape::Structure(crate::shapes::QueueAttributes::SHAPE),
-            ),
+            Member::optional("QueueAttributes", Shape::Structure(QueueAttributes::SHAPE)),
             Member::optional("Tags", Shape::Map(&TAG_MAP)),
         ],
     };

@@ -69,10 +69,7 @@ impl<'a> Decode<'a> for CreateStreamInput<'a> {
         members: &[
             Member::required("StreamName", Shape::Text(&STREAM_NAME)),
             Member::optional("ShardCount", Shape::Integer(&POSITIVE_INTEGER_OBJECT)),
-            Member::optional(
-                "StreamModeDetails",
-                Shape::Structure(crate::shapes::StreamModeDetails::SHAPE),
-            ),
+            Member::optional("StreamModeDetails", Shape::Structure(StreamModeDetails::SHAPE)),
             Member::optional("Tags", Shape::Map(&TAG_MAP)),
             Member::optional("WarmThroughputMiBps", Shape::Integer(&NATURAL_INTEGER_OBJECT)),
             Member::optional("MaxRecordSizeInKiB", Shape::Integer(&MAX_RECORD_SIZE_IN_KIB)),

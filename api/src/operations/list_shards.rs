@@ -76,10 +76,7 @@ impl<'a> Decode<'a> for ListShardsInput<'a> {
             Member::optional("ExclusiveStartShardId", Shape::Text(&SHARD_ID)),
             Member::optional("MaxResults", Shape::Integer(&LIST_SHARDS_INPUT_LIMIT)),
             Member::optional("StreamCreationTimestamp", Shape::Timestamp),
-            Member::optional(
-                "ShardFilter",
-                Shape::Structure(crate::operations::ShardFilter::SHAPE),
-            ),
+            Member::optional("ShardFilter", Shape::Structure(ShardFilter::SHAPE)),
             Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
             Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],

@@ -68,10 +68,7 @@ impl<'a> Decode<'a> for SubscribeToShardInput<'a> {
             Member::required("ConsumerARN", Shape::Text(&CONSUMER_ARN)),
             Member::optional("StreamId", Shape::Text(&STREAM_ID)),
             Member::required("ShardId", Shape::Text(&SHARD_ID)),
-            Member::required(
-                "StartingPosition",
-                Shape::Structure(crate::operations::StartingPosition::SHAPE),
-            ),
+            Member::required("StartingPosition", Shape::Structure(StartingPosition::SHAPE)),
             Member::optional("DryRun", Shape::Boolean),
         ],
     };

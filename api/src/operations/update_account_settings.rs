@@ -37,7 +37,7 @@ impl<'a> Decode<'a> for UpdateAccountSettingsInput {
         name: "UpdateAccountSettingsInput",
         members: &[Member::required(
             "MinimumThroughputBillingCommitment",
-            Shape::Structure(crate::operations::MinimumThroughputBillingCommitmentInput::SHAPE),
+            Shape::Structure(MinimumThroughputBillingCommitmentInput::SHAPE),
         )],
     };
 

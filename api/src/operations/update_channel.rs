@@ -53,15 +53,15 @@ impl<'a> Decode<'a> for UpdateChannelInput<'a> {
             Member::required("ChannelARN", Shape::Text(&CHANNEL_ARN)),
             Member::optional(
                 "S3DestinationConfiguration",
-                Shape::Structure(crate::operations::S3DestinationUpdateInput::SHAPE),
+                Shape::Structure(S3DestinationUpdateInput::SHAPE),
             ),
             Member::optional(
                 "S3TablesDestinationConfiguration",
-                Shape::Structure(crate::operations::S3TablesDestinationUpdateInput::SHAPE),
+                Shape::Structure(S3TablesDestinationUpdateInput::SHAPE),
             ),
             Member::optional(
                 "LoggingConfiguration",
-                Shape::Structure(crate::operations::ChannelLoggingUpdateInput::SHAPE),
+                Shape::Structure(ChannelLoggingUpdateInput::SHAPE),
             ),
         ],
     };
@@ -114,7 +114,7 @@ impl<'a> Decode<'a> for ChannelLoggingUpdateInput<'a> {
         name: "ChannelLoggingUpdateInput",
         members: &[Member::required(
             "CloudWatchLogs",
-            Shape::Structure(crate::operations::CloudWatchLogsUpdateInput::SHAPE),
+            Shape::Structure(CloudWatchLogsUpdateInput::SHAPE),
         )],
     };
 

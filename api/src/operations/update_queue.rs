@@ -41,10 +41,7 @@ impl<'a> Decode<'a> for UpdateQueueInput<'a> {
         name: "UpdateQueueInput",
         members: &[
             Member::required("QueueARN", Shape::Text(&QUEUE_ARN)),
-            Member::required(
-                "QueueAttributes",
-                Shape::Structure(crate::shapes::QueueAttributes::SHAPE),
-            ),
+            Member::required("QueueAttributes", Shape::Structure(QueueAttributes::SHAPE)),
         ],
     };
 

@@ -57,10 +57,7 @@ impl<'a> Decode<'a> for UpdateStreamModeInput<'a> {
         members: &[
             Member::required("StreamARN", Shape::Text(&STREAM_ARN)),
             Member::optional("StreamId", Shape::Text(&STREAM_ID)),
-            Member::required(
-                "StreamModeDetails",
-                Shape::Structure(crate::shapes::StreamModeDetails::SHAPE),
-            ),
+            Member::required("StreamModeDetails", Shape::Structure(StreamModeDetails::SHAPE)),
             Member::optional("WarmThroughputMiBps", Shape::Integer(&NATURAL_INTEGER_OBJECT)),
         ],
     };

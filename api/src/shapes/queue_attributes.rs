@@ -31,7 +31,7 @@ impl<'a> Decode<'a> for QueueAttributes {
             ),
             Member::optional(
                 "DeadLetterConfiguration",
-                Shape::Structure(crate::shapes::DeadLetterConfiguration::SHAPE),
+                Shape::Structure(DeadLetterConfiguration::SHAPE),
             ),
         ],
     };

@@ -28,10 +28,7 @@ impl<'a> Decode<'a> for QueueStreamConfiguration<'a> {
         name: "QueueStreamConfiguration",
         members: &[
             Member::required("StreamARN", Shape::Text(&STREAM_ARN)),
-            Member::optional(
-                "StartingPosition",
-                Shape::Structure(crate::shapes::QueueStartingPosition::SHAPE),
-            ),
+            Member::optional("StartingPosition", Shape::Structure(QueueStartingPosition::SHAPE)),
         ],
     };
 

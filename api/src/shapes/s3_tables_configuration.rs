@@ -41,10 +41,7 @@ impl<'a> Decode<'a> for S3TablesConfiguration<'a> {
             Member::required("Namespace", Shape::Text(&S3_TABLES_NAMESPACE)),
             Member::required("TableName", Shape::Text(&S3_TABLES_TABLE_NAME)),
             Member::required("CompressionType", Shape::Text(&S3_TABLES_COMPRESSION_TYPE)),
-            Member::optional(
-                "PartitionSpec",
-                Shape::Structure(crate::shapes::PartitionSpec::SHAPE),
-            ),
+            Member::optional("PartitionSpec", Shape::Structure(PartitionSpec::SHAPE)),
         ],
     };
 
