@@ -47,12 +47,14 @@ impl Codec {
             .find(|codec| media_type.eq_ignore_ascii_case(codec.content_type()))
     }
 
-    /// Reads the input of an operation. Text and bytes borrow from the body wherever they stand there unescaped.
+    /// Reads the input of an operation. Text and bytes borrow from the body wherever they stand
+    /// there unescaped.
     ///
     /// # Errors
-    /// `SerializationException` for a body that isn't a map, can't be parsed, or has a member of the wrong type;
-    /// `ValidationException`, with every violation up to ten, for members that break the model's constraints.
-    pub fn decode<'a, O: Operation>(self, body: &'a [u8]) -> Result<O::Input<'a>, Error> {
+    /// `SerializationException` for a body that isn't a map, can't be parsed, or has a member of
+    /// the wrong type; `ValidationException`, with every violation up to ten, for members that
+    /// break the model's constraints.
+    pub fn decode<O: Operation>(self, body: &[u8]) -> Result<O::Input<'_>, Error> {
         self.decode_structure(body)
     }
 
@@ -66,6 +68,12 @@ impl Codec {
     #[must_use]
     pub fn is_map(self, body: &[u8]) -> bool {
         self.read(body, Receiver(explain::IsMap)) == Some(true)
+    }
+
+    /// Writes what an operation answers with: the body is empty for operations without an output.
+    #[must_use]
+    pub fn encode_output<O: Operation>(self, output: &O::Output<'_>) -> Vec<u8> {
+        if O::HAS_OUTPUT { self.encode(output) } else { Vec::new() }
     }
 
     /// Writes an output, an event or an error body.
@@ -100,7 +108,8 @@ impl Codec {
         read.and_then(|_| findings.into_error()).unwrap_or(unparsable)
     }
 
-    /// Reads the one value that the body consists of; `None` when it can't be parsed or `seed` refuses it.
+    /// Reads the one value that the body consists of; `None` when it can't be parsed or `seed`
+    /// refuses it.
     fn read<'a, S: DeserializeSeed<'a>>(self, body: &'a [u8], seed: S) -> Option<S::Value> {
         match self {
             Self::Json => {

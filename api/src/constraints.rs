@@ -2,18 +2,26 @@
 
 use crate::{
     decode::Decode,
+    operations::{
+        AcknowledgeDeadLetterQueueRecordsRequestEntry, AcknowledgeQueueRecordsRequestEntry,
+        ChannelStreamConfiguration, PutRecordsRequestEntry, QueueStreamFilter,
+        RestoreDeadLetterQueueRecordsRequestEntry, StreamFilter,
+        UpdateDeadLetterQueueRecordsVisibilityRequestEntry,
+        UpdateQueueRecordsVisibilityRequestEntry,
+    },
     schema::{Length, List, Map, Range, Shape, Text},
+    shapes::{PartitionField, QueueStreamConfiguration, S3TablesConfiguration},
     validate::patterns,
 };
 
 pub(crate) static ACKNOWLEDGE_DEAD_LETTER_QUEUE_RECORDS_REQUEST_ENTRY_LIST: List = List {
     length: Length { min: 1, max: 10 },
-    item: Shape::Structure(crate::operations::AcknowledgeDeadLetterQueueRecordsRequestEntry::SHAPE),
+    item: Shape::Structure(AcknowledgeDeadLetterQueueRecordsRequestEntry::SHAPE),
 };
 
 pub(crate) static ACKNOWLEDGE_QUEUE_RECORDS_REQUEST_ENTRY_LIST: List = List {
     length: Length { min: 1, max: 10 },
-    item: Shape::Structure(crate::operations::AcknowledgeQueueRecordsRequestEntry::SHAPE),
+    item: Shape::Structure(AcknowledgeQueueRecordsRequestEntry::SHAPE),
 };
 
 pub(crate) static BUCKET_ARN: Text = Text {
@@ -34,8 +42,8 @@ pub(crate) static CHANNEL_NAME: Text =
     Text { length: Length { min: 1, max: 128 }, pattern: Some(&patterns::NAME), ..Text::ANY };
 
 pub(crate) static CHANNEL_STREAM_CONFIGURATION_LIST: List = List {
-    length: Length { min: 1, max: 10000 },
-    item: Shape::Structure(crate::operations::ChannelStreamConfiguration::SHAPE),
+    length: Length { min: 1, max: 10_000 },
+    item: Shape::Structure(ChannelStreamConfiguration::SHAPE),
 };
 
 pub(crate) static CLOUD_WATCH_LOG_GROUP_NAME: Text =
@@ -53,11 +61,11 @@ pub(crate) static CONSUMER_ARN: Text = Text {
 pub(crate) static CONSUMER_NAME: Text =
     Text { length: Length { min: 1, max: 128 }, pattern: Some(&patterns::NAME), ..Text::ANY };
 
-pub(crate) static DATA: Length = Length { min: 0, max: 10485760 };
+pub(crate) static DATA: Length = Length { min: 0, max: 10_485_760 };
 
 pub(crate) static DATA_FRESHNESS_IN_SECONDS: Range = Range { min: i32::MIN, max: i32::MAX };
 
-pub(crate) static DESCRIBE_STREAM_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static DESCRIBE_STREAM_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
 pub(crate) static ENCRYPTION_TYPE: Text = Text { values: &["NONE", "KMS"], ..Text::ANY };
 
@@ -70,27 +78,27 @@ pub(crate) static GSR_SCHEMA_ARN: Text = Text {
     ..Text::ANY
 };
 
-pub(crate) static GET_RECORDS_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static GET_RECORDS_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
 pub(crate) static HASH_KEY: Text = Text { pattern: Some(&patterns::HASH_KEY), ..Text::ANY };
 
 pub(crate) static KEY_ID: Text = Text { length: Length { min: 1, max: 2048 }, ..Text::ANY };
 
-pub(crate) static LIST_CHANNELS_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static LIST_CHANNELS_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
-pub(crate) static LIST_QUEUES_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static LIST_QUEUES_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
-pub(crate) static LIST_SHARDS_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static LIST_SHARDS_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
-pub(crate) static LIST_STREAM_CONSUMERS_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static LIST_STREAM_CONSUMERS_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
-pub(crate) static LIST_STREAMS_INPUT_LIMIT: Range = Range { min: 1, max: 10000 };
+pub(crate) static LIST_STREAMS_INPUT_LIMIT: Range = Range { min: 1, max: 10_000 };
 
 pub(crate) static LIST_TAGS_FOR_STREAM_INPUT_LIMIT: Range = Range { min: 1, max: 50 };
 
 pub(crate) static MAX_RECEIVE_COUNT: Range = Range { min: 1, max: 1000 };
 
-pub(crate) static MAX_RECORD_SIZE_IN_KIB: Range = Range { min: 1024, max: 10240 };
+pub(crate) static MAX_RECORD_SIZE_IN_KIB: Range = Range { min: 1024, max: 10_240 };
 
 pub(crate) static METRICS_NAME: Text = Text {
     values: &[
@@ -114,12 +122,11 @@ pub(crate) static MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT_STATUS: Text =
 
 pub(crate) static NATURAL_INTEGER_OBJECT: Range = Range { min: 0, max: i32::MAX };
 
-pub(crate) static NEXT_TOKEN: Text = Text { length: Length { min: 1, max: 1048576 }, ..Text::ANY };
+pub(crate) static NEXT_TOKEN: Text =
+    Text { length: Length { min: 1, max: 1_048_576 }, ..Text::ANY };
 
-pub(crate) static PARTITION_FIELD_LIST: List = List {
-    length: Length { min: 1, max: 10 },
-    item: Shape::Structure(crate::shapes::PartitionField::SHAPE),
-};
+pub(crate) static PARTITION_FIELD_LIST: List =
+    List { length: Length { min: 1, max: 10 }, item: Shape::Structure(PartitionField::SHAPE) };
 
 pub(crate) static PARTITION_KEY: Text = Text { length: Length { min: 1, max: 256 }, ..Text::ANY };
 
@@ -133,11 +140,11 @@ pub(crate) static PARTITION_TRANSFORM: Text = Text { values: &["TIME_HOUR"], ..T
 
 pub(crate) static POLICY: Text = Text::ANY;
 
-pub(crate) static POSITIVE_INTEGER_OBJECT: Range = Range { min: 1, max: 100000 };
+pub(crate) static POSITIVE_INTEGER_OBJECT: Range = Range { min: 1, max: 100_000 };
 
 pub(crate) static PUT_RECORDS_REQUEST_ENTRY_LIST: List = List {
     length: Length { min: 1, max: 500 },
-    item: Shape::Structure(crate::operations::PutRecordsRequestEntry::SHAPE),
+    item: Shape::Structure(PutRecordsRequestEntry::SHAPE),
 };
 
 pub(crate) static QUEUE_ARN: Text =
@@ -150,13 +157,13 @@ pub(crate) static QUEUE_STARTING_POSITION_TYPE: Text =
     Text { values: &["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"], ..Text::ANY };
 
 pub(crate) static QUEUE_STREAM_CONFIGURATION_LIST: List = List {
-    length: Length { min: 1, max: 10000 },
-    item: Shape::Structure(crate::shapes::QueueStreamConfiguration::SHAPE),
+    length: Length { min: 1, max: 10_000 },
+    item: Shape::Structure(QueueStreamConfiguration::SHAPE),
 };
 
 pub(crate) static QUEUE_STREAM_FILTER_LIST: List = List {
-    length: Length { min: 1, max: 10000 },
-    item: Shape::Structure(crate::operations::QueueStreamFilter::SHAPE),
+    length: Length { min: 1, max: 10_000 },
+    item: Shape::Structure(QueueStreamFilter::SHAPE),
 };
 
 pub(crate) static RECEIPT_HANDLE: Text = Text { length: Length { min: 1, max: 1024 }, ..Text::ANY };
@@ -179,7 +186,7 @@ pub(crate) static RESOURCE_ARN: Text = Text {
 
 pub(crate) static RESTORE_DEAD_LETTER_QUEUE_RECORDS_REQUEST_ENTRY_LIST: List = List {
     length: Length { min: 1, max: 10 },
-    item: Shape::Structure(crate::operations::RestoreDeadLetterQueueRecordsRequestEntry::SHAPE),
+    item: Shape::Structure(RestoreDeadLetterQueueRecordsRequestEntry::SHAPE),
 };
 
 pub(crate) static RETENTION_PERIOD_HOURS: Range = Range { min: 1, max: i32::MAX };
@@ -206,8 +213,8 @@ pub(crate) static S3_TABLES_COMPRESSION_TYPE: Text =
     Text { values: &["NONE", "ZSTD", "SNAPPY"], ..Text::ANY };
 
 pub(crate) static S3_TABLES_CONFIGURATION_LIST: List = List {
-    length: Length { min: 1, max: 10000 },
-    item: Shape::Structure(crate::shapes::S3TablesConfiguration::SHAPE),
+    length: Length { min: 1, max: 10_000 },
+    item: Shape::Structure(S3TablesConfiguration::SHAPE),
 };
 
 pub(crate) static S3_TABLES_NAMESPACE: Text =
@@ -255,10 +262,8 @@ pub(crate) static STREAM_ARN: Text = Text {
     ..Text::ANY
 };
 
-pub(crate) static STREAM_FILTER_LIST: List = List {
-    length: Length { min: 1, max: 10000 },
-    item: Shape::Structure(crate::operations::StreamFilter::SHAPE),
-};
+pub(crate) static STREAM_FILTER_LIST: List =
+    List { length: Length { min: 1, max: 10_000 }, item: Shape::Structure(StreamFilter::SHAPE) };
 
 pub(crate) static STREAM_ID: Text =
     Text { length: Length { min: 1, max: 24 }, pattern: Some(&patterns::STREAM_ID), ..Text::ANY };
@@ -288,14 +293,12 @@ pub(crate) static TARGET_TYPE: Text = Text { values: &["BUILT_IN", "NONE"], ..Te
 
 pub(crate) static UPDATE_DEAD_LETTER_QUEUE_RECORDS_VISIBILITY_REQUEST_ENTRY_LIST: List = List {
     length: Length { min: 1, max: 10 },
-    item: Shape::Structure(
-        crate::operations::UpdateDeadLetterQueueRecordsVisibilityRequestEntry::SHAPE,
-    ),
+    item: Shape::Structure(UpdateDeadLetterQueueRecordsVisibilityRequestEntry::SHAPE),
 };
 
 pub(crate) static UPDATE_QUEUE_RECORDS_VISIBILITY_REQUEST_ENTRY_LIST: List = List {
     length: Length { min: 1, max: 10 },
-    item: Shape::Structure(crate::operations::UpdateQueueRecordsVisibilityRequestEntry::SHAPE),
+    item: Shape::Structure(UpdateQueueRecordsVisibilityRequestEntry::SHAPE),
 };
 
-pub(crate) static VISIBILITY_TIMEOUT_SECONDS: Range = Range { min: 0, max: 43200 };
+pub(crate) static VISIBILITY_TIMEOUT_SECONDS: Range = Range { min: 0, max: 43_200 };

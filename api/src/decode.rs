@@ -1,5 +1,6 @@
-//! How structures of the model are read: in one pass, borrowing from the body, refusing the first value that breaks a
-//! constraint. Which words a refusal deserves is found later, by a second and slower reading.
+//! How structures of the model are read: in one pass, borrowing from the body, refusing the first
+//! value that breaks a constraint. Which words a refusal deserves is found later, by a second and
+//! slower reading.
 
 use std::{borrow::Cow, collections::BTreeMap, marker::PhantomData, str::FromStr};
 
@@ -14,6 +15,9 @@ use crate::{
     types::{Blob, Timestamp},
 };
 
+/// Texts by name.
+type TextMap<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+
 /// A structure that requests are made of.
 pub trait Decode<'a>: Sized {
     /// What the model says about it.
@@ -26,8 +30,8 @@ pub trait Decode<'a>: Sized {
     fn read<M: MapAccess<'a>>(members: &mut Members<M>) -> Result<Self, M::Error>;
 }
 
-/// The members of a structure that is being read. Each method but `name` reads the value of the member that `name`
-/// told last; null is `None`.
+/// The members of a structure that is being read. Each method but `name` reads the value of the
+/// member that `name` told last; null is `None`.
 #[derive(Debug)]
 pub struct Members<M>(M);
 
@@ -86,10 +90,7 @@ impl<'a, M: MapAccess<'a>> Members<M> {
         self.value(AsList(&list.length, || AsText(item)))
     }
 
-    pub fn map(
-        &mut self,
-        map: &'static Map,
-    ) -> Result<Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>, M::Error> {
+    pub fn map(&mut self, map: &'static Map) -> Result<Option<TextMap<'a>>, M::Error> {
         self.value(AsMap(map))
     }
 
@@ -165,7 +166,8 @@ impl<'a, S: Decode<'a>> Receive<'a> for AsStructure<S> {
     }
 }
 
-/// A list of items, each of which `1` receives. It grows as items arrive and stops at the model's maximum.
+/// A list of items, each of which `1` receives. It grows as items arrive and stops at the model's
+/// maximum.
 struct AsList<F>(&'static Length, F);
 
 impl<'a, T, R: Receive<'a, Value = Option<T>>, F: Fn() -> R> Receive<'a> for AsList<F> {
@@ -191,7 +193,7 @@ impl<'a, T, R: Receive<'a, Value = Option<T>>, F: Fn() -> R> Receive<'a> for AsL
 struct AsMap(&'static Map);
 
 impl<'a> Receive<'a> for AsMap {
-    type Value = Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>;
+    type Value = Option<TextMap<'a>>;
 
     fn scalar<E: Error>(self, scalar: Scalar<'a>, _human: bool) -> Result<Self::Value, E> {
         if scalar == Scalar::Null { Ok(None) } else { Err(E::custom("a scalar for a map")) }

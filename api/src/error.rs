@@ -2,7 +2,7 @@
 
 mod kinds;
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 pub use kinds::ErrorKind;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
@@ -24,6 +24,12 @@ impl Error {
     pub fn encode(&self, codec: Codec) -> Vec<u8> {
         codec.encode(self)
     }
+
+    /// The error's message alone, as within a stream, where a header has the name.
+    pub(crate) fn message_alone(&self) -> BTreeMap<&'static str, &str> {
+        let message = self.message.as_deref().map(|message| (self.kind.message_member(), message));
+        message.into_iter().collect()
+    }
 }
 
 impl ErrorKind {
@@ -33,7 +39,8 @@ impl ErrorKind {
         Error { kind: self, message: Some(message.into()) }
     }
 
-    /// The name of the member that carries the message: AWS' own deserialiser has it with a capital.
+    /// The name of the member that carries the message: AWS' own deserialiser has it with a
+    /// capital.
     const fn message_member(self) -> &'static str {
         match self {
             Self::Serialization => "Message",

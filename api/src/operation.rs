@@ -12,7 +12,8 @@ pub trait Operation {
     /// Which operation it is.
     const ID: OperationId;
 
-    /// Whether it answers with a body. Without one, `Output` is `()` and the body of the answer is empty.
+    /// Whether it answers with a body. Without one, `Output` is `()` and the body of the answer is
+    /// empty.
     const HAS_OUTPUT: bool;
 
     /// What it takes, borrowing from the body of the request.

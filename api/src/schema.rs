@@ -1,4 +1,5 @@
-//! What the model says about the values of a request: types, lengths, ranges, patterns, enumerations.
+//! What the model says about the values of a request: types, lengths, ranges, patterns,
+//! enumerations.
 
 /// The type of a value, with its constraints.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +22,8 @@ pub enum Shape {
     Structure(&'static Structure),
 }
 
-/// The least and the greatest length, both included: characters of text, bytes of a blob, items of a list.
+/// The least and the greatest length, both included: characters of text, bytes of a blob, items of
+/// a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Length {
     /// The least.
@@ -71,7 +73,8 @@ pub struct Text {
     pub length: Length,
     /// What it must look like.
     pub pattern: Option<&'static Pattern>,
-    /// The values of an enumeration in the order in which AWS prints them; empty where any text goes.
+    /// The values of an enumeration in the order in which AWS prints them; empty where any text
+    /// goes.
     pub values: &'static [&'static str],
 }
 
@@ -88,7 +91,8 @@ impl Text {
             && (self.values.is_empty() || self.values.contains(&text))
     }
 
-    /// Whether the text is as long as it may be. Counts code points only where the bytes leave it open.
+    /// Whether the text is as long as it may be. Counts code points only where the bytes leave it
+    /// open.
     fn length_ok(&self, text: &str) -> bool {
         let Length { min, max } = self.length;
         let sure = text.len() <= max && (text.len() >= min * 4 || (min <= 1 && text.len() >= min));

@@ -58,7 +58,8 @@ impl Checker {
         self.violation(Value::Null, path, format_args!("Member must not be null"));
     }
 
-    /// Adds a violation when a text, a blob, a list or a map of this length is too short or too long.
+    /// Adds a violation when a text, a blob, a list or a map of this length is too short or too
+    /// long.
     pub fn length(
         &mut self,
         value: Value<'_>,
@@ -100,7 +101,8 @@ impl Checker {
         }
     }
 
-    /// Adds a violation for items of a list of texts, or names or values of a map, that break the constraints.
+    /// Adds a violation for items of a list of texts, or names or values of a map, that break the
+    /// constraints.
     pub(crate) fn members(
         &mut self,
         value: Value<'_>,

@@ -1,11 +1,13 @@
-//! What is known better than the model tells it: recordings of AWS, and choices of ours. One table each.
+//! What is known better than the model tells it: recordings of AWS, and choices of ours. One table
+//! each.
 
 use crate::{Result, model::Model};
 
 /// Least values that AWS enforces although the model has none: recorded messages name them.
 const MINIMA: [(&str, i64); 1] = [("RetentionPeriodHours", 1)];
 
-/// Greatest values likewise. `PositiveIntegerObject` is the count of shards in CreateStream and UpdateShardCount.
+/// Greatest values likewise. `PositiveIntegerObject` is the count of shards in CreateStream and
+/// UpdateShardCount.
 const MAXIMA: [(&str, i64); 1] = [("PositiveIntegerObject", 100_000)];
 
 /// Enumerations whose values AWS prints in an order of its own.
@@ -14,11 +16,12 @@ const PRINTED_ORDERS: [(&str, &[&str]); 1] = [(
     &["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"],
 )];
 
-/// Members that aren't always there although the model requires them: the last event of a shard names no
-/// continuation.
+/// Members that aren't always there although the model requires them: the last event of a shard
+/// names no continuation.
 const OPTIONAL: [(&str, &str); 1] = [("SubscribeToShardEvent", "ContinuationSequenceNumber")];
 
-/// The matcher of each pattern of the model, in `api/src/validate/patterns.rs`. Its text there is what AWS prints.
+/// The matcher of each pattern of the model, in `api/src/validate/patterns.rs`. Its text there is
+/// what AWS prints.
 const MATCHERS: [(&str, &str); 20] = [
     (r"[a-zA-Z0-9_.-]+", "NAME"),
     (r"^(0|([1-9]\d{0,38}))$", "HASH_KEY"),
@@ -54,7 +57,8 @@ const MATCHERS: [(&str, &str); 20] = [
     (r"[0-9a-z_]+", "TABLE_NAME"),
 ];
 
-/// Errors that every AWS service knows and the model doesn't list: wire name, status, and when they are given.
+/// Errors that every AWS service knows and the model doesn't list: wire name, status, and when they
+/// are given.
 pub(crate) const COMMON_ERRORS: [(&str, u16, &str); 9] = [
     ("ExpiredTokenException", 400, "The security token is too old"),
     ("IncompleteSignatureException", 400, "The signature lacks a part"),

@@ -29,7 +29,7 @@ pub(crate) fn generate(model: &Model) -> Result<Files> {
     add("src/constraints.rs", constraints::file(&structures)?)?;
     add("src/error/kinds.rs", errors::file(model))?;
     add("src/operation/id.rs", operations::ids(model)?)?;
-    add("src/operations.rs", operations::modules(&structures))?;
+    add("src/operations.rs", operations::modules(&structures)?)?;
     add("src/shapes.rs", structures.modules())?;
     add("src/types/enums.rs", enums::file(model)?)?;
     for (name, operation) in &model.operations {
@@ -87,7 +87,8 @@ fn rustfmt(text: &str) -> Result<String> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    // The text is smaller than what rustfmt reads before it writes: it parses the whole of its input first.
+    // The text is smaller than what rustfmt reads before it writes: it parses the whole of its
+    // input first.
     child.stdin.take().ok_or("rustfmt has no standard input")?.write_all(text.as_bytes())?;
     let output = child.wait_with_output()?;
     if !output.status.success() {

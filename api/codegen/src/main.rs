@@ -1,7 +1,8 @@
 //! Writes the generated part of millpond-api from Amazon's model of Kinesis.
 //!
 //! * `millpond-codegen` writes the files, `--check` instead names those that differ and fails.
-//! * `millpond-codegen describe` prints what was understood as JSON, for a comparison with another model.
+//! * `millpond-codegen describe` prints what was understood as JSON, for a comparison with another
+//!   model.
 //! * `millpond-codegen strip <in> <out>` copies a model without its documentation.
 
 mod constraints;

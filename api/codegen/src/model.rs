@@ -51,6 +51,7 @@ pub(crate) enum Kind {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the model's own")]
 pub(crate) struct Shape {
     #[serde(rename = "type")]
     pub(crate) kind: Kind,
@@ -85,7 +86,7 @@ impl Model {
     }
 
     pub(crate) fn shape(&self, name: &str) -> &Shape {
-        &self.shapes[name]
+        self.shapes.get(name).expect("a model has every shape that it refers to")
     }
 
     /// Every shape that can be reached from this one, itself included.
@@ -106,7 +107,8 @@ impl Model {
         seen
     }
 
-    /// What the operation answers with. A stream of events counts as its event, since that is what is encoded.
+    /// What the operation answers with. A stream of events counts as its event, since that is what
+    /// is encoded.
     pub(crate) fn output<'m>(&'m self, operation: &'m Operation) -> Option<&'m str> {
         let output = operation.output.as_ref()?.shape.as_str();
         let reached = self.reached_from(std::iter::once(output));
@@ -117,7 +119,8 @@ impl Model {
         self.reached_from(self.operations.values().map(|operation| operation.input.shape.as_str()))
     }
 
-    /// Whether the structure says something: exceptions and envelopes of events have no Rust type of their own.
+    /// Whether the structure says something: exceptions and envelopes of events have no Rust type
+    /// of their own.
     pub(crate) fn is_plain(&self, name: &str) -> bool {
         let shape = self.shape(name);
         let envelope = |s: &Shape| s.references().any(|next| self.shape(&next.shape).eventstream);

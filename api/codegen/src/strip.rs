@@ -20,7 +20,8 @@ impl Node {
     fn strip(&mut self) {
         match self {
             Self::Object(members) => {
-                // A structure may have a member of that name: prose is a text, a member is an object.
+                // A structure may have a member of that name: prose is a text, a member is an
+                // object.
                 let is_prose = |node: &Node| matches!(node, Node::Scalar(_));
                 members.retain(|name, node| name != "documentation" || !is_prose(node));
                 members.values_mut().for_each(Self::strip);

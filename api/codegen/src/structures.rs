@@ -1,4 +1,5 @@
-//! Structures of inputs and outputs as Rust: the type, and how it is read where a request carries it.
+//! Structures of inputs and outputs as Rust: the type, and how it is read where a request carries
+//! it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,6 +13,12 @@ use crate::{
     names::{doc, field, screaming, serde_pascal, snake},
 };
 
+/// Characters of a member's name and of its reading that fit into a line.
+const ARM_LENGTH_MAX: usize = 98 - "                \"\" => ,".len();
+
+/// Characters of the longest pattern that documentation repeats; others don't fit into a line.
+const PATTERN_LENGTH_MAX: usize = 80;
+
 /// The structures of a model, and where each of them lives.
 pub(crate) struct Structures<'m> {
     pub(crate) model: &'m Model,
@@ -24,19 +31,14 @@ impl<'m> Structures<'m> {
         Self { model, users: model.users(), inputs: model.inputs() }
     }
 
-    /// The path of a structure's type within the crate.
-    pub(crate) fn path(&self, name: &str) -> String {
-        let module = if self.is_shared(name) { "shapes" } else { "operations" };
-        format!("crate::{module}::{name}")
-    }
-
-    fn is_shared(&self, name: &str) -> bool {
-        self.users.get(name).is_some_and(|users| users.len() > 1)
-    }
-
     /// Every structure that several operations use.
     pub(crate) fn shared_names(&self) -> impl Iterator<Item = &'m str> {
         self.users.iter().filter(|(_, users)| users.len() > 1).map(|(name, _)| *name)
+    }
+
+    /// Every structure that one operation uses.
+    pub(crate) fn single_names(&self) -> impl Iterator<Item = &'m str> {
+        self.users.iter().filter(|(_, users)| users.len() == 1).map(|(name, _)| *name)
     }
 
     /// The structures that only this operation uses, the operation's own input and output first.
@@ -75,8 +77,9 @@ impl<'m> Structures<'m> {
 
     fn definition(&self, name: &str, shape: &Shape) -> Result<String> {
         let default = if self.has_default(name) { ", Default" } else { "" };
+        let derives = format!("#[derive(Debug, Clone, PartialEq, Eq{default}, Serialize)]");
         let mut out = format!(
-            "\n/// The structure `{name}`.\n#[derive(Debug, Clone, PartialEq, Eq{default}, Serialize)]
+            "\n/// The structure `{name}`.\n{derives}
             #[serde(rename_all = \"PascalCase\")]\npub struct {} {{\n",
             self.type_of(name)
         );
@@ -101,7 +104,8 @@ impl<'m> Structures<'m> {
         Ok(out + "}\n")
     }
 
-    /// What there is to know of a member, in our words. Only what requests carry is held to constraints.
+    /// What there is to know of a member, in our words. Only what requests carry is held to
+    /// constraints.
     fn describe(&self, member: &str, target: &Reference, is_input: bool) -> String {
         if !is_input {
             return format!("`{member}`.");
@@ -122,7 +126,11 @@ impl<'m> Structures<'m> {
             (None, None) => String::new(),
         };
         let pattern = shape.pattern.as_ref();
-        let pattern = pattern.map_or_else(String::new, |text| format!(", matching `{text}`"));
+        let pattern = match pattern {
+            None => String::new(),
+            Some(text) if text.len() > PATTERN_LENGTH_MAX => ", matching a pattern".to_owned(),
+            Some(text) => format!(", matching `{text}`"),
+        };
         format!("`{member}`{size}{pattern}.")
     }
 
@@ -155,12 +163,18 @@ impl<'m> Structures<'m> {
         let mut fields = String::new();
         for (member, target) in &shape.members {
             let (field, required) = (field(member), shape.requires(member));
-            let shape = constraints::expression(self, &target.shape, "constraints::");
+            let shape = constraints::expression(self, &target.shape);
             let read = self.read(&target.shape)?;
             let presence = if required { "required" } else { "optional" };
             writeln!(members, "Member::{presence}(\"{member}\", {shape}),")?;
             writeln!(lets, "let mut {field} = None;")?;
-            writeln!(arms, "\"{member}\" => {field} = members.{read}?,")?;
+            let assignment = format!("{field} = members.{read}?");
+            // Rustfmt breaks lines that are too long into blocks, which want their semicolon.
+            if member.len() + assignment.len() > ARM_LENGTH_MAX {
+                writeln!(arms, "\"{member}\" => {{ {assignment}; }}")?;
+            } else {
+                writeln!(arms, "\"{member}\" => {assignment},")?;
+            }
             let value = if required { format!("{field}: required({field})?") } else { field };
             writeln!(fields, "{value},")?;
         }
@@ -184,7 +198,7 @@ impl<'m> Structures<'m> {
     /// The call that reads a value of the shape.
     fn read(&self, name: &str) -> Result<String> {
         let shape = self.model.shape(name);
-        let constant = format!("&constraints::{}", screaming(name));
+        let constant = format!("&{}", screaming(name));
         Ok(match shape.kind {
             Kind::Boolean => "boolean()".to_owned(),
             Kind::Timestamp => "timestamp()".to_owned(),
@@ -200,7 +214,7 @@ impl<'m> Structures<'m> {
                     Kind::Structure => format!("structures({constant})"),
                     Kind::String if !item.values.is_empty() => format!("choices({constant})"),
                     Kind::String => {
-                        format!("texts({constant}, &constraints::{})", screaming(shape.item()?))
+                        format!("texts({constant}, &{})", screaming(shape.item()?))
                     }
                     other => return Err(format!("{name} is a list of {other:?}").into()),
                 }

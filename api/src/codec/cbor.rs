@@ -1,4 +1,5 @@
-//! A reader of CBOR as AWS' SDKs write it: definite and indefinite lengths, any width of number, tags skipped.
+//! A reader of CBOR as AWS' SDKs write it: definite and indefinite lengths, any width of number,
+//! tags skipped.
 
 use minicbor::{Decoder, data::Type};
 use minicbor_serde::error::DecodeError;
@@ -163,7 +164,13 @@ impl<'a> MapAccess<'a> for Items<'_, 'a> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, DecodeError> {
-        if self.more()? { seed.deserialize(&mut *self.reader).map(Some) } else { Ok(None) }
+        if !self.more()? {
+            return Ok(None);
+        }
+        match self.reader.datatype()? {
+            Type::String | Type::StringIndef => seed.deserialize(&mut *self.reader).map(Some),
+            _ => Err(Error::custom("the name of a member is text")),
+        }
     }
 
     fn next_value_seed<V: DeserializeSeed<'a>>(

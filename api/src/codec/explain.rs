@@ -1,4 +1,5 @@
-//! The cold path: after a body was refused, reads it again by its schema to find AWS' words for why.
+//! The cold path: after a body was refused, reads it again by its schema to find AWS' words for
+//! why.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -32,7 +33,8 @@ impl<'a> Receive<'a> for IsMap {
     }
 }
 
-/// What is wrong with a body: the first value of a wrong type, which goes first, or else the violated constraints.
+/// What is wrong with a body: the first value of a wrong type, which goes first, or else the
+/// violated constraints.
 #[derive(Default)]
 pub(super) struct Findings {
     mistyped: Option<String>,
@@ -81,7 +83,8 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// Reads the value at `path`, which should be of `shape`; gives it as it is printed within a list, `None` for null.
+/// Reads the value at `path`, which should be of `shape`; gives it as it is printed within a list,
+/// `None` for null.
 pub(super) struct Walk<'w> {
     findings: &'w mut Findings,
     shape: Shape,
@@ -130,7 +133,7 @@ impl<'a> Receive<'a> for Walk<'_> {
     }
 }
 
-impl<'w> Walk<'w> {
+impl Walk<'_> {
     fn check_scalar<'a>(
         &mut self,
         scalar: Scalar<'a>,
@@ -181,7 +184,7 @@ impl<'w> Walk<'w> {
         }
         let missing = |name: &'static str| !present.contains(name);
         for member in structure.members.iter().filter(|m| m.required && missing(m.name)) {
-            self.findings.checker.missing(&Path::Member(self.path, member.name));
+            self.findings.checker.missing(Path::Member(self.path, member.name));
         }
         let index = if let Path::Item(_, index) = self.path { *index } else { 0 };
         Ok(format!("com.amazonaws.kinesis.v20131202.{}@{index:x}", structure.name))

@@ -1,6 +1,6 @@
 //! How JSON differs from serde_json's own: bytes are base64 text, written straight into the output.
 
-use std::io;
+use std::{io, mem::MaybeUninit};
 
 use serde_json::ser::Formatter;
 
@@ -16,10 +16,10 @@ impl Formatter for Json {
         writer: &mut W,
         value: &[u8],
     ) -> io::Result<()> {
-        let mut text = [0; PIECE_BYTES / 3 * 4];
+        let mut text = [const { MaybeUninit::uninit() }; PIECE_BYTES / 3 * 4];
         writer.write_all(b"\"")?;
         for piece in value.chunks(PIECE_BYTES) {
-            let out = base64_simd::Out::from_slice(&mut text);
+            let out = base64_simd::Out::from_uninit_slice(&mut text);
             writer.write_all(base64_simd::STANDARD.encode(piece, out))?;
         }
         writer.write_all(b"\"")

@@ -1,5 +1,5 @@
-//! One serde visitor for everything that is read: the formats describe themselves, so a reader only says what it does
-//! with a scalar, a list and a map.
+//! One serde visitor for everything that is read: the formats describe themselves, so a reader only
+//! says what it does with a scalar, a list and a map.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 

@@ -55,7 +55,8 @@ impl<'a> Scalar<'a> {
         match self {
             Self::Null => Ok(None),
             Self::Bytes(bytes) => Ok(Some(Blob::Bytes(bytes))),
-            // The text moves into the blob, so a refusal has to keep a copy of it; only its words need one.
+            // The text moves into the blob, so a refusal has to keep a copy of it; only its words
+            // need one.
             Self::Text(text) if base64_simd::STANDARD.check(text.as_bytes()).is_ok() => {
                 Ok(Some(Blob::Base64(text)))
             }
@@ -63,8 +64,9 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// The value as a point in time. Fractional numbers are seconds in both formats; integers are seconds where people
-    /// read them (JSON) and milliseconds elsewhere (CBOR), as AWS' SDKs write them.
+    /// The value as a point in time. Fractional numbers are seconds in both formats; integers are
+    /// seconds where people read them (JSON) and milliseconds elsewhere (CBOR), as AWS' SDKs write
+    /// them.
     pub(crate) fn timestamp(self, human: bool) -> Result<Option<Timestamp>, Mismatch<'a>> {
         match self {
             Self::Null => Ok(None),
@@ -129,7 +131,8 @@ impl fmt::Display for Mismatch<'_> {
     }
 }
 
-/// Bytes of a value that a message repeats at most, so that an answer stays small whatever was sent.
+/// Bytes of a value that a message repeats at most, so that an answer stays small whatever was
+/// sent.
 pub(crate) const PRINTED_BYTES_MAX: usize = 64 * 1024;
 
 /// As much of the text as a message repeats.
@@ -160,12 +163,14 @@ fn clamp(value: i64) -> i32 {
     i32::try_from(value).unwrap_or(if value < 0 { i32::MIN } else { i32::MAX })
 }
 
-/// Milliseconds of fractional seconds, cut and not rounded, except that the nearest binary fraction of a decimal one
-/// counts as that decimal one: hence by way of whole microseconds.
+/// Milliseconds of fractional seconds, cut and not rounded, except that the binary fraction nearest
+/// to a whole millisecond counts as that millisecond.
+#[expect(clippy::float_cmp, reason = "asks whether this very fraction is the nearest")]
 fn millis(seconds: f64) -> i64 {
-    let micros = (seconds * 1e6).round() as i128;
-    let millis = micros.div_euclid(1000);
-    i64::try_from(millis).unwrap_or(if millis < 0 { i64::MIN } else { i64::MAX })
+    let scaled = seconds * 1000.0;
+    let nearest = scaled.round();
+    let is_whole = nearest / 1000.0 == seconds;
+    (if is_whole { nearest } else { scaled.floor() }) as i64
 }
 
 #[cfg(test)]
@@ -189,9 +194,11 @@ mod tests {
 
     #[test]
     fn every_millisecond_survives_the_trip_through_seconds() {
-        for offset in 0..2000 {
-            let expected = 1_767_225_600_000 + offset;
-            assert_eq!(millis(expected as f64 / 1000.0), expected);
+        for start in [1_767_225_600_000_i64, 8_955_411_547_000, -62_135_596_800_000] {
+            for expected in start..start + 2000 {
+                let text = format!("{expected}e-3");
+                assert_eq!(millis(text.parse().unwrap()), expected);
+            }
         }
     }
 }

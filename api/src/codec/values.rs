@@ -27,7 +27,9 @@ impl Serialize for Timestamp {
         } else if self.millis() % 1000 == 0 {
             serializer.serialize_i64(self.seconds())
         } else {
-            serializer.serialize_f64(self.millis() as f64 / 1000.0)
+            #[expect(clippy::cast_precision_loss, reason = "exact for 280,000 years around 1970")]
+            let millis = self.millis() as f64;
+            serializer.serialize_f64(millis / 1000.0)
         }
     }
 }

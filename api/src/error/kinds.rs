@@ -21,7 +21,8 @@ pub enum ErrorKind {
     InternalFailureException,
     /// `InvalidArgumentException` of the model.
     InvalidArgument,
-    /// The signature isn't the one that the request should have: `InvalidSignatureException`, common to all services.
+    /// The signature isn't the one that the request should have: `InvalidSignatureException`,
+    /// common to all services.
     InvalidSignature,
     /// `KMSAccessDeniedException` of the model.
     KmsAccessDenied,
@@ -45,7 +46,8 @@ pub enum ErrorKind {
     ResourceInUse,
     /// `ResourceNotFoundException` of the model.
     ResourceNotFound,
-    /// The body can't be read as the operation's input: `SerializationException`, common to all services.
+    /// The body can't be read as the operation's input: `SerializationException`, common to all
+    /// services.
     Serialization,
     /// The server can't answer now: `ServiceUnavailable`, common to all services.
     ServiceUnavailable,
@@ -53,7 +55,8 @@ pub enum ErrorKind {
     Throttling,
     /// There is no such operation: `UnknownOperationException`, common to all services.
     UnknownOperation,
-    /// The access key or the token is unknown: `UnrecognizedClientException`, common to all services.
+    /// The access key or the token is unknown: `UnrecognizedClientException`, common to all
+    /// services.
     UnrecognizedClient,
     /// `ValidationException` of the model.
     Validation,
@@ -129,8 +132,7 @@ impl ErrorKind {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::InternalFailure => 500,
-            Self::InternalFailureException => 500,
+            Self::InternalFailure | Self::InternalFailureException => 500,
             Self::ServiceUnavailable => 503,
             _ => 400,
         }

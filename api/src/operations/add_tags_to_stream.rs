@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{STREAM_ARN, STREAM_ID, STREAM_NAME, TAG_MAP},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -54,10 +54,10 @@ impl<'a> Decode<'a> for AddTagsToStreamInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "AddTagsToStreamInput",
         members: &[
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::required("Tags", Shape::Map(&constraints::TAG_MAP)),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::required("Tags", Shape::Map(&TAG_MAP)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -68,10 +68,10 @@ impl<'a> Decode<'a> for AddTagsToStreamInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
-                "Tags" => tags = members.map(&constraints::TAG_MAP)?,
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
+                "Tags" => tags = members.map(&TAG_MAP)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

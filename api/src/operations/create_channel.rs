@@ -5,7 +5,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{
+        CHANNEL_NAME, CHANNEL_STREAM_CONFIGURATION_LIST, DATA_FRESHNESS_IN_SECONDS, ROLE_ARN,
+        S3_TABLES_CONFIGURATION_LIST, STREAM_ARN, TAG_MAP,
+    },
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -62,28 +65,28 @@ impl<'a> Decode<'a> for CreateChannelInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "CreateChannelInput",
         members: &[
-            Member::required("ChannelName", Shape::Text(&constraints::CHANNEL_NAME)),
-            Member::required("ServiceExecutionRoleARN", Shape::Text(&constraints::ROLE_ARN)),
+            Member::required("ChannelName", Shape::Text(&CHANNEL_NAME)),
+            Member::required("ServiceExecutionRoleARN", Shape::Text(&ROLE_ARN)),
             Member::required(
                 "StreamConfigurationList",
-                Shape::List(&constraints::CHANNEL_STREAM_CONFIGURATION_LIST),
+                Shape::List(&CHANNEL_STREAM_CONFIGURATION_LIST),
             ),
             Member::optional(
                 "S3DestinationConfiguration",
-                Shape::Structure(crate::operations::S3DestinationConfiguration::SHAPE),
+                Shape::Structure(S3DestinationConfiguration::SHAPE),
             ),
             Member::optional(
                 "S3TablesDestinationConfiguration",
-                Shape::Structure(crate::operations::S3TablesDestinationConfiguration::SHAPE),
+                Shape::Structure(S3TablesDestinationConfiguration::SHAPE),
             ),
             Member::optional(
                 "EncryptionConfiguration",
-                Shape::Structure(crate::shapes::ChannelEncryptionConfiguration::SHAPE),
+                Shape::Structure(ChannelEncryptionConfiguration::SHAPE),
             ),
-            Member::optional("Tags", Shape::Map(&constraints::TAG_MAP)),
+            Member::optional("Tags", Shape::Map(&TAG_MAP)),
             Member::optional(
                 "LoggingConfiguration",
-                Shape::Structure(crate::shapes::ChannelLoggingConfiguration::SHAPE),
+                Shape::Structure(ChannelLoggingConfiguration::SHAPE),
             ),
         ],
     };
@@ -99,22 +102,22 @@ impl<'a> Decode<'a> for CreateChannelInput<'a> {
         let mut logging_configuration = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "ChannelName" => channel_name = members.text(&constraints::CHANNEL_NAME)?,
+                "ChannelName" => channel_name = members.text(&CHANNEL_NAME)?,
                 "ServiceExecutionRoleARN" => {
-                    service_execution_role_arn = members.text(&constraints::ROLE_ARN)?
+                    service_execution_role_arn = members.text(&ROLE_ARN)?;
                 }
                 "StreamConfigurationList" => {
                     stream_configuration_list =
-                        members.structures(&constraints::CHANNEL_STREAM_CONFIGURATION_LIST)?
+                        members.structures(&CHANNEL_STREAM_CONFIGURATION_LIST)?;
                 }
                 "S3DestinationConfiguration" => {
-                    s3_destination_configuration = members.structure()?
+                    s3_destination_configuration = members.structure()?;
                 }
                 "S3TablesDestinationConfiguration" => {
-                    s3_tables_destination_configuration = members.structure()?
+                    s3_tables_destination_configuration = members.structure()?;
                 }
                 "EncryptionConfiguration" => encryption_configuration = members.structure()?,
-                "Tags" => tags = members.map(&constraints::TAG_MAP)?,
+                "Tags" => tags = members.map(&TAG_MAP)?,
                 "LoggingConfiguration" => logging_configuration = members.structure()?,
                 _ => members.skip()?,
             }
@@ -155,11 +158,8 @@ impl<'a> Decode<'a> for ChannelStreamConfiguration<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "ChannelStreamConfiguration",
         members: &[
-            Member::required("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::required(
-                "RecordConfiguration",
-                Shape::Structure(crate::shapes::RecordConfiguration::SHAPE),
-            ),
+            Member::required("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::required("RecordConfiguration", Shape::Structure(RecordConfiguration::SHAPE)),
         ],
     };
 
@@ -168,7 +168,7 @@ impl<'a> Decode<'a> for ChannelStreamConfiguration<'a> {
         let mut record_configuration = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
                 "RecordConfiguration" => record_configuration = members.structure()?,
                 _ => members.skip()?,
             }
@@ -198,17 +198,14 @@ impl<'a> Decode<'a> for S3DestinationConfiguration<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "S3DestinationConfiguration",
         members: &[
-            Member::optional(
-                "DataFreshnessInSeconds",
-                Shape::Integer(&constraints::DATA_FRESHNESS_IN_SECONDS),
-            ),
+            Member::optional("DataFreshnessInSeconds", Shape::Integer(&DATA_FRESHNESS_IN_SECONDS)),
             Member::optional(
                 "DeadLetterQueueS3Configuration",
-                Shape::Structure(crate::shapes::DeadLetterQueueS3Configuration::SHAPE),
+                Shape::Structure(DeadLetterQueueS3Configuration::SHAPE),
             ),
             Member::required(
                 "StorageConfiguration",
-                Shape::Structure(crate::shapes::S3StorageConfiguration::SHAPE),
+                Shape::Structure(S3StorageConfiguration::SHAPE),
             ),
         ],
     };
@@ -220,11 +217,10 @@ impl<'a> Decode<'a> for S3DestinationConfiguration<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "DataFreshnessInSeconds" => {
-                    data_freshness_in_seconds =
-                        members.integer(&constraints::DATA_FRESHNESS_IN_SECONDS)?
+                    data_freshness_in_seconds = members.integer(&DATA_FRESHNESS_IN_SECONDS)?;
                 }
                 "DeadLetterQueueS3Configuration" => {
-                    dead_letter_queue_s3_configuration = members.structure()?
+                    dead_letter_queue_s3_configuration = members.structure()?;
                 }
                 "StorageConfiguration" => storage_configuration = members.structure()?,
                 _ => members.skip()?,
@@ -255,17 +251,14 @@ impl<'a> Decode<'a> for S3TablesDestinationConfiguration<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "S3TablesDestinationConfiguration",
         members: &[
-            Member::optional(
-                "DataFreshnessInSeconds",
-                Shape::Integer(&constraints::DATA_FRESHNESS_IN_SECONDS),
-            ),
+            Member::optional("DataFreshnessInSeconds", Shape::Integer(&DATA_FRESHNESS_IN_SECONDS)),
             Member::required(
                 "DeadLetterQueueS3Configuration",
-                Shape::Structure(crate::shapes::DeadLetterQueueS3Configuration::SHAPE),
+                Shape::Structure(DeadLetterQueueS3Configuration::SHAPE),
             ),
             Member::required(
                 "S3TablesConfigurationList",
-                Shape::List(&constraints::S3_TABLES_CONFIGURATION_LIST),
+                Shape::List(&S3_TABLES_CONFIGURATION_LIST),
             ),
         ],
     };
@@ -277,15 +270,14 @@ impl<'a> Decode<'a> for S3TablesDestinationConfiguration<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "DataFreshnessInSeconds" => {
-                    data_freshness_in_seconds =
-                        members.integer(&constraints::DATA_FRESHNESS_IN_SECONDS)?
+                    data_freshness_in_seconds = members.integer(&DATA_FRESHNESS_IN_SECONDS)?;
                 }
                 "DeadLetterQueueS3Configuration" => {
-                    dead_letter_queue_s3_configuration = members.structure()?
+                    dead_letter_queue_s3_configuration = members.structure()?;
                 }
                 "S3TablesConfigurationList" => {
                     s3_tables_configuration_list =
-                        members.structures(&constraints::S3_TABLES_CONFIGURATION_LIST)?
+                        members.structures(&S3_TABLES_CONFIGURATION_LIST)?;
                 }
                 _ => members.skip()?,
             }

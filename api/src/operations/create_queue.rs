@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{QUEUE_NAME, QUEUE_STREAM_CONFIGURATION_LIST, TAG_MAP},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -45,16 +45,13 @@ impl<'a> Decode<'a> for CreateQueueInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "CreateQueueInput",
         members: &[
-            Member::required("QueueName", Shape::Text(&constraints::QUEUE_NAME)),
+            Member::required("QueueName", Shape::Text(&QUEUE_NAME)),
             Member::required(
                 "StreamConfigurationList",
-                Shape::List(&constraints::QUEUE_STREAM_CONFIGURATION_LIST),
+                Shape::List(&QUEUE_STREAM_CONFIGURATION_LIST),
             ),
-            Member::optional(
-                "QueueAttributes",
-                Shape::Structure(crate::shapes::QueueAttributes::SHAPE),
-            ),
-            Member::optional("Tags", Shape::Map(&constraints::TAG_MAP)),
+            Member::optional("QueueAttributes", Shape::Structure(QueueAttributes::SHAPE)),
+            Member::optional("Tags", Shape::Map(&TAG_MAP)),
         ],
     };
 
@@ -65,13 +62,13 @@ impl<'a> Decode<'a> for CreateQueueInput<'a> {
         let mut tags = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "QueueName" => queue_name = members.text(&constraints::QUEUE_NAME)?,
+                "QueueName" => queue_name = members.text(&QUEUE_NAME)?,
                 "StreamConfigurationList" => {
                     stream_configuration_list =
-                        members.structures(&constraints::QUEUE_STREAM_CONFIGURATION_LIST)?
+                        members.structures(&QUEUE_STREAM_CONFIGURATION_LIST)?;
                 }
                 "QueueAttributes" => queue_attributes = members.structure()?,
-                "Tags" => tags = members.map(&constraints::TAG_MAP)?,
+                "Tags" => tags = members.map(&TAG_MAP)?,
                 _ => members.skip()?,
             }
         }

@@ -5,7 +5,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{
+        MAX_RECORD_SIZE_IN_KIB, NATURAL_INTEGER_OBJECT, POSITIVE_INTEGER_OBJECT,
+        RECORD_DISTRIBUTION_STRATEGY, STREAM_NAME, TAG_MAP,
+    },
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -64,24 +67,15 @@ impl<'a> Decode<'a> for CreateStreamInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "CreateStreamInput",
         members: &[
-            Member::required("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::optional("ShardCount", Shape::Integer(&constraints::POSITIVE_INTEGER_OBJECT)),
-            Member::optional(
-                "StreamModeDetails",
-                Shape::Structure(crate::shapes::StreamModeDetails::SHAPE),
-            ),
-            Member::optional("Tags", Shape::Map(&constraints::TAG_MAP)),
-            Member::optional(
-                "WarmThroughputMiBps",
-                Shape::Integer(&constraints::NATURAL_INTEGER_OBJECT),
-            ),
-            Member::optional(
-                "MaxRecordSizeInKiB",
-                Shape::Integer(&constraints::MAX_RECORD_SIZE_IN_KIB),
-            ),
+            Member::required("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::optional("ShardCount", Shape::Integer(&POSITIVE_INTEGER_OBJECT)),
+            Member::optional("StreamModeDetails", Shape::Structure(StreamModeDetails::SHAPE)),
+            Member::optional("Tags", Shape::Map(&TAG_MAP)),
+            Member::optional("WarmThroughputMiBps", Shape::Integer(&NATURAL_INTEGER_OBJECT)),
+            Member::optional("MaxRecordSizeInKiB", Shape::Integer(&MAX_RECORD_SIZE_IN_KIB)),
             Member::optional(
                 "RecordDistributionStrategy",
-                Shape::Text(&constraints::RECORD_DISTRIBUTION_STRATEGY),
+                Shape::Text(&RECORD_DISTRIBUTION_STRATEGY),
             ),
         ],
     };
@@ -96,18 +90,15 @@ impl<'a> Decode<'a> for CreateStreamInput<'a> {
         let mut record_distribution_strategy = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
-                "ShardCount" => {
-                    shard_count = members.integer(&constraints::POSITIVE_INTEGER_OBJECT)?
-                }
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
+                "ShardCount" => shard_count = members.integer(&POSITIVE_INTEGER_OBJECT)?,
                 "StreamModeDetails" => stream_mode_details = members.structure()?,
-                "Tags" => tags = members.map(&constraints::TAG_MAP)?,
+                "Tags" => tags = members.map(&TAG_MAP)?,
                 "WarmThroughputMiBps" => {
-                    warm_throughput_mibps = members.integer(&constraints::NATURAL_INTEGER_OBJECT)?
+                    warm_throughput_mibps = members.integer(&NATURAL_INTEGER_OBJECT)?;
                 }
                 "MaxRecordSizeInKiB" => {
-                    max_record_size_in_kib =
-                        members.integer(&constraints::MAX_RECORD_SIZE_IN_KIB)?
+                    max_record_size_in_kib = members.integer(&MAX_RECORD_SIZE_IN_KIB)?;
                 }
                 "RecordDistributionStrategy" => record_distribution_strategy = members.choice()?,
                 _ => members.skip()?,

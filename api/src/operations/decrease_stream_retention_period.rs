@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{RETENTION_PERIOD_HOURS, STREAM_ARN, STREAM_ID, STREAM_NAME},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -54,13 +54,10 @@ impl<'a> Decode<'a> for DecreaseStreamRetentionPeriodInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "DecreaseStreamRetentionPeriodInput",
         members: &[
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::required(
-                "RetentionPeriodHours",
-                Shape::Integer(&constraints::RETENTION_PERIOD_HOURS),
-            ),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::required("RetentionPeriodHours", Shape::Integer(&RETENTION_PERIOD_HOURS)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -71,13 +68,12 @@ impl<'a> Decode<'a> for DecreaseStreamRetentionPeriodInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
                 "RetentionPeriodHours" => {
-                    retention_period_hours =
-                        members.integer(&constraints::RETENTION_PERIOD_HOURS)?
+                    retention_period_hours = members.integer(&RETENTION_PERIOD_HOURS)?;
                 }
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

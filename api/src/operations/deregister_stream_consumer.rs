@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{CONSUMER_ARN, CONSUMER_NAME, STREAM_ARN, STREAM_ID},
     decode::{Decode, Members},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -35,8 +35,7 @@ pub struct DeregisterStreamConsumerInput<'a> {
     /// `ConsumerName`, 1 to 128 characters, matching `[a-zA-Z0-9_.-]+`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consumer_name: Option<Cow<'a, str>>,
-    /// `ConsumerARN`, 1 to 2048 characters, matching
-    /// `^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+`.
+    /// `ConsumerARN`, 1 to 2048 characters, matching a pattern.
     #[serde(rename = "ConsumerARN", skip_serializing_if = "Option::is_none")]
     pub consumer_arn: Option<Cow<'a, str>>,
     /// `StreamId`, 1 to 24 characters, matching `[a-z0-9]{20}-[a-z0-9]{3}`.
@@ -56,10 +55,10 @@ impl<'a> Decode<'a> for DeregisterStreamConsumerInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "DeregisterStreamConsumerInput",
         members: &[
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("ConsumerName", Shape::Text(&constraints::CONSUMER_NAME)),
-            Member::optional("ConsumerARN", Shape::Text(&constraints::CONSUMER_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("ConsumerName", Shape::Text(&CONSUMER_NAME)),
+            Member::optional("ConsumerARN", Shape::Text(&CONSUMER_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -70,10 +69,10 @@ impl<'a> Decode<'a> for DeregisterStreamConsumerInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "ConsumerName" => consumer_name = members.text(&constraints::CONSUMER_NAME)?,
-                "ConsumerARN" => consumer_arn = members.text(&constraints::CONSUMER_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "ConsumerName" => consumer_name = members.text(&CONSUMER_NAME)?,
+                "ConsumerARN" => consumer_arn = members.text(&CONSUMER_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::CHANNEL_ARN,
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -37,14 +37,14 @@ pub struct DescribeChannelInput<'a> {
 impl<'a> Decode<'a> for DescribeChannelInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "DescribeChannelInput",
-        members: &[Member::required("ChannelARN", Shape::Text(&constraints::CHANNEL_ARN))],
+        members: &[Member::required("ChannelARN", Shape::Text(&CHANNEL_ARN))],
     };
 
     fn read<M: MapAccess<'a>>(members: &mut Members<M>) -> Result<Self, M::Error> {
         let mut channel_arn = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "ChannelARN" => channel_arn = members.text(&constraints::CHANNEL_ARN)?,
+                "ChannelARN" => channel_arn = members.text(&CHANNEL_ARN)?,
                 _ => members.skip()?,
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::QUEUE_ARN,
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -37,14 +37,14 @@ pub struct DescribeQueueInput<'a> {
 impl<'a> Decode<'a> for DescribeQueueInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "DescribeQueueInput",
-        members: &[Member::required("QueueARN", Shape::Text(&constraints::QUEUE_ARN))],
+        members: &[Member::required("QueueARN", Shape::Text(&QUEUE_ARN))],
     };
 
     fn read<M: MapAccess<'a>>(members: &mut Members<M>) -> Result<Self, M::Error> {
         let mut queue_arn = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "QueueARN" => queue_arn = members.text(&constraints::QUEUE_ARN)?,
+                "QueueARN" => queue_arn = members.text(&QUEUE_ARN)?,
                 _ => members.skip()?,
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{DESCRIBE_STREAM_INPUT_LIMIT, SHARD_ID, STREAM_ARN, STREAM_ID, STREAM_NAME},
     decode::{Decode, Members},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -59,11 +59,11 @@ impl<'a> Decode<'a> for DescribeStreamInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "DescribeStreamInput",
         members: &[
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::optional("Limit", Shape::Integer(&constraints::DESCRIBE_STREAM_INPUT_LIMIT)),
-            Member::optional("ExclusiveStartShardId", Shape::Text(&constraints::SHARD_ID)),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::optional("Limit", Shape::Integer(&DESCRIBE_STREAM_INPUT_LIMIT)),
+            Member::optional("ExclusiveStartShardId", Shape::Text(&SHARD_ID)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -75,13 +75,11 @@ impl<'a> Decode<'a> for DescribeStreamInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
-                "Limit" => limit = members.integer(&constraints::DESCRIBE_STREAM_INPUT_LIMIT)?,
-                "ExclusiveStartShardId" => {
-                    exclusive_start_shard_id = members.text(&constraints::SHARD_ID)?
-                }
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
+                "Limit" => limit = members.integer(&DESCRIBE_STREAM_INPUT_LIMIT)?,
+                "ExclusiveStartShardId" => exclusive_start_shard_id = members.text(&SHARD_ID)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

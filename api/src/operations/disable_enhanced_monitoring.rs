@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{METRICS_NAME_LIST, STREAM_ARN, STREAM_ID, STREAM_NAME},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -55,10 +55,10 @@ impl<'a> Decode<'a> for DisableEnhancedMonitoringInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "DisableEnhancedMonitoringInput",
         members: &[
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::required("ShardLevelMetrics", Shape::List(&constraints::METRICS_NAME_LIST)),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::required("ShardLevelMetrics", Shape::List(&METRICS_NAME_LIST)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -69,12 +69,10 @@ impl<'a> Decode<'a> for DisableEnhancedMonitoringInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
-                "ShardLevelMetrics" => {
-                    shard_level_metrics = members.choices(&constraints::METRICS_NAME_LIST)?
-                }
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
+                "ShardLevelMetrics" => shard_level_metrics = members.choices(&METRICS_NAME_LIST)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

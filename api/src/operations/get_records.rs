@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{GET_RECORDS_INPUT_LIMIT, SHARD_ITERATOR, STREAM_ARN, STREAM_ID},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -58,10 +58,10 @@ impl<'a> Decode<'a> for GetRecordsInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "GetRecordsInput",
         members: &[
-            Member::required("ShardIterator", Shape::Text(&constraints::SHARD_ITERATOR)),
-            Member::optional("Limit", Shape::Integer(&constraints::GET_RECORDS_INPUT_LIMIT)),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::required("ShardIterator", Shape::Text(&SHARD_ITERATOR)),
+            Member::optional("Limit", Shape::Integer(&GET_RECORDS_INPUT_LIMIT)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
             Member::optional("DryRun", Shape::Boolean),
         ],
     };
@@ -74,10 +74,10 @@ impl<'a> Decode<'a> for GetRecordsInput<'a> {
         let mut dry_run = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "ShardIterator" => shard_iterator = members.text(&constraints::SHARD_ITERATOR)?,
-                "Limit" => limit = members.integer(&constraints::GET_RECORDS_INPUT_LIMIT)?,
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "ShardIterator" => shard_iterator = members.text(&SHARD_ITERATOR)?,
+                "Limit" => limit = members.integer(&GET_RECORDS_INPUT_LIMIT)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 "DryRun" => dry_run = members.boolean()?,
                 _ => members.skip()?,
             }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{RESOURCE_ARN, STREAM_ID},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -41,8 +41,8 @@ impl<'a> Decode<'a> for GetResourcePolicyInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "GetResourcePolicyInput",
         members: &[
-            Member::required("ResourceARN", Shape::Text(&constraints::RESOURCE_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::required("ResourceARN", Shape::Text(&RESOURCE_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -51,8 +51,8 @@ impl<'a> Decode<'a> for GetResourcePolicyInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "ResourceARN" => resource_arn = members.text(&constraints::RESOURCE_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "ResourceARN" => resource_arn = members.text(&RESOURCE_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

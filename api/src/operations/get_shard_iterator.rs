@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{
+        SEQUENCE_NUMBER, SHARD_ID, SHARD_ITERATOR_TYPE, STREAM_ARN, STREAM_ID, STREAM_NAME,
+    },
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -65,13 +67,13 @@ impl<'a> Decode<'a> for GetShardIteratorInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "GetShardIteratorInput",
         members: &[
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::required("ShardId", Shape::Text(&constraints::SHARD_ID)),
-            Member::required("ShardIteratorType", Shape::Text(&constraints::SHARD_ITERATOR_TYPE)),
-            Member::optional("StartingSequenceNumber", Shape::Text(&constraints::SEQUENCE_NUMBER)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::required("ShardId", Shape::Text(&SHARD_ID)),
+            Member::required("ShardIteratorType", Shape::Text(&SHARD_ITERATOR_TYPE)),
+            Member::optional("StartingSequenceNumber", Shape::Text(&SEQUENCE_NUMBER)),
             Member::optional("Timestamp", Shape::Timestamp),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
             Member::optional("DryRun", Shape::Boolean),
         ],
     };
@@ -87,15 +89,15 @@ impl<'a> Decode<'a> for GetShardIteratorInput<'a> {
         let mut dry_run = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
-                "ShardId" => shard_id = members.text(&constraints::SHARD_ID)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
+                "ShardId" => shard_id = members.text(&SHARD_ID)?,
                 "ShardIteratorType" => shard_iterator_type = members.choice()?,
                 "StartingSequenceNumber" => {
-                    starting_sequence_number = members.text(&constraints::SEQUENCE_NUMBER)?
+                    starting_sequence_number = members.text(&SEQUENCE_NUMBER)?;
                 }
                 "Timestamp" => timestamp = members.timestamp()?,
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 "DryRun" => dry_run = members.boolean()?,
                 _ => members.skip()?,
             }

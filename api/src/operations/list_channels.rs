@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{LIST_CHANNELS_INPUT_LIMIT, NEXT_TOKEN, STREAM_ARN, STREAM_FILTER_LIST},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -44,9 +44,9 @@ impl<'a> Decode<'a> for ListChannelsInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "ListChannelsInput",
         members: &[
-            Member::optional("StreamFilter", Shape::List(&constraints::STREAM_FILTER_LIST)),
-            Member::optional("MaxResults", Shape::Integer(&constraints::LIST_CHANNELS_INPUT_LIMIT)),
-            Member::optional("NextToken", Shape::Text(&constraints::NEXT_TOKEN)),
+            Member::optional("StreamFilter", Shape::List(&STREAM_FILTER_LIST)),
+            Member::optional("MaxResults", Shape::Integer(&LIST_CHANNELS_INPUT_LIMIT)),
+            Member::optional("NextToken", Shape::Text(&NEXT_TOKEN)),
         ],
     };
 
@@ -56,13 +56,9 @@ impl<'a> Decode<'a> for ListChannelsInput<'a> {
         let mut next_token = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamFilter" => {
-                    stream_filter = members.structures(&constraints::STREAM_FILTER_LIST)?
-                }
-                "MaxResults" => {
-                    max_results = members.integer(&constraints::LIST_CHANNELS_INPUT_LIMIT)?
-                }
-                "NextToken" => next_token = members.text(&constraints::NEXT_TOKEN)?,
+                "StreamFilter" => stream_filter = members.structures(&STREAM_FILTER_LIST)?,
+                "MaxResults" => max_results = members.integer(&LIST_CHANNELS_INPUT_LIMIT)?,
+                "NextToken" => next_token = members.text(&NEXT_TOKEN)?,
                 _ => members.skip()?,
             }
         }
@@ -132,7 +128,7 @@ impl<'a> Decode<'a> for StreamFilter<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "StreamFilter",
         members: &[
-            Member::required("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
+            Member::required("StreamARN", Shape::Text(&STREAM_ARN)),
             Member::optional("StreamCreationTimestamp", Shape::Timestamp),
         ],
     };
@@ -142,7 +138,7 @@ impl<'a> Decode<'a> for StreamFilter<'a> {
         let mut stream_creation_timestamp = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
                 "StreamCreationTimestamp" => stream_creation_timestamp = members.timestamp()?,
                 _ => members.skip()?,
             }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{LIST_QUEUES_INPUT_LIMIT, NEXT_TOKEN, QUEUE_STREAM_FILTER_LIST, STREAM_ARN},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -44,9 +44,9 @@ impl<'a> Decode<'a> for ListQueuesInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "ListQueuesInput",
         members: &[
-            Member::optional("MaxResults", Shape::Integer(&constraints::LIST_QUEUES_INPUT_LIMIT)),
-            Member::optional("NextToken", Shape::Text(&constraints::NEXT_TOKEN)),
-            Member::optional("StreamFilter", Shape::List(&constraints::QUEUE_STREAM_FILTER_LIST)),
+            Member::optional("MaxResults", Shape::Integer(&LIST_QUEUES_INPUT_LIMIT)),
+            Member::optional("NextToken", Shape::Text(&NEXT_TOKEN)),
+            Member::optional("StreamFilter", Shape::List(&QUEUE_STREAM_FILTER_LIST)),
         ],
     };
 
@@ -56,13 +56,9 @@ impl<'a> Decode<'a> for ListQueuesInput<'a> {
         let mut stream_filter = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "MaxResults" => {
-                    max_results = members.integer(&constraints::LIST_QUEUES_INPUT_LIMIT)?
-                }
-                "NextToken" => next_token = members.text(&constraints::NEXT_TOKEN)?,
-                "StreamFilter" => {
-                    stream_filter = members.structures(&constraints::QUEUE_STREAM_FILTER_LIST)?
-                }
+                "MaxResults" => max_results = members.integer(&LIST_QUEUES_INPUT_LIMIT)?,
+                "NextToken" => next_token = members.text(&NEXT_TOKEN)?,
+                "StreamFilter" => stream_filter = members.structures(&QUEUE_STREAM_FILTER_LIST)?,
                 _ => members.skip()?,
             }
         }
@@ -97,7 +93,7 @@ impl<'a> Decode<'a> for QueueStreamFilter<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "QueueStreamFilter",
         members: &[
-            Member::required("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
+            Member::required("StreamARN", Shape::Text(&STREAM_ARN)),
             Member::optional("StreamCreationTimestamp", Shape::Timestamp),
         ],
     };
@@ -107,7 +103,7 @@ impl<'a> Decode<'a> for QueueStreamFilter<'a> {
         let mut stream_creation_timestamp = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
                 "StreamCreationTimestamp" => stream_creation_timestamp = members.timestamp()?,
                 _ => members.skip()?,
             }

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{
+        LIST_SHARDS_INPUT_LIMIT, NEXT_TOKEN, SHARD_FILTER_TYPE, SHARD_ID, STREAM_ARN, STREAM_ID,
+        STREAM_NAME,
+    },
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -68,17 +71,14 @@ impl<'a> Decode<'a> for ListShardsInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "ListShardsInput",
         members: &[
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::optional("NextToken", Shape::Text(&constraints::NEXT_TOKEN)),
-            Member::optional("ExclusiveStartShardId", Shape::Text(&constraints::SHARD_ID)),
-            Member::optional("MaxResults", Shape::Integer(&constraints::LIST_SHARDS_INPUT_LIMIT)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::optional("NextToken", Shape::Text(&NEXT_TOKEN)),
+            Member::optional("ExclusiveStartShardId", Shape::Text(&SHARD_ID)),
+            Member::optional("MaxResults", Shape::Integer(&LIST_SHARDS_INPUT_LIMIT)),
             Member::optional("StreamCreationTimestamp", Shape::Timestamp),
-            Member::optional(
-                "ShardFilter",
-                Shape::Structure(crate::operations::ShardFilter::SHAPE),
-            ),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("ShardFilter", Shape::Structure(ShardFilter::SHAPE)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -93,18 +93,14 @@ impl<'a> Decode<'a> for ListShardsInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
-                "NextToken" => next_token = members.text(&constraints::NEXT_TOKEN)?,
-                "ExclusiveStartShardId" => {
-                    exclusive_start_shard_id = members.text(&constraints::SHARD_ID)?
-                }
-                "MaxResults" => {
-                    max_results = members.integer(&constraints::LIST_SHARDS_INPUT_LIMIT)?
-                }
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
+                "NextToken" => next_token = members.text(&NEXT_TOKEN)?,
+                "ExclusiveStartShardId" => exclusive_start_shard_id = members.text(&SHARD_ID)?,
+                "MaxResults" => max_results = members.integer(&LIST_SHARDS_INPUT_LIMIT)?,
                 "StreamCreationTimestamp" => stream_creation_timestamp = members.timestamp()?,
                 "ShardFilter" => shard_filter = members.structure()?,
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }
@@ -151,8 +147,8 @@ impl<'a> Decode<'a> for ShardFilter<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "ShardFilter",
         members: &[
-            Member::required("Type", Shape::Text(&constraints::SHARD_FILTER_TYPE)),
-            Member::optional("ShardId", Shape::Text(&constraints::SHARD_ID)),
+            Member::required("Type", Shape::Text(&SHARD_FILTER_TYPE)),
+            Member::optional("ShardId", Shape::Text(&SHARD_ID)),
             Member::optional("Timestamp", Shape::Timestamp),
         ],
     };
@@ -164,7 +160,7 @@ impl<'a> Decode<'a> for ShardFilter<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "Type" => r#type = members.choice()?,
-                "ShardId" => shard_id = members.text(&constraints::SHARD_ID)?,
+                "ShardId" => shard_id = members.text(&SHARD_ID)?,
                 "Timestamp" => timestamp = members.timestamp()?,
                 _ => members.skip()?,
             }

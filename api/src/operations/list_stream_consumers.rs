@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{LIST_STREAM_CONSUMERS_INPUT_LIMIT, NEXT_TOKEN, STREAM_ARN, STREAM_ID},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -59,14 +59,11 @@ impl<'a> Decode<'a> for ListStreamConsumersInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "ListStreamConsumersInput",
         members: &[
-            Member::required("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("NextToken", Shape::Text(&constraints::NEXT_TOKEN)),
-            Member::optional(
-                "MaxResults",
-                Shape::Integer(&constraints::LIST_STREAM_CONSUMERS_INPUT_LIMIT),
-            ),
+            Member::required("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("NextToken", Shape::Text(&NEXT_TOKEN)),
+            Member::optional("MaxResults", Shape::Integer(&LIST_STREAM_CONSUMERS_INPUT_LIMIT)),
             Member::optional("StreamCreationTimestamp", Shape::Timestamp),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -78,14 +75,13 @@ impl<'a> Decode<'a> for ListStreamConsumersInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "NextToken" => next_token = members.text(&constraints::NEXT_TOKEN)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "NextToken" => next_token = members.text(&NEXT_TOKEN)?,
                 "MaxResults" => {
-                    max_results =
-                        members.integer(&constraints::LIST_STREAM_CONSUMERS_INPUT_LIMIT)?
+                    max_results = members.integer(&LIST_STREAM_CONSUMERS_INPUT_LIMIT)?;
                 }
                 "StreamCreationTimestamp" => stream_creation_timestamp = members.timestamp()?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{LIST_STREAMS_INPUT_LIMIT, NEXT_TOKEN, STREAM_NAME},
     decode::{Decode, Members},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -45,9 +45,9 @@ impl<'a> Decode<'a> for ListStreamsInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "ListStreamsInput",
         members: &[
-            Member::optional("Limit", Shape::Integer(&constraints::LIST_STREAMS_INPUT_LIMIT)),
-            Member::optional("ExclusiveStartStreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::optional("NextToken", Shape::Text(&constraints::NEXT_TOKEN)),
+            Member::optional("Limit", Shape::Integer(&LIST_STREAMS_INPUT_LIMIT)),
+            Member::optional("ExclusiveStartStreamName", Shape::Text(&STREAM_NAME)),
+            Member::optional("NextToken", Shape::Text(&NEXT_TOKEN)),
         ],
     };
 
@@ -57,11 +57,11 @@ impl<'a> Decode<'a> for ListStreamsInput<'a> {
         let mut next_token = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "Limit" => limit = members.integer(&constraints::LIST_STREAMS_INPUT_LIMIT)?,
+                "Limit" => limit = members.integer(&LIST_STREAMS_INPUT_LIMIT)?,
                 "ExclusiveStartStreamName" => {
-                    exclusive_start_stream_name = members.text(&constraints::STREAM_NAME)?
+                    exclusive_start_stream_name = members.text(&STREAM_NAME)?;
                 }
-                "NextToken" => next_token = members.text(&constraints::NEXT_TOKEN)?,
+                "NextToken" => next_token = members.text(&NEXT_TOKEN)?,
                 _ => members.skip()?,
             }
         }

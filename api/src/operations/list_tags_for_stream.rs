@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{LIST_TAGS_FOR_STREAM_INPUT_LIMIT, STREAM_ARN, STREAM_ID, STREAM_NAME, TAG_KEY},
     decode::{Decode, Members},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -59,14 +59,11 @@ impl<'a> Decode<'a> for ListTagsForStreamInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "ListTagsForStreamInput",
         members: &[
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::optional("ExclusiveStartTagKey", Shape::Text(&constraints::TAG_KEY)),
-            Member::optional(
-                "Limit",
-                Shape::Integer(&constraints::LIST_TAGS_FOR_STREAM_INPUT_LIMIT),
-            ),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::optional("ExclusiveStartTagKey", Shape::Text(&TAG_KEY)),
+            Member::optional("Limit", Shape::Integer(&LIST_TAGS_FOR_STREAM_INPUT_LIMIT)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -78,15 +75,11 @@ impl<'a> Decode<'a> for ListTagsForStreamInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
-                "ExclusiveStartTagKey" => {
-                    exclusive_start_tag_key = members.text(&constraints::TAG_KEY)?
-                }
-                "Limit" => {
-                    limit = members.integer(&constraints::LIST_TAGS_FOR_STREAM_INPUT_LIMIT)?
-                }
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
+                "ExclusiveStartTagKey" => exclusive_start_tag_key = members.text(&TAG_KEY)?,
+                "Limit" => limit = members.integer(&LIST_TAGS_FOR_STREAM_INPUT_LIMIT)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

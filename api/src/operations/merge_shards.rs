@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{SHARD_ID, STREAM_ARN, STREAM_ID, STREAM_NAME},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -56,11 +56,11 @@ impl<'a> Decode<'a> for MergeShardsInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "MergeShardsInput",
         members: &[
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::required("ShardToMerge", Shape::Text(&constraints::SHARD_ID)),
-            Member::required("AdjacentShardToMerge", Shape::Text(&constraints::SHARD_ID)),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::required("ShardToMerge", Shape::Text(&SHARD_ID)),
+            Member::required("AdjacentShardToMerge", Shape::Text(&SHARD_ID)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -72,13 +72,11 @@ impl<'a> Decode<'a> for MergeShardsInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
-                "ShardToMerge" => shard_to_merge = members.text(&constraints::SHARD_ID)?,
-                "AdjacentShardToMerge" => {
-                    adjacent_shard_to_merge = members.text(&constraints::SHARD_ID)?
-                }
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
+                "ShardToMerge" => shard_to_merge = members.text(&SHARD_ID)?,
+                "AdjacentShardToMerge" => adjacent_shard_to_merge = members.text(&SHARD_ID)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{
+        DATA, HASH_KEY, PARTITION_KEY, SEQUENCE_NUMBER, STREAM_ARN, STREAM_ID, STREAM_NAME,
+    },
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -66,16 +68,13 @@ impl<'a> Decode<'a> for PutRecordInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "PutRecordInput",
         members: &[
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::required("Data", Shape::Blob(&constraints::DATA)),
-            Member::optional("PartitionKey", Shape::Text(&constraints::PARTITION_KEY)),
-            Member::optional("ExplicitHashKey", Shape::Text(&constraints::HASH_KEY)),
-            Member::optional(
-                "SequenceNumberForOrdering",
-                Shape::Text(&constraints::SEQUENCE_NUMBER),
-            ),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::required("Data", Shape::Blob(&DATA)),
+            Member::optional("PartitionKey", Shape::Text(&PARTITION_KEY)),
+            Member::optional("ExplicitHashKey", Shape::Text(&HASH_KEY)),
+            Member::optional("SequenceNumberForOrdering", Shape::Text(&SEQUENCE_NUMBER)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
             Member::optional("DryRun", Shape::Boolean),
         ],
     };
@@ -91,15 +90,15 @@ impl<'a> Decode<'a> for PutRecordInput<'a> {
         let mut dry_run = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
-                "Data" => data = members.blob(&constraints::DATA)?,
-                "PartitionKey" => partition_key = members.text(&constraints::PARTITION_KEY)?,
-                "ExplicitHashKey" => explicit_hash_key = members.text(&constraints::HASH_KEY)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
+                "Data" => data = members.blob(&DATA)?,
+                "PartitionKey" => partition_key = members.text(&PARTITION_KEY)?,
+                "ExplicitHashKey" => explicit_hash_key = members.text(&HASH_KEY)?,
                 "SequenceNumberForOrdering" => {
-                    sequence_number_for_ordering = members.text(&constraints::SEQUENCE_NUMBER)?
+                    sequence_number_for_ordering = members.text(&SEQUENCE_NUMBER)?;
                 }
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 "DryRun" => dry_run = members.boolean()?,
                 _ => members.skip()?,
             }

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{
+        DATA, HASH_KEY, PARTITION_KEY, PUT_RECORDS_REQUEST_ENTRY_LIST, STREAM_ARN, STREAM_ID,
+        STREAM_NAME,
+    },
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -57,10 +60,10 @@ impl<'a> Decode<'a> for PutRecordsInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "PutRecordsInput",
         members: &[
-            Member::required("Records", Shape::List(&constraints::PUT_RECORDS_REQUEST_ENTRY_LIST)),
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::required("Records", Shape::List(&PUT_RECORDS_REQUEST_ENTRY_LIST)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
             Member::optional("DryRun", Shape::Boolean),
         ],
     };
@@ -73,12 +76,10 @@ impl<'a> Decode<'a> for PutRecordsInput<'a> {
         let mut dry_run = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "Records" => {
-                    records = members.structures(&constraints::PUT_RECORDS_REQUEST_ENTRY_LIST)?
-                }
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "Records" => records = members.structures(&PUT_RECORDS_REQUEST_ENTRY_LIST)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 "DryRun" => dry_run = members.boolean()?,
                 _ => members.skip()?,
             }
@@ -119,9 +120,9 @@ impl<'a> Decode<'a> for PutRecordsRequestEntry<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "PutRecordsRequestEntry",
         members: &[
-            Member::required("Data", Shape::Blob(&constraints::DATA)),
-            Member::optional("ExplicitHashKey", Shape::Text(&constraints::HASH_KEY)),
-            Member::optional("PartitionKey", Shape::Text(&constraints::PARTITION_KEY)),
+            Member::required("Data", Shape::Blob(&DATA)),
+            Member::optional("ExplicitHashKey", Shape::Text(&HASH_KEY)),
+            Member::optional("PartitionKey", Shape::Text(&PARTITION_KEY)),
         ],
     };
 
@@ -131,9 +132,9 @@ impl<'a> Decode<'a> for PutRecordsRequestEntry<'a> {
         let mut partition_key = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "Data" => data = members.blob(&constraints::DATA)?,
-                "ExplicitHashKey" => explicit_hash_key = members.text(&constraints::HASH_KEY)?,
-                "PartitionKey" => partition_key = members.text(&constraints::PARTITION_KEY)?,
+                "Data" => data = members.blob(&DATA)?,
+                "ExplicitHashKey" => explicit_hash_key = members.text(&HASH_KEY)?,
+                "PartitionKey" => partition_key = members.text(&PARTITION_KEY)?,
                 _ => members.skip()?,
             }
         }

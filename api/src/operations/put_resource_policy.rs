@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{POLICY, RESOURCE_ARN, STREAM_ID},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -43,9 +43,9 @@ impl<'a> Decode<'a> for PutResourcePolicyInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "PutResourcePolicyInput",
         members: &[
-            Member::required("ResourceARN", Shape::Text(&constraints::RESOURCE_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
-            Member::required("Policy", Shape::Text(&constraints::POLICY)),
+            Member::required("ResourceARN", Shape::Text(&RESOURCE_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
+            Member::required("Policy", Shape::Text(&POLICY)),
         ],
     };
 
@@ -55,9 +55,9 @@ impl<'a> Decode<'a> for PutResourcePolicyInput<'a> {
         let mut policy = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "ResourceARN" => resource_arn = members.text(&constraints::RESOURCE_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
-                "Policy" => policy = members.text(&constraints::POLICY)?,
+                "ResourceARN" => resource_arn = members.text(&RESOURCE_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
+                "Policy" => policy = members.text(&POLICY)?,
                 _ => members.skip()?,
             }
         }

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{
+        QUEUE_ARN, RECEIVE_QUEUE_RECORDS_INPUT_LIMIT, RECEIVE_QUEUE_RECORDS_WAIT_TIME_SECONDS,
+        VISIBILITY_TIMEOUT_SECONDS,
+    },
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -47,18 +50,15 @@ impl<'a> Decode<'a> for ReceiveQueueRecordsInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "ReceiveQueueRecordsInput",
         members: &[
-            Member::required("QueueARN", Shape::Text(&constraints::QUEUE_ARN)),
-            Member::optional(
-                "Limit",
-                Shape::Integer(&constraints::RECEIVE_QUEUE_RECORDS_INPUT_LIMIT),
-            ),
+            Member::required("QueueARN", Shape::Text(&QUEUE_ARN)),
+            Member::optional("Limit", Shape::Integer(&RECEIVE_QUEUE_RECORDS_INPUT_LIMIT)),
             Member::optional(
                 "WaitTimeSeconds",
-                Shape::Integer(&constraints::RECEIVE_QUEUE_RECORDS_WAIT_TIME_SECONDS),
+                Shape::Integer(&RECEIVE_QUEUE_RECORDS_WAIT_TIME_SECONDS),
             ),
             Member::optional(
                 "VisibilityTimeoutSeconds",
-                Shape::Integer(&constraints::VISIBILITY_TIMEOUT_SECONDS),
+                Shape::Integer(&VISIBILITY_TIMEOUT_SECONDS),
             ),
         ],
     };
@@ -70,17 +70,14 @@ impl<'a> Decode<'a> for ReceiveQueueRecordsInput<'a> {
         let mut visibility_timeout_seconds = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "QueueARN" => queue_arn = members.text(&constraints::QUEUE_ARN)?,
-                "Limit" => {
-                    limit = members.integer(&constraints::RECEIVE_QUEUE_RECORDS_INPUT_LIMIT)?
-                }
+                "QueueARN" => queue_arn = members.text(&QUEUE_ARN)?,
+                "Limit" => limit = members.integer(&RECEIVE_QUEUE_RECORDS_INPUT_LIMIT)?,
                 "WaitTimeSeconds" => {
                     wait_time_seconds =
-                        members.integer(&constraints::RECEIVE_QUEUE_RECORDS_WAIT_TIME_SECONDS)?
+                        members.integer(&RECEIVE_QUEUE_RECORDS_WAIT_TIME_SECONDS)?;
                 }
                 "VisibilityTimeoutSeconds" => {
-                    visibility_timeout_seconds =
-                        members.integer(&constraints::VISIBILITY_TIMEOUT_SECONDS)?
+                    visibility_timeout_seconds = members.integer(&VISIBILITY_TIMEOUT_SECONDS)?;
                 }
                 _ => members.skip()?,
             }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{CONSUMER_NAME, STREAM_ARN, STREAM_ID, TAG_MAP},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -55,10 +55,10 @@ impl<'a> Decode<'a> for RegisterStreamConsumerInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "RegisterStreamConsumerInput",
         members: &[
-            Member::required("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::required("ConsumerName", Shape::Text(&constraints::CONSUMER_NAME)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
-            Member::optional("Tags", Shape::Map(&constraints::TAG_MAP)),
+            Member::required("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::required("ConsumerName", Shape::Text(&CONSUMER_NAME)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
+            Member::optional("Tags", Shape::Map(&TAG_MAP)),
         ],
     };
 
@@ -69,10 +69,10 @@ impl<'a> Decode<'a> for RegisterStreamConsumerInput<'a> {
         let mut tags = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "ConsumerName" => consumer_name = members.text(&constraints::CONSUMER_NAME)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
-                "Tags" => tags = members.map(&constraints::TAG_MAP)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "ConsumerName" => consumer_name = members.text(&CONSUMER_NAME)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
+                "Tags" => tags = members.map(&TAG_MAP)?,
                 _ => members.skip()?,
             }
         }

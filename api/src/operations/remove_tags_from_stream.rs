@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{STREAM_ARN, STREAM_ID, STREAM_NAME, TAG_KEY, TAG_KEY_LIST},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -54,10 +54,10 @@ impl<'a> Decode<'a> for RemoveTagsFromStreamInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "RemoveTagsFromStreamInput",
         members: &[
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::required("TagKeys", Shape::List(&constraints::TAG_KEY_LIST)),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::required("TagKeys", Shape::List(&TAG_KEY_LIST)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -68,12 +68,10 @@ impl<'a> Decode<'a> for RemoveTagsFromStreamInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
-                "TagKeys" => {
-                    tag_keys = members.texts(&constraints::TAG_KEY_LIST, &constraints::TAG_KEY)?
-                }
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
+                "TagKeys" => tag_keys = members.texts(&TAG_KEY_LIST, &TAG_KEY)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{
+        QUEUE_ARN, RECEIPT_HANDLE, RESTORE_DEAD_LETTER_QUEUE_RECORDS_REQUEST_ENTRY_LIST,
+    },
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -52,10 +54,10 @@ impl<'a> Decode<'a> for RestoreDeadLetterQueueRecordsInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "RestoreDeadLetterQueueRecordsInput",
         members: &[
-            Member::required("QueueARN", Shape::Text(&constraints::QUEUE_ARN)),
+            Member::required("QueueARN", Shape::Text(&QUEUE_ARN)),
             Member::required(
                 "Entries",
-                Shape::List(&constraints::RESTORE_DEAD_LETTER_QUEUE_RECORDS_REQUEST_ENTRY_LIST),
+                Shape::List(&RESTORE_DEAD_LETTER_QUEUE_RECORDS_REQUEST_ENTRY_LIST),
             ),
         ],
     };
@@ -65,11 +67,10 @@ impl<'a> Decode<'a> for RestoreDeadLetterQueueRecordsInput<'a> {
         let mut entries = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "QueueARN" => queue_arn = members.text(&constraints::QUEUE_ARN)?,
+                "QueueARN" => queue_arn = members.text(&QUEUE_ARN)?,
                 "Entries" => {
-                    entries = members.structures(
-                        &constraints::RESTORE_DEAD_LETTER_QUEUE_RECORDS_REQUEST_ENTRY_LIST,
-                    )?
+                    entries = members
+                        .structures(&RESTORE_DEAD_LETTER_QUEUE_RECORDS_REQUEST_ENTRY_LIST)?;
                 }
                 _ => members.skip()?,
             }
@@ -99,14 +100,14 @@ pub struct RestoreDeadLetterQueueRecordsRequestEntry<'a> {
 impl<'a> Decode<'a> for RestoreDeadLetterQueueRecordsRequestEntry<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "RestoreDeadLetterQueueRecordsRequestEntry",
-        members: &[Member::required("ReceiptHandle", Shape::Text(&constraints::RECEIPT_HANDLE))],
+        members: &[Member::required("ReceiptHandle", Shape::Text(&RECEIPT_HANDLE))],
     };
 
     fn read<M: MapAccess<'a>>(members: &mut Members<M>) -> Result<Self, M::Error> {
         let mut receipt_handle = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "ReceiptHandle" => receipt_handle = members.text(&constraints::RECEIPT_HANDLE)?,
+                "ReceiptHandle" => receipt_handle = members.text(&RECEIPT_HANDLE)?,
                 _ => members.skip()?,
             }
         }

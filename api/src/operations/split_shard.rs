@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{HASH_KEY, SHARD_ID, STREAM_ARN, STREAM_ID, STREAM_NAME},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -56,11 +56,11 @@ impl<'a> Decode<'a> for SplitShardInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "SplitShardInput",
         members: &[
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::required("ShardToSplit", Shape::Text(&constraints::SHARD_ID)),
-            Member::required("NewStartingHashKey", Shape::Text(&constraints::HASH_KEY)),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::required("ShardToSplit", Shape::Text(&SHARD_ID)),
+            Member::required("NewStartingHashKey", Shape::Text(&HASH_KEY)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -72,13 +72,11 @@ impl<'a> Decode<'a> for SplitShardInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
-                "ShardToSplit" => shard_to_split = members.text(&constraints::SHARD_ID)?,
-                "NewStartingHashKey" => {
-                    new_starting_hash_key = members.text(&constraints::HASH_KEY)?
-                }
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
+                "ShardToSplit" => shard_to_split = members.text(&SHARD_ID)?,
+                "NewStartingHashKey" => new_starting_hash_key = members.text(&HASH_KEY)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{ENCRYPTION_TYPE, KEY_ID, STREAM_ARN, STREAM_ID, STREAM_NAME},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -56,11 +56,11 @@ impl<'a> Decode<'a> for StopStreamEncryptionInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "StopStreamEncryptionInput",
         members: &[
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::required("EncryptionType", Shape::Text(&constraints::ENCRYPTION_TYPE)),
-            Member::required("KeyId", Shape::Text(&constraints::KEY_ID)),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::required("EncryptionType", Shape::Text(&ENCRYPTION_TYPE)),
+            Member::required("KeyId", Shape::Text(&KEY_ID)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -72,11 +72,11 @@ impl<'a> Decode<'a> for StopStreamEncryptionInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
                 "EncryptionType" => encryption_type = members.choice()?,
-                "KeyId" => key_id = members.text(&constraints::KEY_ID)?,
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "KeyId" => key_id = members.text(&KEY_ID)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{CONSUMER_ARN, SEQUENCE_NUMBER, SHARD_ID, SHARD_ITERATOR_TYPE, STREAM_ID},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -46,8 +46,7 @@ pub struct SubscribeToShardEvent<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SubscribeToShardInput<'a> {
-    /// `ConsumerARN`, 1 to 2048 characters, matching
-    /// `^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+`.
+    /// `ConsumerARN`, 1 to 2048 characters, matching a pattern.
     #[serde(rename = "ConsumerARN")]
     pub consumer_arn: Cow<'a, str>,
     /// `StreamId`, 1 to 24 characters, matching `[a-z0-9]{20}-[a-z0-9]{3}`.
@@ -66,13 +65,10 @@ impl<'a> Decode<'a> for SubscribeToShardInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "SubscribeToShardInput",
         members: &[
-            Member::required("ConsumerARN", Shape::Text(&constraints::CONSUMER_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
-            Member::required("ShardId", Shape::Text(&constraints::SHARD_ID)),
-            Member::required(
-                "StartingPosition",
-                Shape::Structure(crate::operations::StartingPosition::SHAPE),
-            ),
+            Member::required("ConsumerARN", Shape::Text(&CONSUMER_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
+            Member::required("ShardId", Shape::Text(&SHARD_ID)),
+            Member::required("StartingPosition", Shape::Structure(StartingPosition::SHAPE)),
             Member::optional("DryRun", Shape::Boolean),
         ],
     };
@@ -85,9 +81,9 @@ impl<'a> Decode<'a> for SubscribeToShardInput<'a> {
         let mut dry_run = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "ConsumerARN" => consumer_arn = members.text(&constraints::CONSUMER_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
-                "ShardId" => shard_id = members.text(&constraints::SHARD_ID)?,
+                "ConsumerARN" => consumer_arn = members.text(&CONSUMER_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
+                "ShardId" => shard_id = members.text(&SHARD_ID)?,
                 "StartingPosition" => starting_position = members.structure()?,
                 "DryRun" => dry_run = members.boolean()?,
                 _ => members.skip()?,
@@ -121,8 +117,8 @@ impl<'a> Decode<'a> for StartingPosition<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "StartingPosition",
         members: &[
-            Member::required("Type", Shape::Text(&constraints::SHARD_ITERATOR_TYPE)),
-            Member::optional("SequenceNumber", Shape::Text(&constraints::SEQUENCE_NUMBER)),
+            Member::required("Type", Shape::Text(&SHARD_ITERATOR_TYPE)),
+            Member::optional("SequenceNumber", Shape::Text(&SEQUENCE_NUMBER)),
             Member::optional("Timestamp", Shape::Timestamp),
         ],
     };
@@ -134,9 +130,7 @@ impl<'a> Decode<'a> for StartingPosition<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "Type" => r#type = members.choice()?,
-                "SequenceNumber" => {
-                    sequence_number = members.text(&constraints::SEQUENCE_NUMBER)?
-                }
+                "SequenceNumber" => sequence_number = members.text(&SEQUENCE_NUMBER)?,
                 "Timestamp" => timestamp = members.timestamp()?,
                 _ => members.skip()?,
             }

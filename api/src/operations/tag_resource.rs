@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{RESOURCE_ARN, STREAM_ID, TAG_MAP},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -43,9 +43,9 @@ impl<'a> Decode<'a> for TagResourceInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "TagResourceInput",
         members: &[
-            Member::required("Tags", Shape::Map(&constraints::TAG_MAP)),
-            Member::required("ResourceARN", Shape::Text(&constraints::RESOURCE_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::required("Tags", Shape::Map(&TAG_MAP)),
+            Member::required("ResourceARN", Shape::Text(&RESOURCE_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -55,9 +55,9 @@ impl<'a> Decode<'a> for TagResourceInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "Tags" => tags = members.map(&constraints::TAG_MAP)?,
-                "ResourceARN" => resource_arn = members.text(&constraints::RESOURCE_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "Tags" => tags = members.map(&TAG_MAP)?,
+                "ResourceARN" => resource_arn = members.text(&RESOURCE_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{RESOURCE_ARN, STREAM_ID, TAG_KEY, TAG_KEY_LIST},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -43,9 +43,9 @@ impl<'a> Decode<'a> for UntagResourceInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "UntagResourceInput",
         members: &[
-            Member::required("TagKeys", Shape::List(&constraints::TAG_KEY_LIST)),
-            Member::required("ResourceARN", Shape::Text(&constraints::RESOURCE_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::required("TagKeys", Shape::List(&TAG_KEY_LIST)),
+            Member::required("ResourceARN", Shape::Text(&RESOURCE_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -55,11 +55,9 @@ impl<'a> Decode<'a> for UntagResourceInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "TagKeys" => {
-                    tag_keys = members.texts(&constraints::TAG_KEY_LIST, &constraints::TAG_KEY)?
-                }
-                "ResourceARN" => resource_arn = members.text(&constraints::RESOURCE_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "TagKeys" => tag_keys = members.texts(&TAG_KEY_LIST, &TAG_KEY)?,
+                "ResourceARN" => resource_arn = members.text(&RESOURCE_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

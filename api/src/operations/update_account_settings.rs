@@ -3,7 +3,7 @@
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT_STATUS,
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -37,7 +37,7 @@ impl<'a> Decode<'a> for UpdateAccountSettingsInput {
         name: "UpdateAccountSettingsInput",
         members: &[Member::required(
             "MinimumThroughputBillingCommitment",
-            Shape::Structure(crate::operations::MinimumThroughputBillingCommitmentInput::SHAPE),
+            Shape::Structure(MinimumThroughputBillingCommitmentInput::SHAPE),
         )],
     };
 
@@ -46,7 +46,7 @@ impl<'a> Decode<'a> for UpdateAccountSettingsInput {
         while let Some(name) = members.name()? {
             match &*name {
                 "MinimumThroughputBillingCommitment" => {
-                    minimum_throughput_billing_commitment = members.structure()?
+                    minimum_throughput_billing_commitment = members.structure()?;
                 }
                 _ => members.skip()?,
             }
@@ -79,7 +79,7 @@ impl<'a> Decode<'a> for MinimumThroughputBillingCommitmentInput {
         name: "MinimumThroughputBillingCommitmentInput",
         members: &[Member::required(
             "Status",
-            Shape::Text(&constraints::MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT_STATUS),
+            Shape::Text(&MINIMUM_THROUGHPUT_BILLING_COMMITMENT_INPUT_STATUS),
         )],
     };
 

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{
+        CHANNEL_ARN, CLOUD_WATCH_LOG_GROUP_NAME, CLOUD_WATCH_LOG_STREAM_NAME,
+        DATA_FRESHNESS_IN_SECONDS,
+    },
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -47,18 +50,18 @@ impl<'a> Decode<'a> for UpdateChannelInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "UpdateChannelInput",
         members: &[
-            Member::required("ChannelARN", Shape::Text(&constraints::CHANNEL_ARN)),
+            Member::required("ChannelARN", Shape::Text(&CHANNEL_ARN)),
             Member::optional(
                 "S3DestinationConfiguration",
-                Shape::Structure(crate::operations::S3DestinationUpdateInput::SHAPE),
+                Shape::Structure(S3DestinationUpdateInput::SHAPE),
             ),
             Member::optional(
                 "S3TablesDestinationConfiguration",
-                Shape::Structure(crate::operations::S3TablesDestinationUpdateInput::SHAPE),
+                Shape::Structure(S3TablesDestinationUpdateInput::SHAPE),
             ),
             Member::optional(
                 "LoggingConfiguration",
-                Shape::Structure(crate::operations::ChannelLoggingUpdateInput::SHAPE),
+                Shape::Structure(ChannelLoggingUpdateInput::SHAPE),
             ),
         ],
     };
@@ -70,12 +73,12 @@ impl<'a> Decode<'a> for UpdateChannelInput<'a> {
         let mut logging_configuration = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "ChannelARN" => channel_arn = members.text(&constraints::CHANNEL_ARN)?,
+                "ChannelARN" => channel_arn = members.text(&CHANNEL_ARN)?,
                 "S3DestinationConfiguration" => {
-                    s3_destination_configuration = members.structure()?
+                    s3_destination_configuration = members.structure()?;
                 }
                 "S3TablesDestinationConfiguration" => {
-                    s3_tables_destination_configuration = members.structure()?
+                    s3_tables_destination_configuration = members.structure()?;
                 }
                 "LoggingConfiguration" => logging_configuration = members.structure()?,
                 _ => members.skip()?,
@@ -111,7 +114,7 @@ impl<'a> Decode<'a> for ChannelLoggingUpdateInput<'a> {
         name: "ChannelLoggingUpdateInput",
         members: &[Member::required(
             "CloudWatchLogs",
-            Shape::Structure(crate::operations::CloudWatchLogsUpdateInput::SHAPE),
+            Shape::Structure(CloudWatchLogsUpdateInput::SHAPE),
         )],
     };
 
@@ -146,11 +149,8 @@ impl<'a> Decode<'a> for CloudWatchLogsUpdateInput<'a> {
         name: "CloudWatchLogsUpdateInput",
         members: &[
             Member::required("Enabled", Shape::Boolean),
-            Member::optional("LogGroupName", Shape::Text(&constraints::CLOUD_WATCH_LOG_GROUP_NAME)),
-            Member::optional(
-                "LogStreamName",
-                Shape::Text(&constraints::CLOUD_WATCH_LOG_STREAM_NAME),
-            ),
+            Member::optional("LogGroupName", Shape::Text(&CLOUD_WATCH_LOG_GROUP_NAME)),
+            Member::optional("LogStreamName", Shape::Text(&CLOUD_WATCH_LOG_STREAM_NAME)),
         ],
     };
 
@@ -161,12 +161,8 @@ impl<'a> Decode<'a> for CloudWatchLogsUpdateInput<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "Enabled" => enabled = members.boolean()?,
-                "LogGroupName" => {
-                    log_group_name = members.text(&constraints::CLOUD_WATCH_LOG_GROUP_NAME)?
-                }
-                "LogStreamName" => {
-                    log_stream_name = members.text(&constraints::CLOUD_WATCH_LOG_STREAM_NAME)?
-                }
+                "LogGroupName" => log_group_name = members.text(&CLOUD_WATCH_LOG_GROUP_NAME)?,
+                "LogStreamName" => log_stream_name = members.text(&CLOUD_WATCH_LOG_STREAM_NAME)?,
                 _ => members.skip()?,
             }
         }
@@ -187,7 +183,7 @@ impl<'a> Decode<'a> for S3DestinationUpdateInput {
         name: "S3DestinationUpdateInput",
         members: &[Member::required(
             "DataFreshnessInSeconds",
-            Shape::Integer(&constraints::DATA_FRESHNESS_IN_SECONDS),
+            Shape::Integer(&DATA_FRESHNESS_IN_SECONDS),
         )],
     };
 
@@ -196,8 +192,7 @@ impl<'a> Decode<'a> for S3DestinationUpdateInput {
         while let Some(name) = members.name()? {
             match &*name {
                 "DataFreshnessInSeconds" => {
-                    data_freshness_in_seconds =
-                        members.integer(&constraints::DATA_FRESHNESS_IN_SECONDS)?
+                    data_freshness_in_seconds = members.integer(&DATA_FRESHNESS_IN_SECONDS)?;
                 }
                 _ => members.skip()?,
             }
@@ -219,7 +214,7 @@ impl<'a> Decode<'a> for S3TablesDestinationUpdateInput {
         name: "S3TablesDestinationUpdateInput",
         members: &[Member::required(
             "DataFreshnessInSeconds",
-            Shape::Integer(&constraints::DATA_FRESHNESS_IN_SECONDS),
+            Shape::Integer(&DATA_FRESHNESS_IN_SECONDS),
         )],
     };
 
@@ -228,8 +223,7 @@ impl<'a> Decode<'a> for S3TablesDestinationUpdateInput {
         while let Some(name) = members.name()? {
             match &*name {
                 "DataFreshnessInSeconds" => {
-                    data_freshness_in_seconds =
-                        members.integer(&constraints::DATA_FRESHNESS_IN_SECONDS)?
+                    data_freshness_in_seconds = members.integer(&DATA_FRESHNESS_IN_SECONDS)?;
                 }
                 _ => members.skip()?,
             }

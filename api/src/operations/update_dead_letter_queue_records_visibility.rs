@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{
+        QUEUE_ARN, RECEIPT_HANDLE, UPDATE_DEAD_LETTER_QUEUE_RECORDS_VISIBILITY_REQUEST_ENTRY_LIST,
+        VISIBILITY_TIMEOUT_SECONDS,
+    },
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -52,12 +55,10 @@ impl<'a> Decode<'a> for UpdateDeadLetterQueueRecordsVisibilityInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "UpdateDeadLetterQueueRecordsVisibilityInput",
         members: &[
-            Member::required("QueueARN", Shape::Text(&constraints::QUEUE_ARN)),
+            Member::required("QueueARN", Shape::Text(&QUEUE_ARN)),
             Member::required(
                 "Entries",
-                Shape::List(
-                    &constraints::UPDATE_DEAD_LETTER_QUEUE_RECORDS_VISIBILITY_REQUEST_ENTRY_LIST,
-                ),
+                Shape::List(&UPDATE_DEAD_LETTER_QUEUE_RECORDS_VISIBILITY_REQUEST_ENTRY_LIST),
             ),
         ],
     };
@@ -67,10 +68,12 @@ impl<'a> Decode<'a> for UpdateDeadLetterQueueRecordsVisibilityInput<'a> {
         let mut entries = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "QueueARN" => queue_arn = members.text(&constraints::QUEUE_ARN)?,
-                "Entries" => entries = members.structures(
-                    &constraints::UPDATE_DEAD_LETTER_QUEUE_RECORDS_VISIBILITY_REQUEST_ENTRY_LIST,
-                )?,
+                "QueueARN" => queue_arn = members.text(&QUEUE_ARN)?,
+                "Entries" => {
+                    entries = members.structures(
+                        &UPDATE_DEAD_LETTER_QUEUE_RECORDS_VISIBILITY_REQUEST_ENTRY_LIST,
+                    )?;
+                }
                 _ => members.skip()?,
             }
         }
@@ -102,10 +105,10 @@ impl<'a> Decode<'a> for UpdateDeadLetterQueueRecordsVisibilityRequestEntry<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "UpdateDeadLetterQueueRecordsVisibilityRequestEntry",
         members: &[
-            Member::required("ReceiptHandle", Shape::Text(&constraints::RECEIPT_HANDLE)),
+            Member::required("ReceiptHandle", Shape::Text(&RECEIPT_HANDLE)),
             Member::required(
                 "VisibilityTimeoutSeconds",
-                Shape::Integer(&constraints::VISIBILITY_TIMEOUT_SECONDS),
+                Shape::Integer(&VISIBILITY_TIMEOUT_SECONDS),
             ),
         ],
     };
@@ -115,10 +118,9 @@ impl<'a> Decode<'a> for UpdateDeadLetterQueueRecordsVisibilityRequestEntry<'a> {
         let mut visibility_timeout_seconds = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "ReceiptHandle" => receipt_handle = members.text(&constraints::RECEIPT_HANDLE)?,
+                "ReceiptHandle" => receipt_handle = members.text(&RECEIPT_HANDLE)?,
                 "VisibilityTimeoutSeconds" => {
-                    visibility_timeout_seconds =
-                        members.integer(&constraints::VISIBILITY_TIMEOUT_SECONDS)?
+                    visibility_timeout_seconds = members.integer(&VISIBILITY_TIMEOUT_SECONDS)?;
                 }
                 _ => members.skip()?,
             }

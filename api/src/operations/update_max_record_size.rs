@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{MAX_RECORD_SIZE_IN_KIB, STREAM_ARN, STREAM_ID},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -52,12 +52,9 @@ impl<'a> Decode<'a> for UpdateMaxRecordSizeInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "UpdateMaxRecordSizeInput",
         members: &[
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
-            Member::required(
-                "MaxRecordSizeInKiB",
-                Shape::Integer(&constraints::MAX_RECORD_SIZE_IN_KIB),
-            ),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
+            Member::required("MaxRecordSizeInKiB", Shape::Integer(&MAX_RECORD_SIZE_IN_KIB)),
         ],
     };
 
@@ -67,11 +64,10 @@ impl<'a> Decode<'a> for UpdateMaxRecordSizeInput<'a> {
         let mut max_record_size_in_kib = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 "MaxRecordSizeInKiB" => {
-                    max_record_size_in_kib =
-                        members.integer(&constraints::MAX_RECORD_SIZE_IN_KIB)?
+                    max_record_size_in_kib = members.integer(&MAX_RECORD_SIZE_IN_KIB)?;
                 }
                 _ => members.skip()?,
             }

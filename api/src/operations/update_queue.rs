@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::QUEUE_ARN,
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -40,11 +40,8 @@ impl<'a> Decode<'a> for UpdateQueueInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "UpdateQueueInput",
         members: &[
-            Member::required("QueueARN", Shape::Text(&constraints::QUEUE_ARN)),
-            Member::required(
-                "QueueAttributes",
-                Shape::Structure(crate::shapes::QueueAttributes::SHAPE),
-            ),
+            Member::required("QueueARN", Shape::Text(&QUEUE_ARN)),
+            Member::required("QueueAttributes", Shape::Structure(QueueAttributes::SHAPE)),
         ],
     };
 
@@ -53,7 +50,7 @@ impl<'a> Decode<'a> for UpdateQueueInput<'a> {
         let mut queue_attributes = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "QueueARN" => queue_arn = members.text(&constraints::QUEUE_ARN)?,
+                "QueueARN" => queue_arn = members.text(&QUEUE_ARN)?,
                 "QueueAttributes" => queue_attributes = members.structure()?,
                 _ => members.skip()?,
             }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{POSITIVE_INTEGER_OBJECT, SCALING_TYPE, STREAM_ARN, STREAM_ID, STREAM_NAME},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -56,14 +56,11 @@ impl<'a> Decode<'a> for UpdateShardCountInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "UpdateShardCountInput",
         members: &[
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::required(
-                "TargetShardCount",
-                Shape::Integer(&constraints::POSITIVE_INTEGER_OBJECT),
-            ),
-            Member::required("ScalingType", Shape::Text(&constraints::SCALING_TYPE)),
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::required("TargetShardCount", Shape::Integer(&POSITIVE_INTEGER_OBJECT)),
+            Member::required("ScalingType", Shape::Text(&SCALING_TYPE)),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
         ],
     };
 
@@ -75,13 +72,13 @@ impl<'a> Decode<'a> for UpdateShardCountInput<'a> {
         let mut stream_id = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
                 "TargetShardCount" => {
-                    target_shard_count = members.integer(&constraints::POSITIVE_INTEGER_OBJECT)?
+                    target_shard_count = members.integer(&POSITIVE_INTEGER_OBJECT)?;
                 }
                 "ScalingType" => scaling_type = members.choice()?,
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 _ => members.skip()?,
             }
         }

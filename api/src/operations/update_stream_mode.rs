@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{NATURAL_INTEGER_OBJECT, STREAM_ARN, STREAM_ID},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -55,16 +55,10 @@ impl<'a> Decode<'a> for UpdateStreamModeInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "UpdateStreamModeInput",
         members: &[
-            Member::required("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
-            Member::required(
-                "StreamModeDetails",
-                Shape::Structure(crate::shapes::StreamModeDetails::SHAPE),
-            ),
-            Member::optional(
-                "WarmThroughputMiBps",
-                Shape::Integer(&constraints::NATURAL_INTEGER_OBJECT),
-            ),
+            Member::required("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
+            Member::required("StreamModeDetails", Shape::Structure(StreamModeDetails::SHAPE)),
+            Member::optional("WarmThroughputMiBps", Shape::Integer(&NATURAL_INTEGER_OBJECT)),
         ],
     };
 
@@ -75,11 +69,11 @@ impl<'a> Decode<'a> for UpdateStreamModeInput<'a> {
         let mut warm_throughput_mibps = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 "StreamModeDetails" => stream_mode_details = members.structure()?,
                 "WarmThroughputMiBps" => {
-                    warm_throughput_mibps = members.integer(&constraints::NATURAL_INTEGER_OBJECT)?
+                    warm_throughput_mibps = members.integer(&NATURAL_INTEGER_OBJECT)?;
                 }
                 _ => members.skip()?,
             }

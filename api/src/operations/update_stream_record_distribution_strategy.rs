@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{RECORD_DISTRIBUTION_STRATEGY, STREAM_ARN, STREAM_ID},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -51,11 +51,11 @@ impl<'a> Decode<'a> for UpdateStreamRecordDistributionStrategyInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "UpdateStreamRecordDistributionStrategyInput",
         members: &[
-            Member::required("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
+            Member::required("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
             Member::required(
                 "RecordDistributionStrategy",
-                Shape::Text(&constraints::RECORD_DISTRIBUTION_STRATEGY),
+                Shape::Text(&RECORD_DISTRIBUTION_STRATEGY),
             ),
         ],
     };
@@ -66,8 +66,8 @@ impl<'a> Decode<'a> for UpdateStreamRecordDistributionStrategyInput<'a> {
         let mut record_distribution_strategy = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 "RecordDistributionStrategy" => record_distribution_strategy = members.choice()?,
                 _ => members.skip()?,
             }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{NATURAL_INTEGER_OBJECT, STREAM_ARN, STREAM_ID, STREAM_NAME},
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
@@ -56,13 +56,10 @@ impl<'a> Decode<'a> for UpdateStreamWarmThroughputInput<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "UpdateStreamWarmThroughputInput",
         members: &[
-            Member::optional("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional("StreamName", Shape::Text(&constraints::STREAM_NAME)),
-            Member::optional("StreamId", Shape::Text(&constraints::STREAM_ID)),
-            Member::required(
-                "WarmThroughputMiBps",
-                Shape::Integer(&constraints::NATURAL_INTEGER_OBJECT),
-            ),
+            Member::optional("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StreamName", Shape::Text(&STREAM_NAME)),
+            Member::optional("StreamId", Shape::Text(&STREAM_ID)),
+            Member::required("WarmThroughputMiBps", Shape::Integer(&NATURAL_INTEGER_OBJECT)),
         ],
     };
 
@@ -73,11 +70,11 @@ impl<'a> Decode<'a> for UpdateStreamWarmThroughputInput<'a> {
         let mut warm_throughput_mibps = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
-                "StreamName" => stream_name = members.text(&constraints::STREAM_NAME)?,
-                "StreamId" => stream_id = members.text(&constraints::STREAM_ID)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
+                "StreamName" => stream_name = members.text(&STREAM_NAME)?,
+                "StreamId" => stream_id = members.text(&STREAM_ID)?,
                 "WarmThroughputMiBps" => {
-                    warm_throughput_mibps = members.integer(&constraints::NATURAL_INTEGER_OBJECT)?
+                    warm_throughput_mibps = members.integer(&NATURAL_INTEGER_OBJECT)?;
                 }
                 _ => members.skip()?,
             }

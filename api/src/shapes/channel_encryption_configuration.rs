@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{CHANNEL_ENCRYPTION_TYPE, KEY_ID},
     decode::{Decode, Members, required},
     schema::{Member, Shape, Structure},
     types::ChannelEncryptionType,
@@ -25,8 +25,8 @@ impl<'a> Decode<'a> for ChannelEncryptionConfiguration<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "ChannelEncryptionConfiguration",
         members: &[
-            Member::required("EncryptionType", Shape::Text(&constraints::CHANNEL_ENCRYPTION_TYPE)),
-            Member::required("KeyId", Shape::Text(&constraints::KEY_ID)),
+            Member::required("EncryptionType", Shape::Text(&CHANNEL_ENCRYPTION_TYPE)),
+            Member::required("KeyId", Shape::Text(&KEY_ID)),
         ],
     };
 
@@ -36,7 +36,7 @@ impl<'a> Decode<'a> for ChannelEncryptionConfiguration<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "EncryptionType" => encryption_type = members.choice()?,
-                "KeyId" => key_id = members.text(&constraints::KEY_ID)?,
+                "KeyId" => key_id = members.text(&KEY_ID)?,
                 _ => members.skip()?,
             }
         }

@@ -19,10 +19,7 @@ pub struct ChannelLoggingConfiguration<'a> {
 impl<'a> Decode<'a> for ChannelLoggingConfiguration<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "ChannelLoggingConfiguration",
-        members: &[Member::required(
-            "CloudWatchLogs",
-            Shape::Structure(crate::shapes::CloudWatchLogs::SHAPE),
-        )],
+        members: &[Member::required("CloudWatchLogs", Shape::Structure(CloudWatchLogs::SHAPE))],
     };
 
     fn read<M: MapAccess<'a>>(members: &mut Members<M>) -> Result<Self, M::Error> {

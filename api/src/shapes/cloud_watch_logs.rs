@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{CLOUD_WATCH_LOG_GROUP_NAME, CLOUD_WATCH_LOG_STREAM_NAME},
     decode::{Decode, Members, required},
     schema::{Member, Shape, Structure},
 };
@@ -29,11 +29,8 @@ impl<'a> Decode<'a> for CloudWatchLogs<'a> {
         name: "CloudWatchLogs",
         members: &[
             Member::required("Enabled", Shape::Boolean),
-            Member::optional("LogGroupName", Shape::Text(&constraints::CLOUD_WATCH_LOG_GROUP_NAME)),
-            Member::optional(
-                "LogStreamName",
-                Shape::Text(&constraints::CLOUD_WATCH_LOG_STREAM_NAME),
-            ),
+            Member::optional("LogGroupName", Shape::Text(&CLOUD_WATCH_LOG_GROUP_NAME)),
+            Member::optional("LogStreamName", Shape::Text(&CLOUD_WATCH_LOG_STREAM_NAME)),
         ],
     };
 
@@ -44,12 +41,8 @@ impl<'a> Decode<'a> for CloudWatchLogs<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "Enabled" => enabled = members.boolean()?,
-                "LogGroupName" => {
-                    log_group_name = members.text(&constraints::CLOUD_WATCH_LOG_GROUP_NAME)?
-                }
-                "LogStreamName" => {
-                    log_stream_name = members.text(&constraints::CLOUD_WATCH_LOG_STREAM_NAME)?
-                }
+                "LogGroupName" => log_group_name = members.text(&CLOUD_WATCH_LOG_GROUP_NAME)?,
+                "LogStreamName" => log_stream_name = members.text(&CLOUD_WATCH_LOG_STREAM_NAME)?,
                 _ => members.skip()?,
             }
         }

@@ -3,7 +3,7 @@
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{MAX_RECEIVE_COUNT, TARGET_TYPE},
     decode::{Decode, Members, required},
     schema::{Member, Shape, Structure},
     types::TargetType,
@@ -24,8 +24,8 @@ impl<'a> Decode<'a> for DeadLetterConfiguration {
     const SHAPE: &'static Structure = &Structure {
         name: "DeadLetterConfiguration",
         members: &[
-            Member::required("TargetType", Shape::Text(&constraints::TARGET_TYPE)),
-            Member::optional("MaxReceiveCount", Shape::Integer(&constraints::MAX_RECEIVE_COUNT)),
+            Member::required("TargetType", Shape::Text(&TARGET_TYPE)),
+            Member::optional("MaxReceiveCount", Shape::Integer(&MAX_RECEIVE_COUNT)),
         ],
     };
 
@@ -35,9 +35,7 @@ impl<'a> Decode<'a> for DeadLetterConfiguration {
         while let Some(name) = members.name()? {
             match &*name {
                 "TargetType" => target_type = members.choice()?,
-                "MaxReceiveCount" => {
-                    max_receive_count = members.integer(&constraints::MAX_RECEIVE_COUNT)?
-                }
+                "MaxReceiveCount" => max_receive_count = members.integer(&MAX_RECEIVE_COUNT)?,
                 _ => members.skip()?,
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{BUCKET_ARN, EXPECTED_BUCKET_OWNER, S3_ERROR_OUTPUT_PREFIX},
     decode::{Decode, Members, required},
     schema::{Member, Shape, Structure},
 };
@@ -28,15 +28,9 @@ impl<'a> Decode<'a> for DeadLetterQueueS3Configuration<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "DeadLetterQueueS3Configuration",
         members: &[
-            Member::required("BucketARN", Shape::Text(&constraints::BUCKET_ARN)),
-            Member::required(
-                "ExpectedBucketOwner",
-                Shape::Text(&constraints::EXPECTED_BUCKET_OWNER),
-            ),
-            Member::optional(
-                "ErrorOutputPrefix",
-                Shape::Text(&constraints::S3_ERROR_OUTPUT_PREFIX),
-            ),
+            Member::required("BucketARN", Shape::Text(&BUCKET_ARN)),
+            Member::required("ExpectedBucketOwner", Shape::Text(&EXPECTED_BUCKET_OWNER)),
+            Member::optional("ErrorOutputPrefix", Shape::Text(&S3_ERROR_OUTPUT_PREFIX)),
         ],
     };
 
@@ -46,12 +40,12 @@ impl<'a> Decode<'a> for DeadLetterQueueS3Configuration<'a> {
         let mut error_output_prefix = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "BucketARN" => bucket_arn = members.text(&constraints::BUCKET_ARN)?,
+                "BucketARN" => bucket_arn = members.text(&BUCKET_ARN)?,
                 "ExpectedBucketOwner" => {
-                    expected_bucket_owner = members.text(&constraints::EXPECTED_BUCKET_OWNER)?
+                    expected_bucket_owner = members.text(&EXPECTED_BUCKET_OWNER)?;
                 }
                 "ErrorOutputPrefix" => {
-                    error_output_prefix = members.text(&constraints::S3_ERROR_OUTPUT_PREFIX)?
+                    error_output_prefix = members.text(&S3_ERROR_OUTPUT_PREFIX)?;
                 }
                 _ => members.skip()?,
             }

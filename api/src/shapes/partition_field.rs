@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{PARTITION_SOURCE_NAME, PARTITION_TRANSFORM},
     decode::{Decode, Members, required},
     schema::{Member, Shape, Structure},
     types::PartitionTransform,
@@ -25,8 +25,8 @@ impl<'a> Decode<'a> for PartitionField<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "PartitionField",
         members: &[
-            Member::required("Transform", Shape::Text(&constraints::PARTITION_TRANSFORM)),
-            Member::required("SourceName", Shape::Text(&constraints::PARTITION_SOURCE_NAME)),
+            Member::required("Transform", Shape::Text(&PARTITION_TRANSFORM)),
+            Member::required("SourceName", Shape::Text(&PARTITION_SOURCE_NAME)),
         ],
     };
 
@@ -36,7 +36,7 @@ impl<'a> Decode<'a> for PartitionField<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "Transform" => transform = members.choice()?,
-                "SourceName" => source_name = members.text(&constraints::PARTITION_SOURCE_NAME)?,
+                "SourceName" => source_name = members.text(&PARTITION_SOURCE_NAME)?,
                 _ => members.skip()?,
             }
         }

@@ -3,7 +3,7 @@
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::PARTITION_FIELD_LIST,
     decode::{Decode, Members, required},
     schema::{Member, Shape, Structure},
     shapes::PartitionField,
@@ -20,10 +20,7 @@ pub struct PartitionSpec<'a> {
 impl<'a> Decode<'a> for PartitionSpec<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "PartitionSpec",
-        members: &[Member::required(
-            "PartitionFields",
-            Shape::List(&constraints::PARTITION_FIELD_LIST),
-        )],
+        members: &[Member::required("PartitionFields", Shape::List(&PARTITION_FIELD_LIST))],
     };
 
     fn read<M: MapAccess<'a>>(members: &mut Members<M>) -> Result<Self, M::Error> {
@@ -31,7 +28,7 @@ impl<'a> Decode<'a> for PartitionSpec<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "PartitionFields" => {
-                    partition_fields = members.structures(&constraints::PARTITION_FIELD_LIST)?
+                    partition_fields = members.structures(&PARTITION_FIELD_LIST)?;
                 }
                 _ => members.skip()?,
             }

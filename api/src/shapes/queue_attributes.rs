@@ -3,7 +3,7 @@
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::VISIBILITY_TIMEOUT_SECONDS,
     decode::{Decode, Members},
     schema::{Member, Shape, Structure},
     shapes::DeadLetterConfiguration,
@@ -27,11 +27,11 @@ impl<'a> Decode<'a> for QueueAttributes {
         members: &[
             Member::optional(
                 "VisibilityTimeoutSeconds",
-                Shape::Integer(&constraints::VISIBILITY_TIMEOUT_SECONDS),
+                Shape::Integer(&VISIBILITY_TIMEOUT_SECONDS),
             ),
             Member::optional(
                 "DeadLetterConfiguration",
-                Shape::Structure(crate::shapes::DeadLetterConfiguration::SHAPE),
+                Shape::Structure(DeadLetterConfiguration::SHAPE),
             ),
         ],
     };
@@ -42,8 +42,7 @@ impl<'a> Decode<'a> for QueueAttributes {
         while let Some(name) = members.name()? {
             match &*name {
                 "VisibilityTimeoutSeconds" => {
-                    visibility_timeout_seconds =
-                        members.integer(&constraints::VISIBILITY_TIMEOUT_SECONDS)?
+                    visibility_timeout_seconds = members.integer(&VISIBILITY_TIMEOUT_SECONDS)?;
                 }
                 "DeadLetterConfiguration" => dead_letter_configuration = members.structure()?,
                 _ => members.skip()?,

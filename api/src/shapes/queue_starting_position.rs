@@ -3,7 +3,7 @@
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::QUEUE_STARTING_POSITION_TYPE,
     decode::{Decode, Members, required},
     schema::{Member, Shape, Structure},
     types::{QueueStartingPositionType, Timestamp},
@@ -24,7 +24,7 @@ impl<'a> Decode<'a> for QueueStartingPosition {
     const SHAPE: &'static Structure = &Structure {
         name: "QueueStartingPosition",
         members: &[
-            Member::required("Type", Shape::Text(&constraints::QUEUE_STARTING_POSITION_TYPE)),
+            Member::required("Type", Shape::Text(&QUEUE_STARTING_POSITION_TYPE)),
             Member::optional("Timestamp", Shape::Timestamp),
         ],
     };

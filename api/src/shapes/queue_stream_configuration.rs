@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::STREAM_ARN,
     decode::{Decode, Members, required},
     schema::{Member, Shape, Structure},
     shapes::QueueStartingPosition,
@@ -27,11 +27,8 @@ impl<'a> Decode<'a> for QueueStreamConfiguration<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "QueueStreamConfiguration",
         members: &[
-            Member::required("StreamARN", Shape::Text(&constraints::STREAM_ARN)),
-            Member::optional(
-                "StartingPosition",
-                Shape::Structure(crate::shapes::QueueStartingPosition::SHAPE),
-            ),
+            Member::required("StreamARN", Shape::Text(&STREAM_ARN)),
+            Member::optional("StartingPosition", Shape::Structure(QueueStartingPosition::SHAPE)),
         ],
     };
 
@@ -40,7 +37,7 @@ impl<'a> Decode<'a> for QueueStreamConfiguration<'a> {
         let mut starting_position = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "StreamARN" => stream_arn = members.text(&constraints::STREAM_ARN)?,
+                "StreamARN" => stream_arn = members.text(&STREAM_ARN)?,
                 "StartingPosition" => starting_position = members.structure()?,
                 _ => members.skip()?,
             }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{GSR_SCHEMA_ARN, RECORD_FORMAT_TYPE},
     decode::{Decode, Members, required},
     schema::{Member, Shape, Structure},
     types::RecordFormatType,
@@ -17,8 +17,7 @@ use crate::{
 pub struct RecordConfiguration<'a> {
     /// `RecordFormatType`.
     pub record_format_type: RecordFormatType,
-    /// `GSRSchemaARN`, 1 to 512 characters, matching
-    /// `arn:aws[-a-z0-9]*:glue:[-a-z0-9]+:\d{12}:schema/[-a-zA-Z0-9_$#.]+/[-a-zA-Z0-9_$#.]+`.
+    /// `GSRSchemaARN`, 1 to 512 characters, matching a pattern.
     #[serde(rename = "GSRSchemaARN", skip_serializing_if = "Option::is_none")]
     pub gsr_schema_arn: Option<Cow<'a, str>>,
 }
@@ -27,8 +26,8 @@ impl<'a> Decode<'a> for RecordConfiguration<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "RecordConfiguration",
         members: &[
-            Member::required("RecordFormatType", Shape::Text(&constraints::RECORD_FORMAT_TYPE)),
-            Member::optional("GSRSchemaARN", Shape::Text(&constraints::GSR_SCHEMA_ARN)),
+            Member::required("RecordFormatType", Shape::Text(&RECORD_FORMAT_TYPE)),
+            Member::optional("GSRSchemaARN", Shape::Text(&GSR_SCHEMA_ARN)),
         ],
     };
 
@@ -38,7 +37,7 @@ impl<'a> Decode<'a> for RecordConfiguration<'a> {
         while let Some(name) = members.name()? {
             match &*name {
                 "RecordFormatType" => record_format_type = members.choice()?,
-                "GSRSchemaARN" => gsr_schema_arn = members.text(&constraints::GSR_SCHEMA_ARN)?,
+                "GSRSchemaARN" => gsr_schema_arn = members.text(&GSR_SCHEMA_ARN)?,
                 _ => members.skip()?,
             }
         }

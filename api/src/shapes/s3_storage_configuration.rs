@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{
+        BUCKET_ARN, EXPECTED_BUCKET_OWNER, S3_COMPRESSION_TYPE, S3_OUTPUT_KEY_TEMPLATE,
+        S3_STORAGE_CLASS,
+    },
     decode::{Decode, Members, required},
     schema::{Member, Shape, Structure},
     types::{S3CompressionType, S3StorageClass},
@@ -34,17 +37,11 @@ impl<'a> Decode<'a> for S3StorageConfiguration<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "S3StorageConfiguration",
         members: &[
-            Member::required("BucketARN", Shape::Text(&constraints::BUCKET_ARN)),
-            Member::required(
-                "ExpectedBucketOwner",
-                Shape::Text(&constraints::EXPECTED_BUCKET_OWNER),
-            ),
-            Member::optional(
-                "OutputKeyTemplate",
-                Shape::Text(&constraints::S3_OUTPUT_KEY_TEMPLATE),
-            ),
-            Member::optional("StorageClass", Shape::Text(&constraints::S3_STORAGE_CLASS)),
-            Member::required("CompressionType", Shape::Text(&constraints::S3_COMPRESSION_TYPE)),
+            Member::required("BucketARN", Shape::Text(&BUCKET_ARN)),
+            Member::required("ExpectedBucketOwner", Shape::Text(&EXPECTED_BUCKET_OWNER)),
+            Member::optional("OutputKeyTemplate", Shape::Text(&S3_OUTPUT_KEY_TEMPLATE)),
+            Member::optional("StorageClass", Shape::Text(&S3_STORAGE_CLASS)),
+            Member::required("CompressionType", Shape::Text(&S3_COMPRESSION_TYPE)),
         ],
     };
 
@@ -56,12 +53,12 @@ impl<'a> Decode<'a> for S3StorageConfiguration<'a> {
         let mut compression_type = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "BucketARN" => bucket_arn = members.text(&constraints::BUCKET_ARN)?,
+                "BucketARN" => bucket_arn = members.text(&BUCKET_ARN)?,
                 "ExpectedBucketOwner" => {
-                    expected_bucket_owner = members.text(&constraints::EXPECTED_BUCKET_OWNER)?
+                    expected_bucket_owner = members.text(&EXPECTED_BUCKET_OWNER)?;
                 }
                 "OutputKeyTemplate" => {
-                    output_key_template = members.text(&constraints::S3_OUTPUT_KEY_TEMPLATE)?
+                    output_key_template = members.text(&S3_OUTPUT_KEY_TEMPLATE)?;
                 }
                 "StorageClass" => storage_class = members.choice()?,
                 "CompressionType" => compression_type = members.choice()?,

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::{
+        S3_TABLES_COMPRESSION_TYPE, S3_TABLES_NAMESPACE, S3_TABLES_TABLE_NAME, TABLE_BUCKET_ARN,
+    },
     decode::{Decode, Members, required},
     schema::{Member, Shape, Structure},
     shapes::PartitionSpec,
@@ -35,17 +37,11 @@ impl<'a> Decode<'a> for S3TablesConfiguration<'a> {
     const SHAPE: &'static Structure = &Structure {
         name: "S3TablesConfiguration",
         members: &[
-            Member::required("TableBucketARN", Shape::Text(&constraints::TABLE_BUCKET_ARN)),
-            Member::required("Namespace", Shape::Text(&constraints::S3_TABLES_NAMESPACE)),
-            Member::required("TableName", Shape::Text(&constraints::S3_TABLES_TABLE_NAME)),
-            Member::required(
-                "CompressionType",
-                Shape::Text(&constraints::S3_TABLES_COMPRESSION_TYPE),
-            ),
-            Member::optional(
-                "PartitionSpec",
-                Shape::Structure(crate::shapes::PartitionSpec::SHAPE),
-            ),
+            Member::required("TableBucketARN", Shape::Text(&TABLE_BUCKET_ARN)),
+            Member::required("Namespace", Shape::Text(&S3_TABLES_NAMESPACE)),
+            Member::required("TableName", Shape::Text(&S3_TABLES_TABLE_NAME)),
+            Member::required("CompressionType", Shape::Text(&S3_TABLES_COMPRESSION_TYPE)),
+            Member::optional("PartitionSpec", Shape::Structure(PartitionSpec::SHAPE)),
         ],
     };
 
@@ -57,11 +53,9 @@ impl<'a> Decode<'a> for S3TablesConfiguration<'a> {
         let mut partition_spec = None;
         while let Some(name) = members.name()? {
             match &*name {
-                "TableBucketARN" => {
-                    table_bucket_arn = members.text(&constraints::TABLE_BUCKET_ARN)?
-                }
-                "Namespace" => namespace = members.text(&constraints::S3_TABLES_NAMESPACE)?,
-                "TableName" => table_name = members.text(&constraints::S3_TABLES_TABLE_NAME)?,
+                "TableBucketARN" => table_bucket_arn = members.text(&TABLE_BUCKET_ARN)?,
+                "Namespace" => namespace = members.text(&S3_TABLES_NAMESPACE)?,
+                "TableName" => table_name = members.text(&S3_TABLES_TABLE_NAME)?,
                 "CompressionType" => compression_type = members.choice()?,
                 "PartitionSpec" => partition_spec = members.structure()?,
                 _ => members.skip()?,

@@ -3,7 +3,7 @@
 use serde::{Serialize, de::MapAccess};
 
 use crate::{
-    constraints,
+    constraints::STREAM_MODE,
     decode::{Decode, Members, required},
     schema::{Member, Shape, Structure},
     types::StreamMode,
@@ -20,7 +20,7 @@ pub struct StreamModeDetails {
 impl<'a> Decode<'a> for StreamModeDetails {
     const SHAPE: &'static Structure = &Structure {
         name: "StreamModeDetails",
-        members: &[Member::required("StreamMode", Shape::Text(&constraints::STREAM_MODE))],
+        members: &[Member::required("StreamMode", Shape::Text(&STREAM_MODE))],
     };
 
     fn read<M: MapAccess<'a>>(members: &mut Members<M>) -> Result<Self, M::Error> {

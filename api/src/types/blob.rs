@@ -4,6 +4,8 @@ use std::{borrow::Cow, fmt};
 
 /// A binary member. In a JSON request it is the base64 text of the body, decoded only when and
 /// where it is needed.
+///
+/// The codecs write it as base64 text or as bytes; other serializers have their own form of bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Blob<'a> {
     /// Standard base64 with padding, already known to be well formed.

@@ -1,5 +1,6 @@
-//! The model's regular expressions as hand-written matchers, each linear in the length of the text. As in AWS' own
-//! language, `.` is anything but a line terminator, `\d` an ASCII digit and `\S` anything but ASCII white space.
+//! The model's regular expressions as hand-written matchers, each linear in the length of the text.
+//! As in AWS' own language, `.` is anything but a line terminator, `\d` an ASCII digit and `\S`
+//! anything but ASCII white space.
 
 use crate::schema::Pattern;
 
@@ -236,8 +237,8 @@ fn is_kinesis_arn(arn: &str, kind: &str) -> bool {
 fn after_account(rest: &str) -> Option<&str> {
     let line = rest.get(..line_length(rest))?;
     let colons = line.match_indices(':').map(|(at, _)| at);
-    let ends = colons.filter(|at| line.get(..*at).is_some_and(ends_with_account));
-    ends.min().and_then(|at| rest.get(at + 1..))
+    let mut ends = colons.filter(|at| line.get(..*at).is_some_and(ends_with_account));
+    ends.next().and_then(|at| rest.get(at + 1..))
 }
 
 fn is_resource_arn(arn: &str) -> bool {
@@ -259,3 +260,6 @@ fn is_consumer_arn(arn: &str) -> Option<()> {
         some(created, |c| c.is_ascii_digit()) && some(consumer, is_name) && some(stream, is_name);
     (named && is_line(resource) && resource.ends_with("stream")).then_some(())
 }
+
+#[cfg(test)]
+mod tests;
