@@ -3,6 +3,8 @@
 
 #[path = "rocks/directory.rs"]
 mod directory;
+#[path = "rocks/failure.rs"]
+mod failure;
 #[path = "rocks/fixture.rs"]
 mod fixture;
 #[path = "rocks/kill.rs"]

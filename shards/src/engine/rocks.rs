@@ -290,3 +290,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn join(thread: JoinHandle<()>) -> Outcome<()> {
     thread.join().map_err(|_| EngineError::failed("a storage thread panicked"))
 }
+
+#[cfg(test)]
+mod tests;

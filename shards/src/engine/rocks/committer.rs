@@ -186,8 +186,13 @@ impl<'a> Draft<'a> {
             let meta = self.db.family(Family::Meta);
             self.batch.put_cf(meta, keys::log_row(*id), log.view.to_row());
         }
-        let written = if self.batch.is_empty() { Ok(()) } else { self.db.write(self.batch) };
-        core.health.note(&written);
+        let written = if self.batch.is_empty() {
+            Ok(())
+        } else {
+            let written = self.db.write(self.batch);
+            core.health.note(&written);
+            written
+        };
         match &written {
             Ok(()) => publish(self.logs),
             // Nothing was stored, and RocksDB takes writes again when there is space.

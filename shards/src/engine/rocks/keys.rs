@@ -132,8 +132,11 @@ mod tests {
 
         #[test]
         fn metadata_keys_read_back(key in vec(any::<u8>(), 0..40), log: u64) {
-            prop_assert_eq!(metadata_key(&metadata_row(&key)), Some(key.as_slice()));
-            prop_assert_eq!(metadata_key(&log_row(LogId::new(log))), None);
+            let rows = [metadata_row(&key), log_row(LogId::new(log))];
+            prop_assert_eq!(metadata_key(&rows[0]), Some(key.as_slice()));
+            prop_assert_eq!(metadata_key(&rows[1]), None);
+            let (low, high) = metadata_rows();
+            prop_assert!((low.as_slice()..high.as_slice()).contains(&rows[0].as_slice()));
         }
 
         #[test]
