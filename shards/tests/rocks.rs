@@ -1,5 +1,5 @@
 //! The engine on RocksDB keeps the contract: in memory and on disk, closed, crashed and killed.
-#![expect(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
 
 #[path = "rocks/directory.rs"]
 mod directory;

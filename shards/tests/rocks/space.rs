@@ -18,7 +18,7 @@ use super::fixture::{chunks, in_memory, open, open_log, records};
 
 const MIB: usize = 1024 * 1024;
 /// For background work, and RocksDB's own look at a full disk every five seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn mebibyte(content: u8) -> Vec<Vec<u8>> {
     vec![vec![content; MIB / 64]; 64]
