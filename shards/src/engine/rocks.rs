@@ -3,7 +3,7 @@
 //! | thread | does |
 //! |---|---|
 //! | `millpond-commit` | every write, of all that waits, with one fsync |
-//! | `millpond-reclaim` | gives back the space of what was trimmed |
+//! | `millpond-space` | gives back the space of what was trimmed |
 //! | the runtime's blocking threads | reads, as many at a time as twice the cores |
 
 use std::{
@@ -95,7 +95,7 @@ impl RocksEngine {
         });
         let engine = Self { core };
         engine.spawn("millpond-commit", committer::run)?;
-        engine.spawn("millpond-reclaim", reclaim::run)?;
+        engine.spawn("millpond-space", reclaim::run)?;
         Ok(engine)
     }
 
@@ -290,3 +290,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn join(thread: JoinHandle<()>) -> Outcome<()> {
     thread.join().map_err(|_| EngineError::failed("a storage thread panicked"))
 }
+
+#[cfg(test)]
+mod tests;

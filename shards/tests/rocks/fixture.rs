@@ -8,10 +8,14 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use millpond_shards::engine::{
-    Durability, Engine,
-    conformance::Fixture,
-    rocks::{Location, RocksEngine, RocksOptions},
+use millpond_api::types::{Blob, Timestamp};
+use millpond_shards::{
+    batch::{Chunk, RecordBatch},
+    engine::{
+        Durability, Engine, LogId, Offset, ReadLimit, RetentionTier, ShardLog,
+        conformance::Fixture,
+        rocks::{Location, OpenError, RocksEngine, RocksOptions},
+    },
 };
 use tempfile::TempDir;
 
@@ -54,9 +58,45 @@ impl Fixture for OnDisk {
     }
 }
 
-pub(crate) fn open(directory: &Path, durability: Durability) -> RocksEngine {
+pub(crate) fn try_open(directory: &Path, durability: Durability) -> Result<RocksEngine, OpenError> {
     let location = Location::Directory(directory.to_owned());
-    RocksEngine::open(&RocksOptions { durability, ..RocksOptions::new(location) }).unwrap()
+    RocksEngine::open(&RocksOptions { durability, ..RocksOptions::new(location) })
+}
+
+pub(crate) fn open(directory: &Path, durability: Durability) -> RocksEngine {
+    try_open(directory, durability).unwrap()
+}
+
+pub(crate) fn in_memory(limit_bytes: u64) -> RocksEngine {
+    RocksEngine::open(&RocksOptions::new(Location::Memory { limit_bytes })).unwrap()
+}
+
+pub(crate) async fn open_log(engine: &RocksEngine, id: u64) -> Arc<dyn ShardLog> {
+    engine.open_log(LogId::new(id), RetentionTier::Standard).await.unwrap()
+}
+
+/// Records of these data, as one append.
+pub(crate) fn chunks(records: &[Vec<u8>]) -> Vec<Chunk> {
+    let mut batch = RecordBatch::default();
+    for data in records {
+        batch.push("key", None, &Blob::Bytes(data.as_slice().into()));
+    }
+    batch.stamp(Timestamp::from_millis(1))
+}
+
+/// The position and data of every record from `from` on.
+pub(crate) async fn records(log: &Arc<dyn ShardLog>, mut from: u64) -> Vec<(u64, Vec<u8>)> {
+    let limit = ReadLimit { records: 1000, bytes: 1024 * 1024 };
+    let mut found = Vec::new();
+    loop {
+        let page = log.read(Offset::new(from), limit).await.unwrap();
+        let of_page = page.iter().flat_map(|chunk| chunk.records().unwrap()).map(Result::unwrap);
+        found.extend(of_page.map(|record| (record.offset.value(), record.data.to_vec())));
+        match found.last() {
+            Some((last, _)) if !page.is_empty() => from = last + 1,
+            _ => return found,
+        }
+    }
 }
 
 /// A copy of a directory that is in use, from a moment when no file came or went.

@@ -139,10 +139,12 @@ impl<'a> Draft<'a> {
         for span in log.view.spans(Offset::ZERO..to) {
             let [low, high] = [span.offsets.start, span.offsets.end].map(|at| keys::chunk(id, at));
             self.batch.delete_range_cf(self.db.family(Family::Data(span.tier)), low, high);
-            self.garbage.push(Garbage { tier: span.tier, log: id, offsets: span.offsets });
+            let numbers = span.offsets.start.value()..span.offsets.end.value();
+            self.garbage.push(Garbage { family: Family::Data(span.tier), log: id, numbers });
         }
         let (low, high) = (keys::log_start(id), keys::minute(id, minute));
         self.batch.delete_range_cf(self.db.family(Family::Time), low, high);
+        self.garbage.push(Garbage { family: Family::Time, log: id, numbers: 0..minute.number() });
         log.view.trim(to);
         log.row = true;
         self.replies.push(Pending::Done(reply));
@@ -153,12 +155,11 @@ impl<'a> Draft<'a> {
         let id = state.id;
         let (low, high) = (keys::log_start(id), keys::log_end(id));
         for family in [Family::Time].into_iter().chain(TIERS.map(Family::Data)) {
-            let family = self.db.family(family);
-            self.batch.delete_range_cf(family, low.as_slice(), high.as_slice());
+            let cf = self.db.family(family);
+            self.batch.delete_range_cf(cf, low.as_slice(), high.as_slice());
+            self.garbage.push(Garbage { family, log: id, numbers: 0..u64::MAX });
         }
         self.batch.delete_cf(self.db.family(Family::Meta), keys::log_row(id));
-        let all = Offset::ZERO..Offset::new(u64::MAX);
-        self.garbage.extend(TIERS.map(|tier| Garbage { tier, log: id, offsets: all.clone() }));
         let log = draft_log(&mut self.logs, state);
         log.view = View::default();
         log.row = false;
@@ -186,8 +187,13 @@ impl<'a> Draft<'a> {
             let meta = self.db.family(Family::Meta);
             self.batch.put_cf(meta, keys::log_row(*id), log.view.to_row());
         }
-        let written = if self.batch.is_empty() { Ok(()) } else { self.db.write(self.batch) };
-        core.health.note(&written);
+        let written = if self.batch.is_empty() {
+            Ok(())
+        } else {
+            let written = self.db.write(self.batch);
+            core.health.note(&written);
+            written
+        };
         match &written {
             Ok(()) => publish(self.logs),
             // Nothing was stored, and RocksDB takes writes again when there is space.

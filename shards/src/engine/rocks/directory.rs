@@ -27,7 +27,7 @@ const READ_BYTES_MAX: u64 = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has the directory open.
-    #[error("another millpond{} uses {}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), dir.display())]
+    #[error("another millpond{} uses {}", pid_in_brackets(*pid), dir.display())]
     InUse {
         /// The data directory.
         dir: PathBuf,
@@ -47,13 +47,19 @@ pub enum OpenError {
         found: u32,
     },
     /// The file that names the format is damaged.
-    #[error("{} doesn't hold a format version: restore it, or the directory, from a backup", file.display())]
+    #[error(
+        "{} doesn't hold a format version: restore it, or the directory, from a backup",
+        file.display()
+    )]
     Version {
         /// The damaged file.
         file: PathBuf,
     },
     /// The directory holds something else.
-    #[error("{} is not empty and not a millpond data directory: use another or empty it", dir.display())]
+    #[error(
+        "{} is not empty and not a millpond data directory: use another or empty it",
+        dir.display()
+    )]
     NotOurs {
         /// The directory.
         dir: PathBuf,
@@ -69,6 +75,10 @@ pub enum OpenError {
     /// RocksDB can't open what is there.
     #[error(transparent)]
     Storage(#[from] EngineError),
+}
+
+fn pid_in_brackets(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
 }
 
 /// A data directory that belongs to this process until it is dropped.

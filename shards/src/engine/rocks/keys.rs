@@ -26,6 +26,11 @@ impl Minute {
     pub(super) fn of(at: Timestamp) -> Self {
         Self(at.millis().div_euclid(MINUTE_MILLIS))
     }
+
+    /// The minute in keys: a number that sorts as minutes do.
+    pub(super) fn number(self) -> u64 {
+        self.0.cast_unsigned() ^ SIGN
+    }
 }
 
 /// The key of the chunk whose first record is at `first`.
@@ -41,7 +46,7 @@ pub(super) fn chunk_offset(key: &[u8]) -> Result<Offset, EngineError> {
 
 /// The key under which the time index tells the first position of a minute.
 pub(super) fn minute(log: LogId, minute: Minute) -> Key {
-    pair(log, minute.0.cast_unsigned() ^ SIGN)
+    pair(log, minute.number())
 }
 
 /// The first of a log's keys.
@@ -82,7 +87,8 @@ pub(super) fn number(bytes: &[u8]) -> Result<u64, EngineError> {
     Ok(u64::from_be_bytes(bytes.try_into().map_err(|_| damaged())?))
 }
 
-fn pair(log: LogId, number: u64) -> Key {
+/// A key of `log`.
+pub(super) fn pair(log: LogId, number: u64) -> Key {
     let pair = u128::from(log.value()) << 64 | u128::from(number);
     pair.to_be_bytes()
 }
@@ -123,8 +129,9 @@ mod tests {
         #[test]
         fn a_log_ends_after_its_keys_and_before_the_next_log(log: u64, number: u64) {
             let end = log_end(LogId::new(log));
-            prop_assert!(log_start(LogId::new(log)).as_slice() <= pair(LogId::new(log), number).as_slice());
-            prop_assert!(pair(LogId::new(log), number).as_slice() < end.as_slice());
+            let key = pair(LogId::new(log), number);
+            prop_assert!(log_start(LogId::new(log)) <= key);
+            prop_assert!(key.as_slice() < end.as_slice());
             if let Some(next) = log.checked_add(1) {
                 prop_assert!(end.as_slice() < log_start(LogId::new(next)).as_slice());
             }
@@ -132,8 +139,11 @@ mod tests {
 
         #[test]
         fn metadata_keys_read_back(key in vec(any::<u8>(), 0..40), log: u64) {
-            prop_assert_eq!(metadata_key(&metadata_row(&key)), Some(key.as_slice()));
-            prop_assert_eq!(metadata_key(&log_row(LogId::new(log))), None);
+            let rows = [metadata_row(&key), log_row(LogId::new(log))];
+            prop_assert_eq!(metadata_key(&rows[0]), Some(key.as_slice()));
+            prop_assert_eq!(metadata_key(&rows[1]), None);
+            let (low, high) = metadata_rows();
+            prop_assert!((low.as_slice()..high.as_slice()).contains(&rows[0].as_slice()));
         }
 
         #[test]

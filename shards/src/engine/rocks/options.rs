@@ -29,6 +29,9 @@ const MANIFEST_FILE_BYTES_MAX: usize = 16 * MIB;
 const SYNC_BYTES: u64 = MIB as u64;
 const BACKGROUND_JOBS_MAX: c_int = 2;
 
+/// One: there are few index files, and RocksDB would start sixteen threads to open none.
+const FILE_OPENING_THREADS: c_int = 1;
+
 /// Where logs and metadata are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
@@ -38,10 +41,11 @@ pub enum Location {
     /// In this process' memory, lost with it. Appends beyond `limit_bytes` are refused as
     /// [`EngineError::Full`] until something was trimmed or dropped.
     ///
-    /// RocksDB's own memory environment, rather than a temporary directory: the code path is the
-    /// same for both, but it opens in less than a third of the time (2 ms against 7 ms on ext4), leaves
-    /// nothing behind after a crash, and costs no disk. No write-ahead log is written, as there is
-    /// nothing to recover.
+    /// RocksDB's own memory environment, not a temporary directory. The code path is the same for
+    /// both, but memory opens with half the CPU time (6 ms against 12 ms) and no fsync (against
+    /// 16), leaves nothing behind after a crash, and needs no disk. No write-ahead log is written,
+    /// as there is nothing to recover. What is given back is free for further records; how much of
+    /// it the process returns to the operating system is up to its allocator.
     Memory {
         /// Bytes that records and their index may take, buffers included.
         limit_bytes: u64,
@@ -99,6 +103,7 @@ impl RocksOptions {
         options.set_wal_bytes_per_sync(SYNC_BYTES);
         options.set_max_background_jobs(BACKGROUND_JOBS_MAX);
         options.set_max_open_files(self.open_files_max);
+        options.set_max_file_opening_threads(FILE_OPENING_THREADS);
         options.set_skip_stats_update_on_db_open(true);
         options.set_stats_dump_period_sec(0);
         options.set_stats_persist_period_sec(0);

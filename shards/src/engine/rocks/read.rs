@@ -89,7 +89,7 @@ impl Reader<'_> {
         }))
     }
 
-    /// The positions between which the first record of the minute of `at`, or a later one, is found.
+    /// The positions between which the first record of the minute of `at`, or of a later one, is.
     fn minute(&self, at: Timestamp) -> Result<(Offset, Offset), EngineError> {
         let (start, end) = (self.view.start, self.view.end);
         let mut minutes = self.db.iterate_log(Family::Time, self.log);

@@ -14,7 +14,7 @@ use super::{
     stats::Stopwatch,
     store::{Db, Family, TIERS},
 };
-use crate::engine::{EngineError, LogId, Offset, RetentionTier};
+use crate::engine::{EngineError, LogId};
 
 /// The thread rests this many times as long as it worked, so that it never takes more than a
 /// twentieth of a core.
@@ -24,12 +24,12 @@ const REST_MIN: Duration = Duration::from_millis(100);
 /// would be rewritten for each.
 const GAP_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// Positions of a log that were given up in one column family.
+/// Keys of a log that were given up in one column family, by the numbers in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Garbage {
-    pub(super) tier: RetentionTier,
+    pub(super) family: Family,
     pub(super) log: LogId,
-    pub(super) offsets: Range<Offset>,
+    pub(super) numbers: Range<u64>,
 }
 
 /// What waits to be given back, at most one range a log and column family.
@@ -39,7 +39,7 @@ pub(super) struct Reclaim {
     changed: Condvar,
 }
 
-type Ranges = BTreeMap<(RetentionTier, LogId), Range<Offset>>;
+type Ranges = BTreeMap<(Family, LogId), Range<u64>>;
 
 #[derive(Debug, Default)]
 struct State {
@@ -53,12 +53,12 @@ impl Reclaim {
             return;
         }
         let mut state = self.lock();
-        for Garbage { tier, log, offsets } in garbage {
-            match state.ranges.entry((tier, log)) {
-                Entry::Vacant(entry) => drop(entry.insert(offsets)),
+        for Garbage { family, log, numbers } in garbage {
+            match state.ranges.entry((family, log)) {
+                Entry::Vacant(entry) => drop(entry.insert(numbers)),
                 Entry::Occupied(mut entry) => {
                     let known = entry.get_mut();
-                    *known = known.start.min(offsets.start)..known.end.max(offsets.end);
+                    *known = known.start.min(numbers.start)..known.end.max(numbers.end);
                 }
             }
         }
@@ -107,18 +107,18 @@ pub(super) fn run(core: &Core) {
 }
 
 fn sweep(db: &Db, ranges: Ranges) {
-    let mut runs: Vec<(RetentionTier, Range<keys::Key>)> = Vec::new();
-    for ((tier, log), offsets) in ranges {
-        let [low, high] = [offsets.start, offsets.end].map(|at| keys::chunk(log, at));
+    let mut runs: Vec<(Family, Range<keys::Key>)> = Vec::new();
+    for ((family, log), numbers) in ranges {
+        let [low, high] = [numbers.start, numbers.end].map(|number| keys::pair(log, number));
         match runs.last_mut() {
-            Some((last, run)) if *last == tier && is_near(db, tier, &run.end, &low) => {
+            Some((last, run)) if *last == family && is_near(db, family, &run.end, &low) => {
                 run.end = high;
             }
-            _ => runs.push((tier, low..high)),
+            _ => runs.push((family, low..high)),
         }
     }
-    for (tier, run) in runs {
-        db.compact(Family::Data(tier), &run.start, &run.end);
+    for (family, run) in runs {
+        db.compact(family, &run.start, &run.end);
     }
 }
 
@@ -135,6 +135,6 @@ fn collect(db: &Db, space: &Space, family: Family) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn is_near(db: &Db, tier: RetentionTier, low: &keys::Key, high: &keys::Key) -> bool {
-    db.index_bytes(Family::Data(tier), low, high) <= GAP_BYTES_MAX
+fn is_near(db: &Db, family: Family, low: &keys::Key, high: &keys::Key) -> bool {
+    db.index_bytes(family, low, high) <= GAP_BYTES_MAX
 }

@@ -13,6 +13,9 @@ const RESERVE_FRACTION: u64 = 16;
 const UNSEEN_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// And never more than this fraction of what is left.
 const UNSEEN_FRACTION: u64 = 8;
+/// An append for which there must be room to call the engine writable: a record of the size that
+/// Kinesis takes by default.
+const APPEND_BYTES: u64 = 1024 * 1024;
 /// Garbage between live records that is put up with: one blob file, or less of a small memory.
 const SLACK_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const SLACK_FRACTION: u64 = 8;
@@ -50,7 +53,7 @@ impl Space {
     ) -> Result<(), EngineError> {
         if allowance.0 < bytes {
             let left = self.left(db)?;
-            if left < bytes.max(1) {
+            if left < bytes {
                 return Err(self.full());
             }
             allowance.0 = bytes.max((left / UNSEEN_FRACTION).min(UNSEEN_BYTES_MAX));
@@ -59,12 +62,12 @@ impl Space {
         Ok(())
     }
 
-    /// Whether anything is left.
+    /// Whether there is room for an ordinary append.
     ///
     /// # Errors
-    /// [`EngineError::Full`] when nothing is.
+    /// [`EngineError::Full`] when there isn't.
     pub(super) fn check(&self, db: &Db) -> Result<(), EngineError> {
-        if self.left(db)? > 0 { Ok(()) } else { Err(self.full()) }
+        if self.left(db)? < APPEND_BYTES { Err(self.full()) } else { Ok(()) }
     }
 
     /// Bytes of garbage that aren't worth much work.

@@ -15,11 +15,11 @@ pub struct RocksStats {
     pub used_bytes: u64,
     /// Bytes of the write-ahead log.
     pub wal_bytes: u64,
-    /// Writes since the engine was opened.
+    /// Rounds of the committer since the engine was opened, each one write.
     pub commits: u64,
     /// Records stored since the engine was opened.
     pub records: u64,
-    /// How long the last write took, from taking what waited to answering.
+    /// How long the last round took, from taking what waited to answering.
     pub last_commit: Duration,
 }
 

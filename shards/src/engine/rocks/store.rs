@@ -29,7 +29,7 @@ const MEMORY_PATH: &str = "/millpond";
 const COLLECT_ALL_AGES: (&str, &str) = ("blob_garbage_collection_age_cutoff", "1.0");
 
 /// A column family. Not one a stream or shard: each costs memory and files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Family {
     /// Metadata, and what must outlast a log's data. The family that RocksDB insists on having.
     Meta,

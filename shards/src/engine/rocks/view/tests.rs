@@ -58,7 +58,11 @@ proptest! {
     }
 
     #[test]
-    fn spans_cover_what_is_stored_where_it_lies(steps in steps(), from in 0..500_u64, n in 0..500_u64) {
+    fn spans_cover_what_is_stored_where_it_lies(
+        steps in steps(),
+        from in 0..500_u64,
+        n in 0..500_u64,
+    ) {
         let (view, tiers) = play(steps);
         let wanted = Offset::new(from)..Offset::new(from + n);
         let spans: Vec<_> = view.spans(wanted.clone()).collect();

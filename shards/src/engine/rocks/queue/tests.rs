@@ -1,0 +1,68 @@
+//! The queue keeps its bound and its order, and lets everyone go when it closes.
+
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use super::*;
+
+const MIB: usize = 1024 * 1024;
+
+fn metadata(id: u8, bytes: usize) -> Change {
+    let (reply, _) = oneshot::channel();
+    let put = MetadataChange::Put { key: vec![id], value: vec![0; bytes] };
+    Change::Metadata { changes: vec![put], reply }
+}
+
+fn id(change: &Change) -> u8 {
+    let Change::Metadata { changes, .. } = change else { panic!("only metadata is pushed here") };
+    let MetadataChange::Put { key, .. } = &changes[0] else { panic!("only puts are pushed here") };
+    key[0]
+}
+
+#[test]
+fn pushing_waits_for_room_and_keeps_order() {
+    let queue = Queue::default();
+    thread::scope(|scope| {
+        for pusher in 0..4 {
+            let queue = &queue;
+            scope.spawn(move || {
+                for i in 0..40 {
+                    queue.push(metadata(pusher * 40 + i, MIB)).unwrap();
+                }
+            });
+        }
+        let mut next = [0; 4];
+        while next.iter().sum::<u8>() < 160 {
+            assert!(queue.bytes() <= QUEUE_BYTES_MAX);
+            let taken = queue.take(8 * MIB).unwrap();
+            assert!(taken.iter().map(Change::bytes).sum::<usize>() <= 8 * MIB);
+            for change in &taken {
+                let (pusher, i) = (id(change) / 40, id(change) % 40);
+                assert_eq!(next[usize::from(pusher)], i);
+                next[usize::from(pusher)] += 1;
+            }
+        }
+    });
+    assert_eq!(queue.bytes(), 0);
+}
+
+#[test]
+fn one_change_may_be_larger_than_all_bounds() {
+    let queue = Queue::default();
+    queue.push(metadata(1, QUEUE_BYTES_MAX + 1)).unwrap();
+    assert_eq!(queue.take(1).unwrap().len(), 1);
+}
+
+#[test]
+fn a_closed_queue_gives_what_it_has_and_takes_no_more() {
+    let queue = Queue::default();
+    queue.push(metadata(1, QUEUE_BYTES_MAX)).unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| queue.push(metadata(2, MIB)));
+        queue.close();
+        assert_eq!(waiting.join().unwrap(), Err(EngineError::Closed));
+    });
+    assert_eq!(queue.take(MIB).unwrap().len(), 1);
+    assert!(queue.take(MIB).is_none());
+}

@@ -1,0 +1,111 @@
+//! Data directories that can't be used say why, and are left as they are.
+
+use std::{fs, path::Path};
+
+use millpond_shards::engine::{Durability, Engine, rocks::OpenError};
+use tempfile::TempDir;
+
+use super::fixture::{chunks, open, open_log, records, try_open};
+
+fn refusal(directory: &Path) -> (OpenError, String) {
+    let error = try_open(directory, Durability::Os).expect_err("it can't be opened");
+    let sentence = error.to_string();
+    assert!(sentence.contains(&directory.display().to_string()), "{sentence}");
+    (error, sentence)
+}
+
+#[tokio::test]
+async fn a_directory_is_made_with_its_parents() {
+    let directory = TempDir::new().unwrap();
+    let inner = directory.path().join("a/b");
+    open(&inner, Durability::Os).close().await.unwrap();
+    assert_eq!(fs::read_to_string(inner.join("VERSION")).unwrap(), "1\n");
+}
+
+#[tokio::test]
+async fn a_directory_serves_one_process() {
+    let directory = TempDir::new().unwrap();
+    let engine = open(directory.path(), Durability::Os);
+    let (error, sentence) = refusal(directory.path());
+    let us = std::process::id();
+    assert!(matches!(error, OpenError::InUse { pid: Some(pid), .. } if pid == us));
+    assert!(sentence.starts_with(&format!("another millpond (pid {us}) uses ")), "{sentence}");
+    engine.close().await.unwrap();
+    open(directory.path(), Durability::Os).close().await.unwrap();
+}
+
+#[tokio::test]
+async fn dropping_the_engine_closes_it() {
+    let directory = TempDir::new().unwrap();
+    for round in 0..3 {
+        let engine = open(directory.path(), Durability::Os);
+        let log = open_log(&engine, 1).await;
+        let unawaited = log.append(chunks(&[vec![round]]));
+        drop(engine);
+        assert_eq!(unawaited.await.unwrap().value(), u64::from(round));
+        assert!(log.append(chunks(&[vec![9]])).await.is_err());
+    }
+    let engine = open(directory.path(), Durability::Os);
+    let stored = records(&open_log(&engine, 1).await, 0).await;
+    assert_eq!(stored, [(0, vec![0]), (1, vec![1]), (2, vec![2])]);
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused() {
+    let directory = TempDir::new().unwrap();
+    open(directory.path(), Durability::Os).close().await.unwrap();
+    fs::write(directory.path().join("VERSION"), "2\n").unwrap();
+    let (error, _) = refusal(directory.path());
+    assert!(matches!(error, OpenError::Newer { found: 2, .. }));
+}
+
+#[tokio::test]
+async fn a_damaged_version_is_refused() {
+    let directory = TempDir::new().unwrap();
+    open(directory.path(), Durability::Os).close().await.unwrap();
+    for damaged in ["", "one", "0", "-1", "\u{0}\u{0}", "99999999999999999999"] {
+        fs::write(directory.path().join("VERSION"), damaged).unwrap();
+        let (error, _) = refusal(directory.path());
+        assert!(matches!(error, OpenError::Version { .. }), "{damaged:?}: {error:?}");
+    }
+    fs::write(directory.path().join("VERSION"), "1\n").unwrap();
+    open(directory.path(), Durability::Os).close().await.unwrap();
+}
+
+#[test]
+fn a_directory_of_others_is_left_alone() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("thesis.txt"), "important").unwrap();
+    let (error, _) = refusal(directory.path());
+    assert!(matches!(error, OpenError::NotOurs { .. }));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_cut_short_is_repeated() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("LOCK"), "1234\n").unwrap();
+    fs::write(directory.path().join("VERSION.new"), "").unwrap();
+    open(directory.path(), Durability::Os).close().await.unwrap();
+}
+
+#[test]
+fn a_path_that_cannot_be_a_directory_says_so() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    for path in [file.clone(), file.join("below")] {
+        let (error, sentence) = refusal(&path);
+        assert!(matches!(error, OpenError::Unusable { .. }), "{error:?}");
+        assert!(sentence.starts_with("can't use "), "{sentence}");
+    }
+}
+
+#[test]
+fn damaged_files_of_rocksdb_are_refused() {
+    let directory = TempDir::new().unwrap();
+    drop(open(directory.path(), Durability::Os));
+    fs::write(directory.path().join("rocksdb/CURRENT"), "MANIFEST-nonsense\n").unwrap();
+    let error = try_open(directory.path(), Durability::Os).expect_err("it is damaged");
+    assert!(matches!(error, OpenError::Storage(_)), "{error:?}");
+}
