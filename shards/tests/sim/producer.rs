@@ -82,6 +82,8 @@ pub(crate) async fn put(
         if left.is_empty() {
             return fates;
         }
+        // Shards that were merged meet again: in the order of the request.
+        left.sort_by_key(|entry| entry.serial);
         let changed = domain.directory().changed(&stream);
         tokio::time::timeout(REROUTE_AFTER_MAX, changed).await.ok();
     }
