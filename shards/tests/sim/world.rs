@@ -45,7 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(11);
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Events that a failure shows.
-const EVENTS_SHOWN: usize = 400;
+const EVENTS_SHOWN: usize = 40;
 
 /// Reads everything that there is.
 const ALL: Limit = Limit { records: usize::MAX, payload_bytes: usize::MAX };
