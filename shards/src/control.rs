@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error,
     directory::Directory,
+    domain::note_of_time,
     shard::Shared,
     state::{Command, ShardEnd, ShardLimit, State, apply, rows},
     stream::{Intent, StreamState},
@@ -106,10 +107,12 @@ impl Writer {
 
     async fn commit(&mut self, command: &Command) -> Result<(), Error> {
         let next = apply(&self.state, command)?;
-        let changes = rows::changes(&self.state, &next);
+        let mut changes = rows::changes(&self.state, &next);
         if changes.is_empty() {
             return Ok(());
         }
+        // Metadata is never from the future, even where the machine's clock is set back meanwhile.
+        changes.push(note_of_time(&self.shared.clock));
         self.shared.engine.commit_metadata(changes).await?;
         tracing::debug!(?command, "metadata changed");
         self.state = next;

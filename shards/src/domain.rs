@@ -142,7 +142,48 @@ async fn keep_time(shared: Shared) {
 }
 
 async fn note_time(shared: &Shared) -> Result<(), EngineError> {
-    let value = shared.clock.now().nanos().to_be_bytes().into();
-    let change = MetadataChange::Put { key: LAST_SEEN.into(), value };
-    shared.engine.commit_metadata(vec![change]).await
+    shared.engine.commit_metadata(vec![note_of_time(&shared.clock)]).await
+}
+
+/// Stores the service time: after a crash it goes on from there at the earliest.
+pub(crate) fn note_of_time(clock: &Clock) -> MetadataChange {
+    let value = clock.now().nanos().to_be_bytes().into();
+    MetadataChange::Put { key: LAST_SEEN.into(), value }
+}
+
+#[cfg(test)]
+mod tests {
+    use millpond_api::types::StreamArn;
+
+    use super::*;
+    use crate::{
+        engine::memory::MemoryEngine,
+        state::{Command, NewStream},
+    };
+
+    const START: Time = Time::from_seconds(1_700_000_000);
+
+    async fn open(engine: &MemoryEngine, clock: &Clock) -> Domain {
+        let options = Options {
+            quotas: Quotas::Off,
+            shard_limit: ShardLimit::Aws,
+            tail_bytes_max: 1 << 20,
+            token_key: [7; KEY_BYTES],
+        };
+        Domain::open(Arc::new(engine.clone()), clock.clone(), options).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn metadata_is_never_from_the_future() {
+        let (engine, clock) = (MemoryEngine::new(), Clock::manual(START));
+        let domain = open(&engine, &clock).await;
+        clock.advance(NOTE_TIME_EVERY / 2);
+        let created = domain.now();
+        let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
+        let (now, due, tags) = (created, created, Vec::new());
+        let new = NewStream { arn, shards: 1, max_record_kib: 1024, tags, now, due };
+        domain.control().submit(Command::CreateStream(new)).await.unwrap();
+        let reopened = open(&engine.crash(0), &Clock::manual(START)).await;
+        assert_eq!(reopened.now(), created);
+    }
 }

@@ -174,13 +174,14 @@ impl Shard {
     /// Refuses further records, waits for those under way, and tells where the shard ends.
     ///
     /// # Errors
-    /// When the log can't be opened.
+    /// When the log can't be opened, or has failed: where it ends is known when the server has
+    /// started anew.
     pub async fn seal(&self) -> Result<ShardEnd, Error> {
         let storage = self.storage().await?;
         let (reply, sealed) = oneshot::channel();
         let message = Message::Seal { reply };
         self.mailbox(storage).send(message).await.map_err(|_| Error::Stopping)?;
-        sealed.await.map_err(|_| Error::Stopping)
+        Ok(sealed.await.map_err(|_| Error::Stopping)??)
     }
 
     /// Takes records again after a `seal` that came to nothing.
@@ -294,3 +295,6 @@ impl Shard {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

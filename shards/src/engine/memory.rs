@@ -61,6 +61,12 @@ impl MemoryEngine {
     pub fn crash(&self, seed: u64) -> Self {
         Self { shared: Shared::new(self.shared.lock().crash(seed)) }
     }
+
+    /// The logs that take up space: whatever was written to, and not dropped since.
+    #[must_use]
+    pub fn logs(&self) -> Vec<LogId> {
+        self.shared.lock().logs()
+    }
 }
 
 /// The state that an engine shares with its logs and its faults.

@@ -24,7 +24,7 @@ pub(super) enum Message {
     /// Store the batch and answer when it is durable.
     Append { batch: RecordBatch, reply: oneshot::Sender<Result<Appended, AppendError>> },
     /// Refuse further batches; answer when those under way have ended.
-    Seal { reply: oneshot::Sender<ShardEnd> },
+    Seal { reply: oneshot::Sender<Result<ShardEnd, EngineError>> },
     /// Take batches again.
     Unseal,
 }
@@ -52,7 +52,10 @@ pub(super) struct Actor {
     commits: FuturesOrdered<BoxFuture<'static, Committed>>,
     last_arrival: Timestamp,
     sealed: bool,
-    sealing: Vec<oneshot::Sender<ShardEnd>>,
+    sealing: Vec<oneshot::Sender<Result<ShardEnd, EngineError>>>,
+    // A failed commit may be found in the log when it is opened anew: until then nobody knows where
+    // the log ends.
+    failed: Option<EngineError>,
 }
 
 impl Actor {
@@ -72,6 +75,7 @@ impl Actor {
             last_arrival,
             sealed: false,
             sealing: Vec::new(),
+            failed: None,
         }
     }
 
@@ -163,6 +167,9 @@ impl Actor {
                 for Waiter { reply, .. } in waiters {
                     reply.send(Err(AppendError::Engine(error.clone()))).ok();
                 }
+                if !matches!(error, EngineError::Full(_)) {
+                    self.failed = Some(error);
+                }
             }
         }
     }
@@ -183,8 +190,12 @@ impl Actor {
         }
         let log = &self.storage.log;
         let (end, last_arrival) = (log.bounds().end, log.last_arrival());
+        let end = match &self.failed {
+            None => Ok(ShardEnd { shard: self.shard, end, last_arrival }),
+            Some(error) => Err(error.clone()),
+        };
         for reply in self.sealing.drain(..) {
-            reply.send(ShardEnd { shard: self.shard, end, last_arrival }).ok();
+            reply.send(end.clone()).ok();
         }
     }
 }

@@ -75,6 +75,13 @@ impl Faults {
         self.shared.lock().plan.reads_fail = fail;
     }
 
+    /// No later write or read meets any of the faults that were asked for. Writes that are held,
+    /// gaps, and logs that are poisoned stay as they are.
+    pub fn clear(&self) {
+        let mut state = self.shared.lock();
+        state.plan = Plan { held: state.plan.held, gap: state.plan.gap, ..Plan::default() };
+    }
+
     /// From now on `positions` are left out between two appends of a log, as the contract allows.
     pub fn leave_gaps(&self, positions: u64) {
         self.shared.lock().plan.gap = positions;

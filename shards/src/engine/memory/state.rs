@@ -110,6 +110,10 @@ impl State {
         self.visible.logs.get(&id)
     }
 
+    pub(super) fn logs(&self) -> Vec<LogId> {
+        self.disk.logs.keys().copied().collect()
+    }
+
     fn check_open(&self) -> Result<(), EngineError> {
         if self.closed { Err(EngineError::Closed) } else { Ok(()) }
     }

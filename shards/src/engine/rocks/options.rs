@@ -147,6 +147,8 @@ impl RocksOptions {
 fn log(level: LogLevel, message: &str) {
     match level {
         LogLevel::Error | LogLevel::Fatal => tracing::error!(target: "rocksdb", message),
+        // Every option, at every start, whatever the level.
+        LogLevel::Header => {}
         _ => tracing::warn!(target: "rocksdb", message),
     }
 }

@@ -1,0 +1,52 @@
+//! A shard over storage that fails.
+
+use millpond_api::types::Blob;
+use millpond_quotas::Time;
+
+use super::*;
+use crate::{
+    engine::memory::{Fault, MemoryEngine},
+    state::tests::stream_of,
+};
+
+fn shard(engine: &MemoryEngine) -> Shard {
+    let shared = Shared {
+        engine: Arc::new(engine.clone()),
+        clock: Clock::manual(Time::from_seconds(1000)),
+        tail_budget: TailBudget::new(1 << 20),
+        tasks: Tasks::default(),
+    };
+    let stream = stream_of(1);
+    let state = stream.open_shards().next().unwrap();
+    Shard::new(state, RetentionTier::Standard, ShardQuota::off(), shared)
+}
+
+fn record() -> RecordBatch {
+    let mut batch = RecordBatch::default();
+    batch.push("key", None, &Blob::Bytes([1].as_slice().into()));
+    batch
+}
+
+#[tokio::test]
+async fn nobody_knows_where_a_shard_ends_whose_log_has_failed() {
+    let engine = MemoryEngine::new();
+    let failing = shard(&engine);
+    engine.faults().next(Fault::Failed { stored: true });
+    let error = failing.append(record()).await.unwrap_err();
+    let AppendError::Engine(failed) = error else { panic!("{error:?}") };
+    assert_eq!(failing.seal().await, Err(Error::Engine(failed)));
+    let reopened = shard(&engine.crash(0));
+    assert_eq!(reopened.seal().await.unwrap().end, Offset::new(1));
+}
+
+#[tokio::test]
+async fn a_shard_is_sealed_where_it_was_when_storage_was_full() {
+    let engine = MemoryEngine::new();
+    let shard = shard(&engine);
+    engine.faults().next(Fault::Full);
+    assert!(matches!(shard.append(record()).await, Err(AppendError::Engine(EngineError::Full(_)))));
+    assert_eq!(shard.seal().await.unwrap().end, Offset::ZERO);
+    assert_eq!(shard.append(record()).await, Err(AppendError::Sealed));
+    shard.unseal().await;
+    assert_eq!(shard.append(record()).await.unwrap().first, Offset::ZERO);
+}

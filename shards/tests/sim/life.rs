@@ -1,0 +1,236 @@
+//! A random life of one server: what its clients, its clock, its storage and its operators do.
+
+use std::time::Duration;
+
+use millpond_api::types::{HashKey, ShardId, StreamArn, Timestamp};
+use millpond_shards::{
+    engine::memory::Fault,
+    shard::Limit,
+    state::{Command, NewStream},
+    stream::{StreamState, routing},
+};
+
+use crate::{
+    producer::Entry,
+    world::{CONSUMERS, PRODUCERS, World},
+};
+
+/// What happens in one life.
+const ACTS: usize = 400;
+
+/// Commands that wait at a time.
+const ASKED_MAX: usize = 4;
+
+/// Two namespaces, and few names, so that streams are created anew under old names.
+const ARNS: [&str; 3] = [
+    "arn:aws:kinesis:us-east-1:000000000000:stream/a",
+    "arn:aws:kinesis:us-east-1:000000000000:stream/b",
+    "arn:aws:kinesis:eu-west-1:000000000000:stream/a",
+];
+
+/// Retention periods in hours, of all tiers.
+const RETENTIONS: [u32; 6] = [24, 25, 48, 168, 169, 8760];
+
+/// How long transitions take, in milliseconds.
+const TRANSITIONS: [i64; 4] = [0, 0, 500, 5_000];
+
+/// Lives through one seed; what happened in it.
+pub(crate) fn live(seed: u64) -> Vec<String> {
+    let mut world = World::new(seed, None);
+    for _ in 0..ACTS {
+        act(&mut world);
+        if world.dice.u8(0..10) < 7 {
+            world.drain();
+        }
+    }
+    world.end()
+}
+
+fn act(world: &mut World) {
+    match world.dice.u8(0..100) {
+        0..35 => put(world),
+        35..50 => ask(world),
+        50..65 => consume(world),
+        65..70 => peek(world),
+        70..78 => (0..world.dice.u8(0..4)).for_each(|_| world.step()),
+        78..90 => pass(world),
+        90..93 => fault(world),
+        93..94 => world.wait(),
+        94..97 => crash(world),
+        97..98 => {
+            let behind = behind(world);
+            world.stop(behind);
+        }
+        _ => world.scan(),
+    }
+}
+
+fn arn(world: &mut World) -> StreamArn {
+    let text = world.dice.choice(ARNS).expect("there are names");
+    text.parse().expect("it is an ARN")
+}
+
+fn put(world: &mut World) {
+    let producer = world.dice.usize(0..PRODUCERS);
+    if !world.is_free(producer) {
+        return;
+    }
+    let arn = arn(world);
+    let records = if world.dice.u8(0..20) == 0 { 100 } else { world.dice.usize(1..10) };
+    let entries = (0..records).map(|_| entry(world)).collect();
+    world.put(producer, &arn, entries);
+}
+
+fn entry(world: &mut World) -> Entry {
+    let key = format!("key-{}", world.dice.u8(0..20));
+    // An explicit hash key stands in for the partition key's own, always the same one.
+    let explicit = (world.dice.u8(0..10) == 0).then(|| routing::hash_key(&key.repeat(2)));
+    let padding = match world.dice.u8(0..100) {
+        0 => 200_000,
+        1..5 => 20_000,
+        _ => world.dice.usize(0..300),
+    };
+    Entry { serial: world.serial(), key, explicit, padding }
+}
+
+fn ask(world: &mut World) {
+    if world.asked() >= ASKED_MAX {
+        return;
+    }
+    let arn = arn(world);
+    let stream = world.streams().into_iter().find(|stream| stream.arn == arn);
+    let command = match stream {
+        None => create(world, arn),
+        Some(_) if world.dice.u8(0..12) == 0 => create(world, arn),
+        Some(stream) => change(world, &stream),
+    };
+    world.ask(command);
+}
+
+fn create(world: &mut World, arn: StreamArn) -> Command {
+    let (now, due) = times(world);
+    let shards = world.dice.u32(1..6);
+    let tags = vec![("team".into(), world.dice.u8(..).to_string())];
+    Command::CreateStream(NewStream { arn, shards, max_record_kib: 1024, tags, now, due })
+}
+
+fn change(world: &mut World, state: &StreamState) -> Command {
+    let (now, due) = times(world);
+    let stream = state.arn.clone();
+    match world.dice.u8(0..20) {
+        0..6 => split(world, state, due),
+        6..11 => merge(world, state, due),
+        11..14 => {
+            let open = state.open_shards().count() as u32;
+            let target = world.dice.u32(1..open * 2 + 2);
+            Command::UpdateShardCount { stream, target, now, due }
+        }
+        14..16 => {
+            let hours = world.dice.choice(RETENTIONS).expect("there are some");
+            Command::IncreaseRetention { stream, hours, now, due }
+        }
+        16..17 => {
+            let hours = world.dice.choice(RETENTIONS).expect("there are some");
+            Command::DecreaseRetention { stream, hours, now, due }
+        }
+        17..18 => {
+            let tag = |_| (format!("tag-{}", world.dice.u8(0..80)), "value".into());
+            Command::AddTags { stream, tags: (0..20).map(tag).collect() }
+        }
+        18..19 => {
+            let keys = (0..40).map(|_| format!("tag-{}", world.dice.u8(0..80))).collect();
+            Command::RemoveTags { stream, keys }
+        }
+        _ => Command::DeleteStream { stream, due },
+    }
+}
+
+fn split(world: &mut World, state: &StreamState, due: Timestamp) -> Command {
+    let stream = state.arn.clone();
+    let any = world.dice.i32(0..4);
+    // Closed shards too, sometimes: they are refused.
+    let shards = state.shards.values().filter(|shard| any == 0 || shard.is_open());
+    let Some(shard) = world.dice.choice(shards.collect::<Vec<_>>()) else {
+        return Command::SplitShard { stream, shard: ShardId::new(any), at: HashKey::MAX, due };
+    };
+    let (start, end) = (shard.range.start().value(), shard.range.end().value());
+    let at = HashKey::new(world.dice.u128(start..=end));
+    Command::SplitShard { stream, shard: shard.id, at, due }
+}
+
+fn merge(world: &mut World, state: &StreamState, due: Timestamp) -> Command {
+    let stream = state.arn.clone();
+    let mut open: Vec<_> = state.open_shards().collect();
+    open.sort_by_key(|shard| shard.range.start());
+    let pairs: Vec<_> = open.windows(2).collect();
+    let Some([lower, upper]) = world.dice.choice(pairs) else {
+        return Command::RemoveTags { stream, keys: Vec::new() };
+    };
+    let (lower, upper) = (lower.id, upper.id);
+    Command::MergeShards { stream, lower, upper, due }
+}
+
+fn times(world: &mut World) -> (Timestamp, Timestamp) {
+    let now = world.now();
+    let wait = world.dice.choice(TRANSITIONS).expect("there are some");
+    (now, Timestamp::from_millis(now.millis() + wait))
+}
+
+fn consume(world: &mut World) {
+    let consumer = world.dice.usize(0..CONSUMERS);
+    let (arn, limit) = (arn(world), limit(world));
+    world.consume(consumer, &arn, limit);
+}
+
+fn peek(world: &mut World) {
+    let from = world.dice.u64(0..200);
+    let hours = world.dice.i64(0..30);
+    let at = Timestamp::from_millis(world.now().millis() - hours * 3_600_000);
+    let limit = limit(world);
+    world.peek(from, limit, at);
+}
+
+fn limit(world: &mut World) -> Limit {
+    let records = world.dice.choice([1, 2, 10, 10_000]).expect("there are some");
+    let payload_bytes = world.dice.choice([1, 1_000, 100_000, 10 << 20]).expect("there are some");
+    Limit { records, payload_bytes }
+}
+
+fn pass(world: &mut World) {
+    let millis = match world.dice.u8(0..20) {
+        0..8 => world.dice.u64(0..1_000),
+        8..14 => world.dice.u64(1_000..300_000),
+        14..18 => world.dice.u64(0..12 * 3_600_000),
+        18 => world.dice.u64(0..3 * 24 * 3_600_000),
+        _ => world.dice.u64(0..400 * 24 * 3_600_000),
+    };
+    world.advance(Duration::from_millis(millis));
+}
+
+fn fault(world: &mut World) {
+    let faults = world.faults();
+    let fault = world.dice.u8(0..10);
+    world.note(format!("fault {fault}"));
+    match fault {
+        0..3 => faults.next(Fault::Full),
+        3..5 => faults.next(Fault::Failed { stored: false }),
+        5..7 => faults.next(Fault::Failed { stored: true }),
+        7 => faults.set_full(true),
+        8 => faults.fail_reads(true),
+        _ => {
+            faults.set_full(false);
+            faults.fail_reads(false);
+        }
+    }
+}
+
+fn crash(world: &mut World) {
+    let (kept, behind) = (world.dice.u64(0..6), behind(world));
+    world.crash(kept, behind);
+}
+
+/// How far the machine's clock is behind after a restart.
+fn behind(world: &mut World) -> Duration {
+    let seconds = world.dice.choice([0, 0, 1, 3_600]).expect("there are some");
+    Duration::from_secs(seconds)
+}

@@ -1,0 +1,201 @@
+//! The metadata as it must be: each change that becomes visible is what one accepted command makes
+//! of the state before, and all commands from the first on make the same state again.
+
+use std::sync::Arc;
+
+use millpond_api::types::{HashKeyRange, StreamStatus, Timestamp};
+use millpond_shards::{
+    Error,
+    engine::Offset,
+    state::{Command, ShardEnd, ShardLimit, State, apply},
+    stream::{Intent, StreamNumber, StreamState},
+};
+
+use crate::ledger::Ledger;
+
+/// Open shards in a namespace; few, so that the limit is met.
+pub(crate) const SHARD_LIMIT: ShardLimit = ShardLimit::Fixed(40);
+
+const MILLIS_PER_HOUR: i64 = 3_600_000;
+
+/// All streams as they are seen, by namespace and name.
+pub(crate) type Streams = Vec<Arc<StreamState>>;
+
+/// The state, and the commands that made it.
+pub(crate) struct Mirror {
+    state: State,
+    accepted: Vec<Command>,
+    /// Commands whose outcome nobody knows: they may show up after a crash.
+    unknown: Vec<Command>,
+    streams_end: StreamNumber,
+}
+
+impl Mirror {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: State::new(SHARD_LIMIT),
+            accepted: Vec::new(),
+            unknown: Vec::new(),
+            streams_end: StreamNumber(1),
+        }
+    }
+
+    pub(crate) fn streams(&self) -> Streams {
+        self.state.streams().cloned().collect()
+    }
+
+    /// Streams that aren't there yet will have this number or a higher one.
+    pub(crate) fn streams_end(&self) -> StreamNumber {
+        self.streams_end
+    }
+
+    /// No transition is under way.
+    pub(crate) fn check_settled(&self) {
+        for stream in self.state.streams() {
+            assert_eq!(stream.status, StreamStatus::Active, "{stream:?} is stuck");
+        }
+    }
+
+    /// What the state says of a command now.
+    pub(crate) fn judge(&self, command: &Command) -> Result<(), Error> {
+        apply(&self.state, command).map(|_| ())
+    }
+
+    /// Nobody will ever learn what became of the command.
+    pub(crate) fn unknown(&mut self, command: Command) {
+        self.unknown.push(command);
+    }
+
+    /// One of `asked`, or something that the server does by itself, makes `seen` of the state.
+    /// What changed, if anything did.
+    pub(crate) fn follow<'a>(
+        &mut self,
+        seen: &Streams,
+        asked: impl Iterator<Item = &'a Command>,
+        ledger: &Ledger,
+    ) -> Option<Command> {
+        let before = self.streams();
+        if before == *seen {
+            return None;
+        }
+        let own = own_commands(&before, seen, ledger);
+        let explains = |command: &Command| {
+            let next = apply(&self.state, command).ok()?;
+            next.streams().eq(seen).then_some(next)
+        };
+        let found = asked.cloned().chain(own).find_map(|c| Some((explains(&c)?, c)));
+        let Some((state, command)) = found else { panic!("{before:#?} became {seen:#?}") };
+        self.accept(state, command.clone());
+        Some(command)
+    }
+
+    /// After a crash: any command of unknown outcome may have been carried out, too.
+    pub(crate) fn follow_recovery(&mut self, seen: &Streams, ledger: &Ledger) {
+        let mut unknown = std::mem::take(&mut self.unknown);
+        while self.streams() != *seen {
+            let before = self.streams();
+            let own = own_commands(&before, seen, ledger);
+            let closer = |command: &Command| {
+                let next = apply(&self.state, command).ok()?;
+                let after: Streams = next.streams().cloned().collect();
+                (differences(&after, seen) < differences(&before, seen)).then_some(next)
+            };
+            let mut candidates = unknown.iter().cloned().chain(own);
+            let found = candidates.find_map(|c| Some((closer(&c)?, c)));
+            let Some((state, command)) = found else {
+                panic!("{before:#?} was recovered as {seen:#?}");
+            };
+            unknown.retain(|other| *other != command);
+            self.accept(state, command);
+        }
+    }
+
+    fn accept(&mut self, state: State, command: Command) {
+        self.state = state;
+        self.accepted.push(command);
+        let numbers = self.state.streams().map(|stream| StreamNumber(stream.number.0 + 1));
+        self.streams_end = numbers.fold(self.streams_end, StreamNumber::max);
+        self.state.streams().for_each(|stream| check_stream(stream));
+    }
+
+    /// All accepted commands, from the first on, make the same state again.
+    pub(crate) fn check_replay(&self) {
+        let replayed = self.accepted.iter().try_fold(State::new(SHARD_LIMIT), |s, c| apply(&s, c));
+        assert_eq!(replayed.as_ref(), Ok(&self.state));
+    }
+}
+
+/// The streams that are in one of both only, or differ.
+fn differences(a: &Streams, b: &Streams) -> usize {
+    let missing = |a: &Streams, b: &Streams| a.iter().filter(|s| !b.contains(s)).count();
+    missing(a, b) + missing(b, a)
+}
+
+/// The commands that the server may have given itself, to judge by what changed.
+fn own_commands(before: &Streams, seen: &Streams, ledger: &Ledger) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for old in before {
+        let new = seen.iter().find(|new| new.number == old.number);
+        if new != Some(old) {
+            commands.extend(settle(old, new));
+            commands.extend(new.and_then(|new| forget(old, new, ledger)));
+        }
+    }
+    commands
+}
+
+fn settle(old: &StreamState, new: Option<&Arc<StreamState>>) -> Option<Command> {
+    let transition = old.transition.as_ref()?;
+    let mut ends = Vec::new();
+    let mut now = transition.due;
+    match (&transition.intent, new) {
+        (Intent::Create { .. }, Some(new)) => {
+            now = new.shards.values().next()?.created;
+        }
+        (Intent::Reshard(plan), Some(new)) => {
+            for id in &plan.closes {
+                let closing = new.shards.get(id)?.closed?;
+                now = closing.at;
+                let last_arrival = Timestamp::default();
+                ends.push(ShardEnd { shard: *id, end: closing.end, last_arrival });
+            }
+        }
+        _ => {}
+    }
+    Some(Command::Settle { stream: old.arn.clone(), number: old.number, ends, now })
+}
+
+/// Shards are forgotten at the earliest when everything in them has expired.
+fn forget(old: &StreamState, new: &StreamState, ledger: &Ledger) -> Option<Command> {
+    let gone = old.shards.values().filter(|shard| !new.shards.contains_key(&shard.id));
+    let closed: Option<Vec<Timestamp>> = gone.map(|shard| Some(shard.closed?.at)).collect();
+    let last = closed?.into_iter().max()?;
+    if !ledger.has_expired(old.number, last) {
+        return None;
+    }
+    let hours = i64::from(old.retention_hours);
+    let now = Timestamp::from_millis(last.millis() + hours * MILLIS_PER_HOUR + 1);
+    Some(Command::ForgetShards { stream: old.arn.clone(), number: old.number, now })
+}
+
+/// What holds of every stream at any time.
+fn check_stream(stream: &StreamState) {
+    assert_eq!(stream.transition.is_none(), stream.status == StreamStatus::Active, "{stream:?}");
+    let mut open: Vec<_> = stream.open_shards().map(|shard| shard.range).collect();
+    open.sort_by_key(|range| range.start());
+    let mut open = open.into_iter();
+    let whole = open.next().and_then(|first| open.try_fold(first, HashKeyRange::merge));
+    let is_new = stream.shards.is_empty();
+    assert!(is_new || whole == Some(HashKeyRange::FULL), "the key space has holes: {stream:?}");
+    for shard in stream.shards.values() {
+        let parents = shard.parents.iter().filter_map(|id| stream.shards.get(&id));
+        for parent in parents {
+            assert!(parent.closed.is_some(), "{:?} has a child, but is open", parent.id);
+            assert!(parent.id < shard.id, "{:?} is older than its parent", shard.id);
+            let (end, start) = (parent.ending_sequence_number(), shard.starting_sequence_number());
+            assert!(end < Some(start), "{:?} doesn't begin above its parent", shard.id);
+        }
+        let segment = shard.segment();
+        assert!(segment.from >= Offset::ZERO && segment.log == stream.number.log(shard.id));
+    }
+}

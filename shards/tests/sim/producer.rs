@@ -1,0 +1,121 @@
+//! A client that puts records, by routing, and again by the next routing where a shard is sealed.
+
+use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use millpond_api::types::{Blob, HashKey, ShardId, StreamArn, Timestamp};
+use millpond_shards::{
+    Domain,
+    batch::RecordBatch,
+    directory::Stream,
+    engine::{EngineError, Offset},
+    shard::AppendError,
+    stream::{Namespace, StreamNumber, routing},
+};
+
+/// How often a record that meets a sealed shard is routed anew.
+const REROUTE_MAX: usize = 3;
+
+/// How long a record waits for the routing to change.
+const REROUTE_AFTER_MAX: Duration = Duration::from_secs(10);
+
+/// A record to be.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// Tells it from every other record; ascends with each attempt of a producer.
+    pub(crate) serial: u64,
+    pub(crate) key: String,
+    pub(crate) explicit: Option<HashKey>,
+    pub(crate) padding: usize,
+}
+
+/// What a producer knows of a record after a put.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fate {
+    Stored {
+        number: StreamNumber,
+        shard: ShardId,
+        offset: Offset,
+        arrival: Timestamp,
+    },
+    /// It is not stored, and never will be.
+    Refused,
+    /// It may be stored, now or after a crash.
+    Unknown,
+}
+
+impl Entry {
+    pub(crate) fn hash_key(&self) -> HashKey {
+        self.explicit.unwrap_or_else(|| routing::hash_key(&self.key))
+    }
+
+    pub(crate) fn data(&self) -> Vec<u8> {
+        let mut data = self.serial.to_be_bytes().to_vec();
+        data.resize(data.len() + self.padding, self.serial as u8);
+        data
+    }
+}
+
+/// Puts all entries; the fate of each.
+pub(crate) async fn put(
+    domain: Arc<Domain>,
+    arn: StreamArn,
+    entries: Vec<Entry>,
+) -> Vec<(u64, Fate)> {
+    let namespace = Namespace::of(&arn);
+    let mut fates = Vec::new();
+    let mut left = entries;
+    for _ in 0..=REROUTE_MAX {
+        let Ok(stream) = domain.directory().stream(&namespace, &arn.name) else { break };
+        let mut by_shard: BTreeMap<usize, Vec<Entry>> = BTreeMap::new();
+        for entry in mem::take(&mut left) {
+            match stream.routing().index_of(entry.hash_key()) {
+                Some(index) => by_shard.entry(index).or_default().push(entry),
+                None => fates.push((entry.serial, Fate::Refused)),
+            }
+        }
+        let appends = by_shard.into_iter().map(|(index, entries)| append(&stream, index, entries));
+        for (sealed, known) in join_all(appends).await {
+            left.extend(sealed);
+            fates.extend(known);
+        }
+        if left.is_empty() {
+            return fates;
+        }
+        // Shards that were merged meet again: in the order of the request.
+        left.sort_by_key(|entry| entry.serial);
+        let changed = domain.directory().changed(&stream);
+        tokio::time::timeout(REROUTE_AFTER_MAX, changed).await.ok();
+    }
+    fates.extend(left.into_iter().map(|entry| (entry.serial, Fate::Refused)));
+    fates
+}
+
+/// Appends to one shard: the entries that met a sealed shard, or the fate of all.
+async fn append(
+    stream: &Stream,
+    index: usize,
+    entries: Vec<Entry>,
+) -> (Vec<Entry>, Vec<(u64, Fate)>) {
+    let shard = stream.routing().shards().get(index).expect("routing leads to a shard");
+    let mut batch = RecordBatch::default();
+    for entry in &entries {
+        batch.push(&entry.key, entry.explicit, &Blob::Bytes(entry.data().into()));
+    }
+    let fate = match shard.append(batch).await {
+        Err(AppendError::Sealed) => return (entries, Vec::new()),
+        Ok(appended) => Ok(appended),
+        Err(AppendError::Engine(EngineError::Full(_))) => Err(Fate::Refused),
+        Err(AppendError::Engine(_) | AppendError::TimedOut) => Err(Fate::Unknown),
+    };
+    let fates = entries.iter().zip(0..).map(|(entry, i)| {
+        let stored = fate.map(|appended| Fate::Stored {
+            number: stream.state().number,
+            shard: shard.id(),
+            offset: appended.first.plus(i),
+            arrival: appended.arrival,
+        });
+        (entry.serial, stored.unwrap_or_else(|unstored| unstored))
+    });
+    (Vec::new(), fates.collect())
+}

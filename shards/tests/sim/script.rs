@@ -1,0 +1,111 @@
+//! One life with everything in it, told again and again with a crash before another of its writes.
+
+use std::time::Duration;
+
+use millpond_api::types::{HashKey, ShardId, StreamArn};
+use millpond_shards::{
+    shard::Limit,
+    state::{Command, NewStream},
+};
+
+use crate::{
+    producer::Entry,
+    world::{PlannedCrash, World},
+};
+
+const LIMIT: Limit = Limit { records: 10, payload_bytes: 1 << 20 };
+
+const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+/// Lives with a crash before write number `write`; false when there were fewer.
+pub(crate) fn live_with_crash_at(writes: usize, kept: u64) -> bool {
+    let mut world = World::new(kept, Some(PlannedCrash { writes, kept }));
+    world.note(format!("a crash before write {writes}, {kept} more are kept"));
+    let arn: StreamArn =
+        "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().expect("it is an ARN");
+    create(&mut world, &arn);
+    reshard(&mut world, &arn);
+    expire(&mut world, &arn);
+    replace(&mut world, &arn);
+    let crashed = !world.crash_is_still_planned();
+    world.end();
+    crashed
+}
+
+fn create(world: &mut World, arn: &StreamArn) {
+    let now = world.now();
+    let (arn, tags) = (arn.clone(), Vec::new());
+    let new = NewStream { arn: arn.clone(), shards: 2, max_record_kib: 1024, tags, now, due: now };
+    world.ask(Command::CreateStream(new));
+    world.drain();
+    put(world, 0, &arn);
+    world.drain();
+}
+
+/// Splits, merges and scales while records are on their way.
+fn reshard(world: &mut World, arn: &StreamArn) {
+    let (stream, due, now) = (arn.clone(), world.now(), world.now());
+    put(world, 0, arn);
+    let (shard, at) = (ShardId::new(0), HashKey::new(1 << 100));
+    world.ask(Command::SplitShard { stream: stream.clone(), shard, at, due });
+    put(world, 1, arn);
+    world.drain();
+    world.consume(0, arn, LIMIT);
+    put(world, 2, arn);
+    let (lower, upper) = (ShardId::new(2), ShardId::new(3));
+    world.ask(Command::MergeShards { stream: stream.clone(), lower, upper, due });
+    put(world, 3, arn);
+    world.drain();
+    world.consume(0, arn, LIMIT);
+    world.ask(Command::UpdateShardCount { stream, target: 3, now, due });
+    put(world, 0, arn);
+    world.drain();
+    world.consume(0, arn, LIMIT);
+    world.scan();
+}
+
+/// Lets records, and the shards that were closed, expire.
+fn expire(world: &mut World, arn: &StreamArn) {
+    let (stream, due, now) = (arn.clone(), world.now(), world.now());
+    world.ask(Command::IncreaseRetention { stream: stream.clone(), hours: 48, now, due });
+    world.drain();
+    world.advance(Duration::from_hours(47));
+    put(world, 1, arn);
+    world.drain();
+    world.scan();
+    for _ in 0..3 {
+        world.advance(Duration::from_hours(1));
+        put(world, 1, arn);
+        world.drain();
+    }
+    world.scan();
+    let (due, now) = (world.now(), world.now());
+    world.ask(Command::DecreaseRetention { stream, hours: 24, now, due });
+    world.drain();
+    world.consume(0, arn, LIMIT);
+}
+
+/// Deletes the stream while records are on their way, and creates it anew.
+fn replace(world: &mut World, arn: &StreamArn) {
+    let (stream, due) = (arn.clone(), world.now());
+    put(world, 0, arn);
+    world.ask(Command::DeleteStream { stream, due });
+    put(world, 2, arn);
+    world.drain();
+    create(world, arn);
+    world.consume(0, arn, LIMIT);
+    world.scan();
+}
+
+fn put(world: &mut World, producer: usize, arn: &StreamArn) {
+    if world.is_free(producer) {
+        let entry = |key: &str| Entry {
+            serial: world.serial(),
+            key: key.into(),
+            explicit: None,
+            padding: 20,
+        };
+        let entries = KEYS.map(entry).into();
+        world.put(producer, arn, entries);
+    }
+}

@@ -1,0 +1,505 @@
+//! One server, its storage and its clients, on one thread: every write to storage waits until the
+//! world lets it happen, and between any two the server may end.
+
+use std::{sync::Arc, time::Duration};
+
+use fastrand::Rng;
+use millpond_api::types::{ShardId, StreamArn, Timestamp};
+use millpond_quotas::{Clock, Quotas, Time};
+use millpond_shards::{
+    Domain, Error, Options,
+    directory::Stream,
+    engine::{
+        Engine, Offset,
+        memory::{Faults, MemoryEngine},
+    },
+    shard::Limit,
+    state::Command,
+    token::KEY_BYTES,
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinHandle,
+};
+
+use crate::{
+    consumer::{self, Consumer},
+    ledger::Ledger,
+    mirror::{Mirror, SHARD_LIMIT, Streams},
+    producer::{self, Entry, Fate},
+};
+
+/// Clients that put records; each waits for one put before the next.
+pub(crate) const PRODUCERS: usize = 4;
+
+/// Clients that read.
+pub(crate) const CONSUMERS: usize = 3;
+
+/// Sleepers that are woken one after another when time passes; the rest wake together.
+const WAKES_MAX: usize = 6;
+
+/// Longer than anything waits by the runtime's own clock.
+const PATIENCE: Duration = Duration::from_secs(11);
+
+/// How long transitions take to be tried again, and then some.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Events that a failure shows.
+const EVENTS_SHOWN: usize = 40;
+
+/// Reads everything that there is.
+const ALL: Limit = Limit { records: usize::MAX, payload_bytes: usize::MAX };
+
+/// The server's process: what is in it is gone when it ends.
+struct Process {
+    // First, so that no task outlives what it works with.
+    runtime: Runtime,
+    opening: Option<JoinHandle<Result<Domain, Error>>>,
+    domain: Option<Arc<Domain>>,
+}
+
+struct Put {
+    producer: usize,
+    serials: Vec<u64>,
+    fates: JoinHandle<Vec<(u64, Fate)>>,
+}
+
+struct Asked {
+    command: Command,
+    answer: JoinHandle<Result<(), Error>>,
+}
+
+/// Everything that there is.
+pub(crate) struct World {
+    pub(crate) dice: Rng,
+    trace: Vec<String>,
+    clock: Clock,
+    engine: MemoryEngine,
+    process: Process,
+    puts: Vec<Put>,
+    asked: Vec<Asked>,
+    consumers: Vec<Consumer>,
+    ledger: Ledger,
+    mirror: Mirror,
+    next_serial: u64,
+    gap: u64,
+    crash: Option<PlannedCrash>,
+}
+
+/// A crash before the write that comes after `writes` more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlannedCrash {
+    pub(crate) writes: usize,
+    pub(crate) kept: u64,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, crash: Option<PlannedCrash>) -> Self {
+        let mut dice = Rng::with_seed(seed);
+        let gap = if dice.bool() { 0 } else { dice.u64(1..5) };
+        let clock = Clock::manual(Time::from_millis(1_700_000_000_000));
+        let engine = MemoryEngine::new();
+        let mut world = Self {
+            dice,
+            trace: Vec::new(),
+            process: Process::start(&engine, &clock, gap),
+            clock,
+            engine,
+            puts: Vec::new(),
+            asked: Vec::new(),
+            consumers: (0..CONSUMERS).map(|_| Consumer::default()).collect(),
+            ledger: Ledger::default(),
+            mirror: Mirror::new(),
+            next_serial: 1,
+            gap,
+            crash,
+        };
+        world.open();
+        world
+    }
+
+    pub(crate) fn note(&mut self, event: impl Into<String>) {
+        self.trace.push(format!("{} {}", self.clock.now().millis(), event.into()));
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.now().millis())
+    }
+
+    /// All streams as the server shows them.
+    pub(crate) fn streams(&self) -> Streams {
+        self.mirror.streams()
+    }
+
+    pub(crate) fn faults(&self) -> Faults {
+        self.engine.faults()
+    }
+
+    pub(crate) fn crash_is_still_planned(&self) -> bool {
+        self.crash.is_some()
+    }
+
+    /// Whether the producer has nothing to wait for.
+    pub(crate) fn is_free(&self, producer: usize) -> bool {
+        self.puts.iter().all(|put| put.producer != producer)
+    }
+
+    /// Commands that wait for their answers.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.len()
+    }
+
+    pub(crate) fn serial(&mut self) -> u64 {
+        self.next_serial += 1;
+        self.next_serial
+    }
+
+    /// A producer begins to put.
+    pub(crate) fn put(&mut self, producer: usize, arn: &StreamArn, entries: Vec<Entry>) {
+        let serials: Vec<_> = entries.iter().map(|entry| entry.serial).collect();
+        self.note(format!("producer {producer} puts {serials:?} to {}", arn.name));
+        self.ledger.tried(producer, &entries);
+        let put = producer::put(self.domain(), arn.clone(), entries);
+        let fates = self.process.runtime.spawn(put);
+        self.puts.push(Put { producer, serials, fates });
+        self.settle();
+    }
+
+    /// Somebody asks for a change.
+    pub(crate) fn ask(&mut self, command: Command) {
+        self.note(format!("{command:?}"));
+        let (domain, submitted) = (self.domain(), command.clone());
+        let answer =
+            self.process.runtime.spawn(async move { domain.control().submit(submitted).await });
+        self.asked.push(Asked { command, answer });
+        self.settle();
+    }
+
+    /// A consumer reads on.
+    pub(crate) fn consume(&mut self, consumer: usize, arn: &StreamArn, limit: Limit) {
+        let domain = self.domain();
+        let reader = self.consumers.get_mut(consumer).expect("there is such a consumer");
+        let visit = reader.visit(&domain, arn, limit, &mut self.ledger);
+        let read = self.process.runtime.block_on(visit);
+        self.note(format!("consumer {consumer} read {read:?}"));
+    }
+
+    /// Reads one shard from somewhere, and searches it.
+    pub(crate) fn peek(&mut self, from: u64, limit: Limit, at: Timestamp) {
+        let domain = self.domain();
+        let snapshot = domain.directory().snapshot();
+        let shards: Vec<_> = snapshot
+            .streams()
+            .flat_map(|stream| stream.shards().map(move |s| (stream, s)))
+            .collect();
+        let Some((stream, shard)) = self.dice.choice(shards) else { return };
+        let from = Offset::new(from);
+        let read = consumer::read(&domain, stream, shard, from, limit);
+        let read = self.process.runtime.block_on(read);
+        let state = stream.state().shard(shard.id()).expect("it is listed");
+        if let Ok(pages) = &read {
+            self.ledger.check(pages, state);
+        }
+        let found = self.process.runtime.block_on(shard.seek(at));
+        if let Ok(found) = found {
+            self.ledger.check_seek((stream.state().number, shard.id()), at, found);
+        }
+        let read = read.map(|pages| pages.records.len());
+        self.note(format!("{:?} from {from:?}: {read:?}; {found:?}", shard.id()));
+    }
+
+    /// Reads everything.
+    pub(crate) fn scan(&mut self) {
+        let domain = self.domain();
+        let snapshot = domain.directory().snapshot();
+        let mut records = 0;
+        for stream in snapshot.streams() {
+            for shard in stream.shards() {
+                let state = stream.state().shard(shard.id()).expect("it is listed");
+                records += self.scan_shard(&domain, stream, shard.id(), state.segment().from);
+            }
+            self.ledger.check_order(stream.state().number);
+        }
+        self.note(format!("{records} records are there"));
+    }
+
+    fn scan_shard(&mut self, domain: &Domain, stream: &Stream, id: ShardId, from: Offset) -> usize {
+        let shard = stream.shard(id).expect("every shard has a handle");
+        let state = stream.state().shard(id).expect("it is listed");
+        let read = consumer::read(domain, stream, shard, from, ALL);
+        let Ok(pages) = self.process.runtime.block_on(read) else { return 0 };
+        self.ledger.check(&pages, state);
+        let rest = if pages.records.is_empty() {
+            assert!(pages.at_end, "nothing was read, but there is more: {pages:?}");
+            0
+        } else {
+            self.scan_shard(domain, stream, id, pages.next)
+        };
+        pages.records.len() + rest
+    }
+
+    /// Time passes: whoever sleeps wakes at the due time, some of them late.
+    pub(crate) fn advance(&mut self, by: Duration) {
+        self.note(format!("{by:?} pass"));
+        let target = self.clock.now() + by;
+        for _ in 0..WAKES_MAX {
+            let Some(due) = self.clock.next_due().filter(|due| *due <= target) else { break };
+            self.move_clock(due);
+        }
+        self.move_clock(target);
+    }
+
+    fn move_clock(&mut self, to: Time) {
+        self.clock.advance(to.saturating_duration_since(self.clock.now()));
+        self.expire();
+        self.settle();
+    }
+
+    fn expire(&mut self) {
+        let now = self.now();
+        self.mirror.streams().iter().for_each(|stream| self.ledger.expire(stream, now));
+    }
+
+    /// Requests lose their patience.
+    pub(crate) fn wait(&mut self) {
+        self.note("requests run out of time");
+        self.process.sleep(PATIENCE);
+        self.settle();
+    }
+
+    /// The oldest write that waits happens, or a crash that was planned for now does.
+    pub(crate) fn step(&mut self) {
+        match &mut self.crash {
+            Some(PlannedCrash { writes: 0, kept }) => {
+                let kept = *kept;
+                self.crash = None;
+                self.crash(kept, Duration::ZERO);
+            }
+            planned => {
+                if let Some(planned) = planned {
+                    planned.writes -= 1;
+                }
+                self.engine.faults().step();
+                self.settle();
+            }
+        }
+    }
+
+    /// Every write happens, and what comes of it.
+    pub(crate) fn drain(&mut self) {
+        while self.engine.faults().queued() > 0 {
+            self.step();
+        }
+    }
+
+    /// The process ends here and now. `kept` says how many waiting writes are found on disk all the
+    /// same; the machine's clock is behind by `behind` from then on.
+    pub(crate) fn crash(&mut self, kept: u64, behind: Duration) {
+        let queued = self.engine.faults().queued();
+        self.note(format!("crash {kept} with {queued} writes under way, {behind:?} behind"));
+        self.engine = self.engine.crash(kept);
+        self.restart(behind);
+    }
+
+    /// The server is stopped as it should be, and started again.
+    pub(crate) fn stop(&mut self, behind: Duration) {
+        self.note("stop");
+        self.end_requests();
+        self.engine.faults().clear();
+        let domain = self.domain();
+        let closed = self.process.runtime.spawn(async move { domain.close().await });
+        self.rest();
+        while !closed.is_finished() {
+            assert!(self.engine.faults().step(), "closing waits for nothing");
+            self.rest();
+        }
+        let outcome = self.process.runtime.block_on(closed).expect("closing doesn't panic");
+        assert_eq!(outcome, Ok(()));
+        let before = self.now();
+        self.engine = self.engine.crash(0);
+        self.restart(behind);
+        assert!(self.now() >= before, "time went back over a restart");
+    }
+
+    /// Every request gets its answer.
+    pub(crate) fn end_requests(&mut self) {
+        self.drain();
+        while !(self.puts.is_empty() && self.asked.is_empty()) {
+            self.wait();
+            self.advance(RETRY);
+            self.drain();
+        }
+    }
+
+    fn restart(&mut self, behind: Duration) {
+        let reading = self.clock.now().nanos().saturating_sub(behind.as_nanos() as u64);
+        self.clock = Clock::manual(Time::from_nanos(reading));
+        self.process = Process::start(&self.engine, &self.clock, self.gap);
+        let end = self.mirror.streams_end();
+        for serial in self.puts.drain(..).flat_map(|put| put.serials) {
+            self.ledger.fated(serial, Fate::Unknown, end);
+        }
+        for Asked { command, .. } in self.asked.drain(..) {
+            self.mirror.unknown(command);
+        }
+        self.ledger.restarted();
+        self.open();
+    }
+
+    /// Opening, too, waits for its writes, and may be interrupted.
+    fn open(&mut self) {
+        self.rest();
+        while !self.process.is_open() {
+            assert!(self.engine.faults().queued() > 0, "opening waits for nothing");
+            self.step();
+            self.rest();
+        }
+        self.note("open");
+        self.mirror.follow_recovery(&self.seen(), &self.ledger);
+        self.expire();
+        self.settle();
+    }
+
+    /// Runs everything until nothing goes on without a write or time.
+    fn rest(&self) {
+        // The runtime's time is paused: it passes when everybody is at rest.
+        self.process.sleep(Duration::from_millis(1));
+    }
+
+    fn settle(&mut self) {
+        self.rest();
+        if self.process.domain.is_none() {
+            return;
+        }
+        let before = self.streams();
+        let asked = self.asked.iter().map(|asked| &asked.command);
+        let followed = self.mirror.follow(&self.seen(), asked, &self.ledger);
+        if let Some(command) = followed {
+            self.note(format!("seen: {command:?}"));
+            if let Command::IncreaseRetention { stream, now, .. } = &command {
+                let raised = before.iter().filter(|before| before.arn == *stream);
+                raised.for_each(|stream| self.ledger.retain(stream, *now));
+            }
+            self.expire();
+        }
+        self.collect_fates();
+        self.collect_answers();
+    }
+
+    fn collect_fates(&mut self) {
+        let done = self.puts.extract_if(.., |put| put.fates.is_finished());
+        for put in done.collect::<Vec<_>>() {
+            let fates = self.process.runtime.block_on(put.fates).expect("putting doesn't panic");
+            assert_eq!(fates.len(), put.serials.len());
+            self.note(format!("put: {fates:?}"));
+            let end = self.mirror.streams_end();
+            for (serial, fate) in fates {
+                self.ledger.fated(serial, fate, end);
+            }
+        }
+    }
+
+    fn collect_answers(&mut self) {
+        let done = self.asked.extract_if(.., |asked| asked.answer.is_finished());
+        for Asked { command, answer } in done.collect::<Vec<_>>() {
+            let answer = self.process.runtime.block_on(answer).expect("asking doesn't panic");
+            self.note(format!("answer: {answer:?}"));
+            match answer {
+                Ok(()) => {}
+                Err(Error::Engine(_)) => self.mirror.unknown(command),
+                refused => assert_eq!(self.mirror.judge(&command), refused),
+            }
+        }
+    }
+
+    /// Faults end, everything is carried through and read once more; then everything is deleted.
+    pub(crate) fn end(mut self) -> Vec<String> {
+        self.note("the end");
+        self.crash = None;
+        self.crash(u64::MAX, Duration::ZERO);
+        self.carry_through();
+        self.scan();
+        self.mirror.check_settled();
+        self.check_logs();
+        for stream in self.streams() {
+            let due = self.now();
+            self.ask(Command::DeleteStream { stream: stream.arn.clone(), due });
+        }
+        self.carry_through();
+        assert_eq!(self.streams(), Streams::new());
+        self.check_logs();
+        self.stop(Duration::ZERO);
+        assert_eq!(self.seen(), Streams::new());
+        self.mirror.check_replay();
+        std::mem::take(&mut self.trace)
+    }
+
+    /// Waits for all requests and transitions.
+    pub(crate) fn carry_through(&mut self) {
+        self.end_requests();
+        for _ in 0..5 {
+            self.advance(RETRY);
+            self.drain();
+        }
+    }
+
+    /// Storage holds no log that no shard refers to.
+    fn check_logs(&self) {
+        let streams = self.streams();
+        let segments = streams.iter().flat_map(|stream| stream.shards.values());
+        let used: Vec<_> =
+            segments.flat_map(|shard| &shard.segments).map(|segment| segment.log).collect();
+        for log in self.engine.logs() {
+            assert!(used.contains(&log), "{log:?} is left behind");
+        }
+    }
+
+    fn seen(&self) -> Streams {
+        let snapshot = self.domain().directory().snapshot();
+        snapshot.streams().map(|stream| Arc::new(stream.state().clone())).collect()
+    }
+
+    fn domain(&self) -> Arc<Domain> {
+        Arc::clone(self.process.domain.as_ref().expect("the server is open between two acts"))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let shown = self.trace.len().saturating_sub(EVENTS_SHOWN);
+            self.trace.iter().skip(shown).for_each(|event| eprintln!("{event}"));
+        }
+    }
+}
+
+impl Process {
+    fn start(engine: &MemoryEngine, clock: &Clock, gap: u64) -> Self {
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.expect("a runtime without threads is built");
+        engine.faults().hold();
+        engine.faults().leave_gaps(gap);
+        let engine: Arc<dyn Engine> = Arc::new(engine.clone());
+        let options = Options {
+            quotas: Quotas::Off,
+            shard_limit: SHARD_LIMIT,
+            tail_bytes_max: 64 * 1024,
+            token_key: [7; KEY_BYTES],
+        };
+        let opening = runtime.spawn(Domain::open(engine, clock.clone(), options));
+        Self { runtime, opening: Some(opening), domain: None }
+    }
+
+    fn sleep(&self, length: Duration) {
+        self.runtime.block_on(async { tokio::time::sleep(length).await });
+    }
+
+    /// Whether the server is open now.
+    fn is_open(&mut self) -> bool {
+        if let Some(opening) = self.opening.take_if(|opening| opening.is_finished()) {
+            let domain = self.runtime.block_on(opening).expect("opening doesn't panic");
+            self.domain = Some(Arc::new(domain.expect("storage opens")));
+        }
+        self.domain.is_some()
+    }
+}
