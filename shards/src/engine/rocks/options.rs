@@ -108,7 +108,10 @@ impl RocksOptions {
         options.set_stats_dump_period_sec(0);
         options.set_stats_persist_period_sec(0);
         options.set_log_level(LogLevel::Warn);
-        options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, log));
+        // In memory it would only complain that its directory isn't on disk.
+        if !self.in_memory() {
+            options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, log));
+        }
         Ok(options)
     }
 
