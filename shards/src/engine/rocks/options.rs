@@ -42,7 +42,7 @@ pub enum Location {
     /// [`EngineError::Full`] until something was trimmed or dropped.
     ///
     /// RocksDB's own memory environment, not a temporary directory. The code path is the same for
-    /// both, but memory opens with half the CPU time (6 ms against 12 ms) and no fsync (against
+    /// both, but memory opens with half the CPU time (4 ms against 9 ms) and no fsync (against
     /// 16), leaves nothing behind after a crash, and needs no disk. No write-ahead log is written,
     /// as there is nothing to recover. What is given back is free for further records; how much of
     /// it the process returns to the operating system is up to its allocator.
