@@ -139,8 +139,8 @@ impl Reading {
                 reading.newest = Some(record.arrival);
             }
         }
-        // Behind the last chunk there may be a gap, or nothing: nobody reads there again.
-        if reading.count == 0 {
+        // Nothing is stored from there to the end, and nothing will be: a gap.
+        if page.is_empty() {
             reading.next = end;
         }
         reading.page = page;

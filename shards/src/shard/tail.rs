@@ -78,7 +78,6 @@ impl Tail {
         while ring.bytes > SHARD_BYTES_MAX || (self.budget.is_exceeded() && ring.bytes > 0) {
             ring.drop_oldest(&self.budget);
         }
-        drop(ring);
         self.end.send_replace(end);
     }
 
@@ -86,7 +85,9 @@ impl Tail {
     /// memory.
     pub(crate) fn read(&self, from: Offset, limit: ReadLimit) -> Option<Page> {
         let ring = self.ring();
-        if ring.chunks.front().is_none_or(|oldest| from < oldest.first) {
+        // A record is committed a moment before it is published here: until then the log has it.
+        let published = *self.end.borrow();
+        if from >= published || ring.chunks.front().is_none_or(|oldest| from < oldest.first) {
             return None;
         }
         let first = ring.chunks.partition_point(|chunk| chunk.first <= from) - 1;
@@ -183,6 +184,13 @@ mod tests {
         let two = ReadLimit { records: 2, bytes: usize::MAX };
         assert_eq!(tail.read(Offset::new(3), two).unwrap().len(), 2);
         assert_eq!(*tail.watch().borrow(), Offset::new(10));
+    }
+
+    #[test]
+    fn what_is_not_published_yet_is_not_taken_for_nothing() {
+        let tail = Tail::new(Offset::ZERO, TailBudget::new(1 << 20));
+        push(&tail, 0, 10);
+        assert_eq!(tail.read(Offset::new(1), ALL), None);
     }
 
     #[test]
