@@ -1,6 +1,6 @@
 //! The server as a whole: what it owns, how it starts, and how it ends without losing anything.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, thread, time::Duration};
 
 use axum::Router;
 use millpond_api::types::StreamArn;
@@ -17,6 +17,7 @@ use millpond_shards::{
 };
 use tokio::{
     net::TcpListener,
+    runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
@@ -202,6 +203,15 @@ pub fn open_engine(config: &Config) -> Result<Arc<dyn Engine>, StartError> {
         config::Durability::Os => Durability::Os,
     };
     Ok(Arc::new(RocksEngine::open(&options).map_err(StartError::new)?))
+}
+
+/// The threads that requests run on: one core is left to the thread that commits, and to RocksDB.
+///
+/// # Errors
+/// When the system refuses threads.
+pub fn runtime() -> io::Result<Runtime> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    Builder::new_multi_thread().worker_threads((cores - 1).max(1)).enable_all().build()
 }
 
 /// A token that SIGTERM and SIGINT cancel.

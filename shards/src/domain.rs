@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use millpond_api::types::Timestamp;
 use millpond_quotas::{Clock, Quotas, Time};
+use tokio::sync::Semaphore;
 
 use crate::{
     Error,
@@ -11,7 +12,7 @@ use crate::{
     directory::Directory,
     engine::{Engine, EngineError, MetadataChange},
     maintenance::Maintenance,
-    shard::{Shared, TailBudget},
+    shard::{Shared, TailBudget, WAITING_KIB_MAX},
     state::ShardLimit,
     tasks::Tasks,
     token::{KEY_BYTES, Tokens},
@@ -58,7 +59,8 @@ impl Domain {
     ) -> Result<Self, Error> {
         let tail_budget = TailBudget::new(options.tail_bytes_max);
         let tasks = Tasks::default();
-        let shared = Shared { engine, clock, tail_budget, tasks };
+        let waiting_kib = Arc::new(Semaphore::new(WAITING_KIB_MAX));
+        let shared = Shared { engine, clock, tail_budget, tasks, waiting_kib };
         let key = prepare(&shared, options.token_key).await?;
         let limit = options.shard_limit;
         let directory = Arc::new(Directory::new(shared.clone(), options.quotas, limit));

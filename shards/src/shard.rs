@@ -8,7 +8,7 @@ use std::{
 
 use millpond_api::types::{SequenceNumber, ShardId, Timestamp};
 use millpond_quotas::{Clock, Meter, Refusal, ShardQuota};
-use tokio::sync::{OnceCell, mpsc, oneshot, watch};
+use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
 
 use crate::{
     Error,
@@ -32,6 +32,10 @@ use tail::Tail;
 /// Batches that may wait for a shard's actor; more wait in their requests.
 const MAILBOX_BATCHES_MAX: usize = 1024;
 
+/// Records that may wait to be durable, all shards together; more wait in their requests, before
+/// they reach an actor. Less than the engine's queue holds, so that no actor ever waits there.
+pub const WAITING_KIB_MAX: usize = 32 * 1024;
+
 /// How long a request waits for its records to be durable.
 const APPEND_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -46,6 +50,8 @@ pub struct Shared {
     pub tail_budget: Arc<TailBudget>,
     /// Home of the actors.
     pub tasks: Tasks,
+    /// Room for records that wait to be durable, in KiB.
+    pub waiting_kib: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -160,8 +166,11 @@ impl Shard {
         let storage = self.storage().await.map_err(AppendError::Engine)?;
         let (records, bytes) = (batch.records().into(), batch.payload_bytes());
         let (reply, appended) = oneshot::channel();
+        let kib = batch.stored_bytes().div_ceil(1024).min(WAITING_KIB_MAX);
         let message = Message::Append { batch, reply };
         let stored = async {
+            let room = self.shared.waiting_kib.acquire_many(kib as u32).await;
+            let _room = room.expect("the room is never closed");
             self.mailbox(storage).send(message).await.map_err(|_| AppendError::Sealed)?;
             appended.await.map_err(|_| AppendError::Engine(EngineError::Closed))?
         };

@@ -82,6 +82,14 @@ impl<'a> Cx<'a> {
         Reply { body: self.codec.encode(output) }
     }
 
+    /// The answer that carries `output`, which is about `bytes` long: memory is taken once.
+    #[must_use]
+    pub fn reply_of_size(&self, output: &impl Serialize, bytes: usize) -> Reply {
+        let mut body = Vec::with_capacity(bytes);
+        self.codec.encode_into(output, &mut body);
+        Reply { body }
+    }
+
     /// The stream that a request means, whether or not it exists.
     ///
     /// # Errors

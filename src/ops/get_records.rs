@@ -20,6 +20,12 @@ use millpond_shards::{
 use super::{Cx, Reply, Serve, describe, dry_run};
 use crate::error::{Error, Result, does_not_exist, invalid, read_throttled};
 
+/// What a record takes in an answer, beside data and partition key.
+const RECORD_BYTES: usize = 200;
+
+/// What an answer takes beside its records.
+const FRAME_BYTES: usize = 1024;
+
 impl Serve for GetRecords {
     async fn serve<'a>(cx: &'a Cx<'a>, input: GetRecordsInput<'a>) -> Result<Reply> {
         let iterator = open(cx, &input)?;
@@ -84,7 +90,9 @@ fn reply(
         millis_behind_latest: Some(millis_behind(reading, state, now)),
         child_shards: ended.then(children),
     };
-    Ok(cx.reply(&output))
+    let bytes =
+        reading.payload_bytes() as usize * 4 / 3 + reading.len() * RECORD_BYTES + FRAME_BYTES;
+    Ok(cx.reply_of_size(&output, bytes))
 }
 
 fn record<'a>(shard: &Shard, view: RecordView<'a>) -> Record<'a> {

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::error::{Error, Result, invalid};
 
+/// What a result takes in an answer.
+const RESULT_BYTES: usize = 128;
+
 impl Serve for PutRecords {
     async fn serve<'a>(cx: &'a Cx<'a>, input: PutRecordsInput<'a>) -> Result<Reply> {
         let stream = write::target(cx, input.stream())?;
@@ -41,7 +44,7 @@ fn reply(cx: &Cx<'_>, outcomes: &[Result<Written>]) -> Reply {
         records: outcomes.iter().map(result).collect(),
         encryption_type: None,
     };
-    cx.reply(&output)
+    cx.reply_of_size(&output, outcomes.len() * RESULT_BYTES + RESULT_BYTES)
 }
 
 fn result(outcome: &Result<Written>) -> PutRecordsResultEntry<'_> {

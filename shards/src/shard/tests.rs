@@ -15,6 +15,7 @@ fn shard(engine: &MemoryEngine) -> Shard {
         clock: Clock::manual(Time::from_seconds(1000)),
         tail_budget: TailBudget::new(1 << 20),
         tasks: Tasks::default(),
+        waiting_kib: Arc::new(Semaphore::new(WAITING_KIB_MAX)),
     };
     let stream = stream_of(1);
     let state = stream.open_shards().next().unwrap();
