@@ -69,8 +69,8 @@ bench *arguments:
     cargo build --release --locked --workspace
     {{ targets }}/release/millpond-bench run --server-bin {{ binary }} {{ arguments }}
 
-# Check the files of deploy/ as far as a machine without a container engine can
-deploy: (venv "checks" "deploy/requirements.txt")
+# Scripts, and the files of deploy/ as far as a machine without a container engine can check them
+deploy: (venv "checks" ".ci/requirements.txt")
     PATH={{ cache }}/checks/bin:$PATH deploy/check
 
 # A stripped archive, a .deb and their checksums in dist/
