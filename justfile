@@ -73,7 +73,7 @@ bench *arguments:
 deploy: (venv "checks" ".ci/requirements.txt")
     PATH={{ cache }}/checks/bin:$PATH deploy/check
 
-# A stripped archive, a .deb and their checksums in dist/
+# A stripped archive, a .deb and their checksums in dist/, for the machine this runs on
 release: build
     deploy/package {{ binary }}
 
