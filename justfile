@@ -52,9 +52,9 @@ deny:
 doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
 
-# Simulate COUNT seeds from FROM on; a failure prints the one command that replays it
-sim count='20' from='1':
-    SIM_SEEDS={{ from }}..{{ count }} cargo test --test sim
+# Simulate COUNT seeds from SEED on; a failure prints the one command that replays it
+sim count='20' seed='1':
+    cargo test --test sim -- --seed {{ seed }} --count {{ count }}
 
 # The release binary
 build:

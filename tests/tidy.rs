@@ -182,6 +182,21 @@ fn snake(name: &str) -> String {
 }
 
 #[test]
+fn links_lead_to_files() {
+    let dead = tree(&["md"]).flat_map(|file| {
+        let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let targets = file.text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        targets
+            .map(|target| target.split('#').next().unwrap_or_default())
+            .filter(|path| !path.is_empty() && !path.contains("://"))
+            .filter(|path| !source::exists(format!("{folder}/{path}").trim_start_matches('/')))
+            .map(|path| format!("{}: {path}", file.path))
+            .collect::<Vec<_>>()
+    });
+    none("there is no such file", &dead.collect::<Vec<_>>());
+}
+
+#[test]
 fn a_todo_names_its_issue() {
     let todo = concat!("TO", "DO");
     let numbered = format!("{todo}(#");
