@@ -66,6 +66,9 @@ impl Row {
     }
 }
 
+/// Beyond this the client's one thread has no time left and holds the server back.
+const CLIENT_CPUS_MAX: f64 = 0.9;
+
 /// The columns of the table, in order.
 const HEADINGS: [&str; 11] = [
     "server",
@@ -97,10 +100,11 @@ pub(crate) fn table(case: &str, service: &Row, bare: &Row) -> String {
         ratio(|row| row.client_cpus),
         ratio(|row| row.rss_mib),
     ];
-    format!(
-        "{case}\n{}",
-        aligned(&[HEADINGS.map(str::to_owned), cells(service), cells(bare), ratios])
-    )
+    let lines = [HEADINGS.map(str::to_owned), cells(service), cells(bare), ratios];
+    let busy = service.client_cpus > CLIENT_CPUS_MAX;
+    let warning =
+        if busy { "  the client was the limit: rates are too low, costs hold\n" } else { "" };
+    format!("{case}\n{}{warning}", aligned(&lines))
 }
 
 fn cells(row: &Row) -> [String; HEADINGS.len()] {
@@ -201,6 +205,14 @@ mod tests {
         assert!(lines[4].contains("ratio") && lines[4].contains("2.00"), "{text}");
         let widths = lines[1..].iter().map(|line| line.chars().count());
         assert!(widths.clone().all(|width| Some(width) == widths.clone().next()), "{text}");
+    }
+
+    #[test]
+    fn a_busy_client_is_told() {
+        let bare = row("bare", 5);
+        let warned = |cpu_ms| table("case", &row("millpond", cpu_ms), &bare).contains("the limit");
+        assert!(warned(1_900), "0.95 of the client's thread");
+        assert!(!warned(1_000), "half of it");
     }
 
     #[test]
