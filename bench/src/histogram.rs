@@ -38,7 +38,7 @@ impl Histogram {
         self.total += other.total;
     }
 
-    /// The latency that `percent` of all stay at or below (nearest rank), zero when none was counted.
+    /// The latency that `percent` of all stay at or below (nearest rank), zero when there is none.
     pub(crate) fn percentile(&self, percent: f64) -> Duration {
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
         let rank = (percent / 100.0 * self.total as f64).ceil();

@@ -182,10 +182,8 @@ mod tests {
     fn page(records: usize, next: &str, behind: u32) -> Vec<u8> {
         let record = r#"{"SequenceNumber":"1","Data":"","PartitionKey":"a"}"#;
         let records = vec![record; records].join(",");
-        format!(
-            r#"{{"Records":[{records}],"NextShardIterator":"{next}","MillisBehindLatest":{behind}}}"#
-        )
-        .into_bytes()
+        let rest = format!(r#""NextShardIterator":"{next}","MillisBehindLatest":{behind}"#);
+        format!(r#"{{"Records":[{records}],{rest}}}"#).into_bytes()
     }
 
     #[test]
