@@ -4,7 +4,7 @@
 //! and kept as a midstate. A request then costs about five blocks of SHA-256.
 
 use bytes::BufMut;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
