@@ -7,8 +7,9 @@ targets := env("CARGO_TARGET_DIR", justfile_directory() / "target")
 binary := targets / "release/millpond"
 export PATH := cache / "tools/bin:" + env("PATH")
 
-# What CI runs, in this order.
-stages := "lint deny codegen-check crates test doc deploy sim build sdk"
+# What CI runs, in this order: what is cheap and fails most often comes first. The simulator is
+# among the tests.
+stages := "lint deny deploy codegen-check model crates test doc build sdk"
 
 # Start a server for tests and laptops on 127.0.0.1:4567; its data is in memory
 dev *arguments:
@@ -35,13 +36,18 @@ codegen:
 codegen-check:
     cargo run -p millpond-codegen -- --check
 
-# Each crate alone, so that none leans on features that another turned on
+# The types agree with the model in the botocore that our model is from
+model:
+    venv=$(just venv api/tests/requirements.txt) && "$venv/bin/python" api/tests/model.py
+
+# Each crate alone, so that none leans on features that another turned on; the fuzz targets compile
 crates:
     cargo check -p millpond-quotas
     cargo check -p millpond-api --no-default-features
     cargo check -p millpond-api
     cargo check -p millpond-shards
     cargo check -p millpond
+    cargo check --locked --manifest-path api/fuzz/Cargo.toml --target-dir {{ targets }}/fuzz
 
 # Licences, duplicate versions and sources of all dependencies
 deny:
@@ -53,27 +59,28 @@ doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
 
 # Simulate COUNT seeds from FROM on; a failure prints the one command that replays it
-sim count='20' from='1':
-    SIM_SEEDS={{ from }}..{{ count }} cargo test --test sim
+sim count='1000' from='1':
+    SIM_SEEDS={{ from }}..{{ count }} cargo test -p millpond-shards --test sim
 
 # The release binary
 build:
     cargo build --release --locked
 
-# The examples and real clients against the release binary
-sdk: build (venv "python" "examples/requirements.txt")
-    MILLPOND_BIN={{ binary }} {{ cache }}/python/bin/python -m pytest tests/clients/boto3 examples
+# Real clients, faults and the examples against the release binary
+sdk: build
+    venv=$(just venv examples/requirements.txt) && \
+        MILLPOND_BIN={{ binary }} "$venv/bin/python" -m pytest tests examples
 
-# CPU per record, latency and memory beside a bare server
-bench *arguments:
-    cargo build --release --locked --workspace
-    {{ targets }}/release/millpond-bench run --server-bin {{ binary }} {{ arguments }}
+# CPU per record, latency and memory beside a bare server; `just bench start`, `just bench idle`
+bench command='run' *arguments:
+    cargo build --release --locked -p millpond -p millpond-bench
+    {{ targets }}/release/bench {{ command }} --server-bin {{ binary }} {{ arguments }}
 
-# Check the files of deploy/ as far as a machine without a container engine can
-deploy: (venv "checks" "deploy/requirements.txt")
-    PATH={{ cache }}/checks/bin:$PATH deploy/check
+# Scripts, and the files of deploy/ as far as a machine without a container engine can check them
+deploy:
+    venv=$(just venv .ci/requirements.txt) && PATH=$venv/bin:$PATH deploy/check
 
-# A stripped archive, a .deb and their checksums in dist/
+# A stripped archive, a .deb and their checksums in dist/, for the machine this runs on
 release: build
     deploy/package {{ binary }}
 
@@ -91,13 +98,15 @@ ci:
         times[-1]=$(printf '%6d s    %s' $((SECONDS - started)) "$stage")
     done
 
-# A Python environment with exactly the given requirements
+# Prints the folder of a Python environment with exactly these requirements, made if it isn't there
 [private]
-venv name requirements:
+venv requirements:
     #!/usr/bin/env bash
     set -euo pipefail
-    venv={{ cache }}/{{ name }}
-    cmp -s {{ requirements }} "$venv/installed.txt" && exit
-    python3 -m venv --clear "$venv"
-    "$venv/bin/pip" install --quiet --requirement {{ requirements }}
-    cp {{ requirements }} "$venv/installed.txt"
+    venv={{ cache }}/venv-$(cksum <{{ requirements }} | cut -d' ' -f1)
+    if [ ! -e "$venv/complete" ]; then
+        python3 -m venv --clear "$venv" >&2
+        "$venv/bin/pip" install --quiet --requirement {{ requirements }} >&2
+        touch "$venv/complete"
+    fi
+    printf '%s\n' "$venv"

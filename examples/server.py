@@ -7,8 +7,8 @@ import signal
 import subprocess
 import threading
 from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator
 
 START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 40  # a little more than the server's own drain

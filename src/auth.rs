@@ -19,6 +19,7 @@ use arc_swap::ArcSwap;
 use aws_sigv4::sign::v4::calculate_signature;
 use http::request::Parts;
 use millpond_api::types::{AccountId, Region, Timestamp};
+use millpond_quotas::limits;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -68,7 +69,7 @@ pub struct Settings {
 
 impl Settings {
     /// The clock skew that AWS' texts name.
-    pub const SKEW_MINUTES_MAX: u16 = 5;
+    pub const SKEW_MINUTES_MAX: u16 = (limits::SIGNATURE_SKEW_MAX.as_secs() / 60) as u16;
 }
 
 /// Who signed a request, and for which region.

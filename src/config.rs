@@ -11,9 +11,10 @@ use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::error::ErrorKind;
 use millpond_api::types::{AccountId, Region};
+use millpond_quotas::limits;
 
 use self::{flags::Flags, layers::Layers};
-use crate::http::{BodyLimits, MetricsAccess};
+use crate::http::MetricsAccess;
 
 pub use values::{
     Auth, Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, StreamSpec, Switch,
@@ -238,7 +239,7 @@ pub fn settings() -> Vec<Setting> {
 }
 
 // The budget must hold two bodies for one of them to be set aside.
-const _: () = assert!(MEMORY_BYTES_MIN >= 2 * BodyLimits::BODY_BYTES_MAX as u64);
+const _: () = assert!(MEMORY_BYTES_MIN >= 2 * limits::REQUEST_BODY_BYTES_MAX as u64);
 
 #[cfg(test)]
 mod tests;

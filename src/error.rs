@@ -55,7 +55,8 @@ impl From<Fact> for Error {
     fn from(fact: Fact) -> Self {
         let words = match fact {
             Fact::StreamNotFound { stream: StreamArn { name, account, .. } } => {
-                Kind::ResourceNotFound.with(format!("Stream {name} under account {account} not found."))
+                Kind::ResourceNotFound
+                    .with(format!("Stream {name} under account {account} not found."))
             }
             Fact::StreamExists { stream: StreamArn { name, account, .. } } => Kind::ResourceInUse
                 .with(format!("Stream {name} under account {account} already exists.")),
@@ -65,7 +66,9 @@ impl From<Fact> for Error {
                     "Stream {name} under account {account} not ACTIVE, instead in state {status}"
                 ))
             }
-            Fact::ShardNotFound { stream, shard } => return could_not_find(&stream, &shard.to_string()),
+            Fact::ShardNotFound { stream, shard } => {
+                return could_not_find(&stream, &shard.to_string());
+            }
             Fact::ShardClosed { stream: StreamArn { name, account, .. }, shard } => {
                 Kind::InvalidArgument.with(format!(
                     "Shard {shard} in stream {name} under account {account} has already been \
@@ -76,15 +79,15 @@ impl From<Fact> for Error {
                 let StreamArn { name, account, .. } = stream;
                 let (start, end) = (range.start(), range.end());
                 Kind::InvalidArgument.with(format!(
-                    "NewStartingHashKey {key} used in SplitShard() on shard {shard} in stream {name} \
-                     under account {account} is not both greater than one plus the shard's \
+                    "NewStartingHashKey {key} used in SplitShard() on shard {shard} in stream \
+                     {name} under account {account} is not both greater than one plus the shard's \
                      StartingHashKey {start} and less than the shard's EndingHashKey {end}."
                 ))
             }
             Fact::NotAdjacent { stream: StreamArn { name, account, .. }, lower, upper } => {
                 Kind::InvalidArgument.with(format!(
-                    "Shards {lower} and {upper} in stream {name} under account {account} are not an \
-                     adjacent pair of shards eligible for merging"
+                    "Shards {lower} and {upper} in stream {name} under account {account} are not \
+                     an adjacent pair of shards eligible for merging"
                 ))
             }
             Fact::ShardLimit { namespace, current, limit, additional } => {
@@ -144,7 +147,6 @@ impl From<Fact> for Error {
                      stream cannot have more than 10 tags associated with it."
                 ))
             }
-            Fact::Overloaded { .. } => Kind::InternalFailureException.with("Internal service failure."),
             Fact::Stopping => Kind::ServiceUnavailable.with("The server is shutting down."),
             Fact::Engine(error) => return error.into(),
         };

@@ -18,8 +18,10 @@ import botocore.session
 ALLOWED = {
     "PositiveIntegerObject: max: ours 100000, botocore's None",
     "RetentionPeriodHours: min: ours 1, botocore's None",
-    "SubscribeToShardEvent: required: ours ['MillisBehindLatest', 'Records'], "
-    "botocore's ['ContinuationSequenceNumber', 'MillisBehindLatest', 'Records']",
+    (
+        "SubscribeToShardEvent: required: ours ['MillisBehindLatest', 'Records'], "
+        "botocore's ['ContinuationSequenceNumber', 'MillisBehindLatest', 'Records']"
+    ),
 }
 
 

@@ -63,7 +63,7 @@ impl Codec {
         answer.check()
     }
 
-    /// Decodes a page of GetRecords: as many records as a look counted, in order, of the right size.
+    /// Decodes a page of GetRecords: as many records as counted, in order, of the right size.
     pub(crate) fn check_get_records(
         self,
         answer: &[u8],

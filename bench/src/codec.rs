@@ -32,10 +32,8 @@ impl Codec {
             Self::Json => {
                 let Entry { partition_key, data } = entry;
                 let data = base64_simd::STANDARD.encode_to_string(data);
-                format!(
-                    r#"{{"StreamName":"{stream}","Data":"{data}","PartitionKey":"{partition_key}"}}"#
-                )
-                .into_bytes()
+                let record = format!(r#""Data":"{data}","PartitionKey":"{partition_key}""#);
+                format!(r#"{{"StreamName":"{stream}",{record}}}"#).into_bytes()
             }
             Self::Cbor => cbor(|out| {
                 out.begin_map()?.str("StreamName")?.str(stream)?;

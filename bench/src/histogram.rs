@@ -38,12 +38,9 @@ impl Histogram {
         self.total += other.total;
     }
 
-    /// The latency that `percent` of all stay at or below (nearest rank), zero when none was counted.
-    pub(crate) fn percentile(&self, percent: f64) -> Duration {
-        #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-        let rank = (percent / 100.0 * self.total as f64).ceil();
-        #[expect(clippy::cast_sign_loss, reason = "a percentage of a count is never negative")]
-        let rank = (rank as u64).max(1);
+    /// The latency that `percent` of all stay at or below (nearest rank), zero when there is none.
+    pub(crate) fn percentile(&self, percent: u64) -> Duration {
+        let rank = (percent * self.total).div_ceil(100).max(1);
         let mut seen = 0;
         for (index, count) in self.counts.iter().enumerate() {
             seen += count;
@@ -93,16 +90,22 @@ mod tests {
 
     #[test]
     fn an_empty_histogram_has_no_latency() {
-        assert_eq!(Histogram::new().percentile(50.0), Duration::ZERO);
+        assert_eq!(Histogram::new().percentile(50), Duration::ZERO);
     }
 
     #[test]
     fn small_values_are_exact_and_ranks_are_nearest() {
         let histogram = of(&[1, 2, 3, 4]);
-        assert_eq!(histogram.percentile(0.0), Duration::from_nanos(1));
-        assert_eq!(histogram.percentile(25.0), Duration::from_nanos(1));
-        assert_eq!(histogram.percentile(50.0), Duration::from_nanos(2));
-        assert_eq!(histogram.percentile(99.0), Duration::from_nanos(4));
+        assert_eq!(histogram.percentile(0), Duration::from_nanos(1));
+        assert_eq!(histogram.percentile(25), Duration::from_nanos(1));
+        assert_eq!(histogram.percentile(50), Duration::from_nanos(2));
+        assert_eq!(histogram.percentile(99), Duration::from_nanos(4));
+    }
+
+    #[test]
+    fn a_rank_is_exact_where_a_fraction_would_round_up() {
+        let nanos: Vec<u64> = (1..=75).collect();
+        assert_eq!(of(&nanos).percentile(28), Duration::from_nanos(21));
     }
 
     #[test]
@@ -115,14 +118,14 @@ mod tests {
     #[test]
     fn a_latency_beyond_the_largest_counts_as_the_largest() {
         let histogram = of(&[u64::MAX]);
-        assert!(histogram.percentile(50.0) > Duration::from_secs(68));
+        assert!(histogram.percentile(50) > Duration::from_secs(68));
     }
 
     proptest! {
         #[test]
         fn percentiles_are_within_one_percent(
             mut nanos in prop::collection::vec(1_u64..10_000_000_000, 1..300),
-            percent in 1_u32..=100,
+            percent in 1_u64..=100,
         ) {
             let (left, right) = nanos.split_at(nanos.len() / 2);
             let mut histogram = of(left);
@@ -130,7 +133,7 @@ mod tests {
             nanos.sort_unstable();
             let rank = (percent as usize * nanos.len()).div_ceil(100);
             let exact = nanos[rank - 1];
-            let found = histogram.percentile(f64::from(percent)).as_nanos() as u64;
+            let found = histogram.percentile(percent).as_nanos() as u64;
             prop_assert!(found.abs_diff(exact) * 100 <= exact, "{found} for {exact}");
         }
     }

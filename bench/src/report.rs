@@ -52,8 +52,8 @@ impl Row {
             requests_per_second: requests / seconds,
             records_per_second: records / seconds,
             mb_per_second: records * float(case.data_bytes as u64) / 1e6 / seconds,
-            p50_us: micros(tally.latency.percentile(50.0)),
-            p99_us: micros(tally.latency.percentile(99.0)),
+            p50_us: micros(tally.latency.percentile(50)),
+            p99_us: micros(tally.latency.percentile(99)),
             server_cpu_us_per_record: cpu / records.max(1.0),
             server_cpu_us_per_request: cpu / requests.max(1.0),
             server_cpus: cost.server_cpu.as_secs_f64() / seconds,
@@ -65,6 +65,9 @@ impl Row {
         }
     }
 }
+
+/// Beyond this the client's one thread has no time left and holds the server back.
+const CLIENT_CPUS_MAX: f64 = 0.9;
 
 /// The columns of the table, in order.
 const HEADINGS: [&str; 11] = [
@@ -97,10 +100,11 @@ pub(crate) fn table(case: &str, service: &Row, bare: &Row) -> String {
         ratio(|row| row.client_cpus),
         ratio(|row| row.rss_mib),
     ];
-    format!(
-        "{case}\n{}",
-        aligned(&[HEADINGS.map(str::to_owned), cells(service), cells(bare), ratios])
-    )
+    let lines = [HEADINGS.map(str::to_owned), cells(service), cells(bare), ratios];
+    let busy = service.client_cpus > CLIENT_CPUS_MAX;
+    let warning =
+        if busy { "  the client was the limit: rates are too low, costs hold\n" } else { "" };
+    format!("{case}\n{}{warning}", aligned(&lines))
 }
 
 fn cells(row: &Row) -> [String; HEADINGS.len()] {
@@ -201,6 +205,14 @@ mod tests {
         assert!(lines[4].contains("ratio") && lines[4].contains("2.00"), "{text}");
         let widths = lines[1..].iter().map(|line| line.chars().count());
         assert!(widths.clone().all(|width| Some(width) == widths.clone().next()), "{text}");
+    }
+
+    #[test]
+    fn a_busy_client_is_told() {
+        let bare = row("bare", 5);
+        let warned = |cpu_ms| table("case", &row("millpond", cpu_ms), &bare).contains("the limit");
+        assert!(warned(1_900), "0.95 of the client's thread");
+        assert!(!warned(1_000), "half of it");
     }
 
     #[test]

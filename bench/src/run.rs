@@ -2,11 +2,13 @@
 
 use std::env::current_exe;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::body::Body;
 use crate::cases::{self, CASES, Case, Load};
 use crate::clock::{Clock, Window};
 use crate::disk;
@@ -15,7 +17,7 @@ use crate::load;
 use crate::millpond::{Durability, Millpond};
 use crate::report::{self, Row, micros};
 use crate::server::Server;
-use crate::setup::{Bare, Callers, Service};
+use crate::setup::{self, Bare, Callers, Service};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
@@ -83,28 +85,29 @@ impl Run {
 
     /// Both servers in turn, as often as asked, so that a busy moment of the machine hits both.
     async fn best(&self, case: &Case) -> Result<(Row, Row)> {
-        let mut best = self.pair(case).await?;
+        let pool = setup::pool(case);
+        let mut best = self.pair(case, &pool).await?;
         for _ in 1..self.rounds {
-            let (service, bare) = self.pair(case).await?;
+            let (service, bare) = self.pair(case, &pool).await?;
             best = (cheaper(best.0, service), cheaper(best.1, bare));
         }
         Ok(best)
     }
 
-    async fn pair(&self, case: &Case) -> Result<(Row, Row)> {
-        let service = self.service(case).await.context("the service")?;
-        let bare = self.bare(case, &service).await.context("the bare server")?;
+    async fn pair(&self, case: &Case, pool: &Arc<[Body]>) -> Result<(Row, Row)> {
+        let service = self.service(case, pool).await.context("the service")?;
+        let bare = self.bare(case, pool, &service).await.context("the bare server")?;
         Ok((service, bare))
     }
 
-    async fn service(&self, case: &Case) -> Result<Row> {
+    async fn service(&self, case: &Case, pool: &Arc<[Body]>) -> Result<Row> {
         let scratch = self.millpond.scratch()?;
         let arguments = self.millpond.serve(&scratch.path().join("data"));
         let server = Server::start(self.millpond.program(), &arguments).await?;
         let prefill_bytes = usize::from(self.prefill_mib) * 1024 * 1024;
         let shards = usize::from(self.shards);
         let service = Service { address: server.address, clock: Clock::start(), shards };
-        let callers = service.callers(case, prefill_bytes).await?;
+        let callers = service.callers(case, pool, prefill_bytes).await?;
         let row = self.measure(case, "millpond", &server, callers).await?;
         server.stop().await?;
         Ok(row)
@@ -112,7 +115,7 @@ impl Run {
 
     /// Drives the bare server as the service was. It answers reads with as many bytes, of which
     /// the client counts as many records; to writes it answers two bytes.
-    async fn bare(&self, case: &Case, like: &Row) -> Result<Row> {
+    async fn bare(&self, case: &Case, pool: &Arc<[Body]>, like: &Row) -> Result<Row> {
         let mut arguments = vec!["bare-server".to_owned()];
         let mut records = 1;
         match case.load {
@@ -126,7 +129,7 @@ impl Run {
         }
         let server = Server::start(&current_exe()?, &arguments).await?;
         let bare = Bare { address: server.address, clock: Clock::start(), records };
-        let callers = bare.callers(case).await?;
+        let callers = bare.callers(case, pool).await?;
         let row = self.measure(case, "bare", &server, callers).await?;
         server.stop().await?;
         Ok(row)

@@ -74,7 +74,7 @@ impl Drop for Server {
     }
 }
 
-/// Passes on lines while somebody wants them, and reads on for ever, lest the server wait on a pipe.
+/// Passes on lines while somebody wants them, then reads on, lest the server wait on a pipe.
 fn forward(pipe: impl Read + Send + 'static, lines: mpsc::Sender<String>) {
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {

@@ -41,7 +41,12 @@ pub(crate) struct Service {
 
 impl Service {
     /// Creates the stream, fills it if it is to be read, and connects the callers.
-    pub(crate) async fn callers(self, case: &Case, fill_bytes: usize) -> Result<Callers> {
+    pub(crate) async fn callers(
+        self,
+        case: &Case,
+        pool: &Arc<[Body]>,
+        fill_bytes: usize,
+    ) -> Result<Callers> {
         let Case { load, codec, data_bytes, .. } = *case;
         let mut control = Control::connect(self.address, self.clock).await?;
         let shards = if load == Load::PutToRead { 1 } else { self.shards };
@@ -51,11 +56,11 @@ impl Service {
         match load {
             Load::PutRecords { entries } => {
                 let check = Check::PutRecords(codec);
-                self.cycles(case, &pool(case), entries, check).await.map(Callers::Each)
+                self.cycles(case, pool, entries, check).await.map(Callers::Each)
             }
             Load::PutRecord => {
                 let check = Check::PutRecord(codec);
-                self.cycles(case, &pool(case), 1, check).await.map(Callers::Each)
+                self.cycles(case, pool, 1, check).await.map(Callers::Each)
             }
             Load::GetRecords => {
                 self.fill(STREAM, data_bytes, fill_bytes).await?;
@@ -69,7 +74,7 @@ impl Service {
                 let id = ids.first().context("no shard")?;
                 let iterator = control.shard_iterator(STREAM, id, "LATEST").await?;
                 let reader = Reader::following(codec, &iterator, data_bytes);
-                let writer = Cycle::new(pool(case), 0, 1, Check::PutRecord(codec));
+                let writer = Cycle::new(Arc::clone(pool), 0, 1, Check::PutRecord(codec));
                 let writer = self.caller("PutRecord", codec, writer).await?;
                 let reader = self.caller("GetRecords", codec, reader).await?;
                 Ok(Callers::Tip(Box::new(Tip { writer, reader, numbers: Some(codec) })))
@@ -141,29 +146,29 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    pub(crate) async fn callers(self, case: &Case) -> Result<Callers> {
+    pub(crate) async fn callers(self, case: &Case, pool: &Arc<[Body]>) -> Result<Callers> {
         if case.load == Load::PutToRead {
-            let writer = self.caller(case, Load::PutRecord, 0).await?;
-            let reader = self.caller(case, Load::GetRecords, 0).await?;
+            let writer = self.caller(case, pool, 0).await?;
+            let reader = Case { load: Load::GetRecords, ..*case };
+            let reader = self.caller(&reader, &self::pool(&reader), 0).await?;
             return Ok(Callers::Tip(Box::new(Tip { writer, reader, numbers: None })));
         }
         let mut callers = Vec::new();
         for index in 0..case.connections {
-            callers.push(self.caller(case, case.load, index).await?);
+            callers.push(self.caller(case, pool, index).await?);
         }
         Ok(Callers::Each(callers))
     }
 
-    async fn caller(self, case: &Case, load: Load, index: usize) -> Result<Caller> {
-        let pool = pool(&Case { load, ..*case });
+    async fn caller(self, case: &Case, pool: &Arc<[Body]>, index: usize) -> Result<Caller> {
         let start = index * pool.len() / case.connections;
-        let cycle = Cycle::new(pool, start, self.records, Check::Answered);
-        caller(self.address, self.clock, operation(load), case.codec, cycle).await
+        let cycle = Cycle::new(Arc::clone(pool), start, self.records, Check::Answered);
+        caller(self.address, self.clock, operation(case.load), case.codec, cycle).await
     }
 }
 
 /// The requests of a case; those of a reader all look alike to a server that knows no iterators.
-fn pool(case: &Case) -> Arc<[Body]> {
+pub(crate) fn pool(case: &Case) -> Arc<[Body]> {
     let Case { codec, data_bytes, .. } = *case;
     match case.load {
         Load::PutRecords { entries } => put_records_pool(codec, STREAM, entries, data_bytes),

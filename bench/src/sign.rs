@@ -1,7 +1,7 @@
 //! SigV4 for requests that differ in nothing but their date and their body.
 //!
 //! Everything before the body's hash is the same for a whole second, so it is hashed once a second
-//! and kept as a midstate. A request then costs four SHA-256 blocks instead of some twenty.
+//! and kept as a midstate. A request then costs about five blocks of SHA-256.
 
 use bytes::BufMut;
 use hmac::{Hmac, KeyInit, Mac};
@@ -50,7 +50,7 @@ impl Signer {
         Self { host, content_type, operation, stamp }
     }
 
-    /// Replaces what `out` holds by the whole head of a request with this body, signed at this time.
+    /// Replaces what `out` holds by the head of a request with this body, signed at this time.
     pub(crate) fn head(&mut self, epoch_seconds: u64, body: &Body, out: &mut Vec<u8>) {
         if self.stamp.epoch_seconds != epoch_seconds {
             self.stamp = Stamp::new(&self.host, self.content_type, self.operation, epoch_seconds);

@@ -38,7 +38,7 @@ impl Usage {
         }
         let charged = stat_cpu(&read("stat")?).context("unexpected stat")?;
         Ok(Self {
-            // schedstat is exact but forgets threads that ended; stat remembers them in 10 ms ticks.
+            // schedstat is exact but forgets threads that ended; stat has them, in 10 ms ticks.
             cpu: scheduled.max(charged),
             rss_bytes: kib("VmRSS:")? * 1024,
             rss_anonymous_bytes: kib("RssAnon:")? * 1024,

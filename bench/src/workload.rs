@@ -9,8 +9,8 @@ use crate::answer::FULL_CHECK_EVERY;
 use crate::body::Body;
 use crate::codec::{Codec, Entry};
 
-/// The bodies of one pool together; more would only push the server's own data out of the cache.
-const POOL_BYTES: usize = 16 * 1024 * 1024;
+/// Data in the bodies of one pool; more would only push the server's own out of the cache.
+const POOL_BYTES: usize = 4 * 1024 * 1024;
 const POOL_BODIES_MIN: usize = 8;
 const POOL_BODIES_MAX: usize = 1_024;
 /// Digits of a partition key; long enough that no two are alike by chance.
@@ -182,10 +182,8 @@ mod tests {
     fn page(records: usize, next: &str, behind: u32) -> Vec<u8> {
         let record = r#"{"SequenceNumber":"1","Data":"","PartitionKey":"a"}"#;
         let records = vec![record; records].join(",");
-        format!(
-            r#"{{"Records":[{records}],"NextShardIterator":"{next}","MillisBehindLatest":{behind}}}"#
-        )
-        .into_bytes()
+        let rest = format!(r#""NextShardIterator":"{next}","MillisBehindLatest":{behind}"#);
+        format!(r#"{{"Records":[{records}],{rest}}}"#).into_bytes()
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod wire;
 /// The largest body taken; that of the largest PutRecords request.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Records in one page of GetRecords.
-const PAGE_RECORDS: usize = 1_000;
+const PAGE_RECORDS: usize = 100;
 
 /// Streams by name; a stream is a list of shards, a shard a list of records.
 #[derive(Debug, Default)]

@@ -40,8 +40,6 @@ pub enum Error {
     RetentionNotShorter { stream: StreamArn, hours: u32, current: u32 },
     #[error("more than {limit} tags on {stream}")]
     TooManyTags { stream: StreamArn, limit: usize },
-    #[error("shard {shard} didn't answer in time")]
-    Overloaded { shard: ShardId },
     #[error("the server is shutting down")]
     Stopping,
     #[error(transparent)]

@@ -75,7 +75,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_untouched_tokens_open(payload: Vec<u8>, index: prop::sample::Index, bit in 0..8_u8) {
+        fn only_untouched_tokens_open(
+            payload: Vec<u8>,
+            index: prop::sample::Index,
+            bit in 0..8_u8,
+        ) {
             let tokens = Tokens::new(&[7; KEY_BYTES]);
             let token = tokens.seal(Purpose::ShardIterator, &payload);
             prop_assert_eq!(tokens.open(Purpose::ShardIterator, &token), Some(payload));

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 use millpond_api::types::Region;
+use millpond_quotas::limits;
 
 use super::{
     ALGORITHM, SERVICE, TERMINATOR,
@@ -12,8 +13,8 @@ use super::{
     refusal::{Refusal, ScopeFault},
 };
 
-/// The longest life of a presigned request: a week.
-const PRESIGNED_SECONDS_MAX: u32 = 604_800;
+/// The longest life of a presigned request.
+const PRESIGNED_SECONDS_MAX: u32 = limits::PRESIGNED_LIFE_MAX.as_secs() as u32;
 
 /// The parts of a signature, none of them empty, and nothing of them checked yet.
 pub(super) struct Authorization<'a> {

@@ -9,6 +9,7 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
+use millpond_quotas::limits::REQUEST_BODY_BYTES_MAX;
 use tokio::time::{Instant, timeout_at};
 
 use super::budget::{BodyBudget, Room};
@@ -26,15 +27,10 @@ pub struct BodyLimits {
     pub bytes_per_second_min: u32,
 }
 
-impl BodyLimits {
-    /// Bytes in the largest body. Ten MiB of records are 13.4 MiB in base64.
-    pub const BODY_BYTES_MAX: usize = 16 << 20;
-}
-
 impl Default for BodyLimits {
     fn default() -> Self {
         Self {
-            body_bytes_max: Self::BODY_BYTES_MAX,
+            body_bytes_max: REQUEST_BODY_BYTES_MAX,
             deadline: Duration::from_mins(2),
             grace: Duration::from_secs(5),
             bytes_per_second_min: 16 << 10,

@@ -42,6 +42,11 @@ fn hash_key_range(range: types::HashKeyRange) -> HashKeyRange<'static> {
     }
 }
 
+/// A number of things as the wire has it.
+pub(super) fn count(things: usize) -> i32 {
+    i32::try_from(things).unwrap_or(i32::MAX)
+}
+
 /// The mode of every stream so far.
 pub(super) fn mode() -> StreamModeDetails {
     StreamModeDetails { stream_mode: StreamMode::Provisioned }

@@ -3,7 +3,7 @@
 use millpond_api::operations::{DescribeLimits, DescribeLimitsInput, DescribeLimitsOutput};
 use millpond_quotas::limits;
 
-use super::{Cx, Reply, Serve};
+use super::{Cx, Reply, Serve, describe};
 use crate::error::Result;
 
 impl Serve for DescribeLimits {
@@ -15,9 +15,9 @@ impl Serve for DescribeLimits {
         let limit = cx.domain().directory().shard_limit(cx.namespace());
         let output = DescribeLimitsOutput {
             shard_limit: i32::try_from(limit).unwrap_or(i32::MAX),
-            open_shard_count: i32::try_from(open).unwrap_or(i32::MAX),
+            open_shard_count: describe::count(open),
             on_demand_stream_count: 0,
-            on_demand_stream_count_limit: limits::ON_DEMAND_STREAMS_MAX as i32,
+            on_demand_stream_count_limit: describe::count(limits::ON_DEMAND_STREAMS_MAX),
             ..DescribeLimitsOutput::default()
         };
         Ok(cx.reply(&output))

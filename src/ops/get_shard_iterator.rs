@@ -114,8 +114,8 @@ fn mismatch(kind: ShardIteratorType, given: &str) -> crate::error::Error {
 fn unusable(arn: &StreamArn, shard: ShardId, number: &str, why: &str) -> crate::error::Error {
     let StreamArn { name, account, .. } = arn;
     invalid(format!(
-        "StartingSequenceNumber {number} used in GetShardIterator on shard {shard} in stream {name} \
-         under account {account} is invalid{why}."
+        "StartingSequenceNumber {number} used in GetShardIterator on shard {shard} in stream \
+         {name} under account {account} is invalid{why}."
     ))
 }
 

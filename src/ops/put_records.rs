@@ -9,7 +9,7 @@ use millpond_api::{
 use millpond_quotas::limits;
 
 use super::{
-    Cx, Reply, Serve, dry_run,
+    Cx, Reply, Serve, describe, dry_run,
     write::{self, Written},
 };
 use crate::error::{Error, Result, invalid};
@@ -40,7 +40,7 @@ impl Serve for PutRecords {
 fn reply(cx: &Cx<'_>, outcomes: &[Result<Written>]) -> Reply {
     let failed = outcomes.iter().filter(|outcome| outcome.is_err()).count();
     let output = PutRecordsOutput {
-        failed_record_count: Some(failed as i32),
+        failed_record_count: Some(describe::count(failed)),
         records: outcomes.iter().map(result).collect(),
         encryption_type: None,
     };

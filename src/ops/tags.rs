@@ -15,12 +15,13 @@ pub(super) enum Act {
 
 /// Checks keys and values of tags, in the two steps that AWS was seen to take: the second refuses
 /// the percent sign, which the first names as allowed.
-pub(super) fn check_characters<'t>(
+pub(super) fn check_characters(
     stream: &StreamArn,
     act: Act,
-    texts: impl Iterator<Item = impl AsRef<str> + 't> + Clone,
+    texts: impl Iterator<Item = impl AsRef<str>>,
 ) -> Result<()> {
-    let all = |legal: fn(char) -> bool| texts.clone().all(|text| text.as_ref().chars().all(legal));
+    let texts = texts.collect::<Vec<_>>();
+    let all = |legal: fn(char) -> bool| texts.iter().all(|text| text.as_ref().chars().all(legal));
     if !all(|c| c.is_alphabetic() || c.is_numeric() || " _./=+-%@:".contains(c)) {
         return Err(invalid(
             "Some tags contain invalid characters. Valid characters: Unicode letters, digits, \

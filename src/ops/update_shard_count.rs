@@ -3,7 +3,7 @@
 use millpond_api::operations::{UpdateShardCount, UpdateShardCountInput, UpdateShardCountOutput};
 use millpond_shards::state::Command;
 
-use super::{Cx, Reply, Serve};
+use super::{Cx, Reply, Serve, describe};
 use crate::error::Result;
 
 impl Serve for UpdateShardCount {
@@ -15,7 +15,7 @@ impl Serve for UpdateShardCount {
         cx.submit(Command::UpdateShardCount { stream, target, now, due }).await?;
         let output = UpdateShardCountOutput {
             stream_name: Some(arn.name.as_str().into()),
-            current_shard_count: Some(before.state().open_shards().count() as i32),
+            current_shard_count: Some(describe::count(before.state().open_shards().count())),
             target_shard_count: Some(input.target_shard_count),
             stream_arn: Some(arn.to_string().into()),
         };

@@ -82,7 +82,7 @@ pub(super) fn entry<'a>(
         let path = path("partitionKey");
         return Err(violation(&format!("Value null at '{path}'"), "Member must not be null"));
     };
-    let explicit = explicit_hash_key.map(|key| explicit(key)).transpose()?;
+    let explicit = explicit_hash_key.map(parse_hash_key).transpose()?;
     let entry = Entry { partition_key, explicit, data };
     let bytes_max = limits::record_bytes_max(stream.state().max_record_kib.into());
     if entry.payload_bytes() as u64 > bytes_max {
@@ -92,7 +92,7 @@ pub(super) fn entry<'a>(
     Ok(entry)
 }
 
-fn explicit(key: &str) -> Result<HashKey> {
+fn parse_hash_key(key: &str) -> Result<HashKey> {
     key.parse().map_err(|_| {
         invalid(format!(
             "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. \
@@ -117,12 +117,12 @@ pub(super) async fn write(
     let mut waiting: Vec<usize> = (0..entries.len()).collect();
     for round in 0..=REROUTE_MAX {
         let shares = share_out(&stream, entries, &waiting, round == 0, &mut outcomes);
-        let appends = shares.into_values().map(|share| share.append());
+        let appends = shares.into_values().map(Share::append);
         waiting.clear();
         for (share, appended) in join_all(appends).await {
             match appended {
                 Err(AppendError::Sealed) => waiting.extend(share.entries),
-                outcome => share.note(&stream, outcome, &mut outcomes),
+                outcome => share.note(&stream, &outcome, &mut outcomes),
             }
         }
         if waiting.is_empty() {
@@ -170,16 +170,14 @@ fn share_out(
         let (Some(entry), Some(outcome)) = (entries.get(index), outcomes.get_mut(index)) else {
             continue;
         };
-        let owner = routing.index_of(entry.hash_key());
-        let Some((owner, shard)) = owner.and_then(|i| Some((i, routing.shards().get(i)?))) else {
-            continue;
-        };
-        if admit && shard.admit_write(entry.payload_bytes() as u64).is_err() {
-            *outcome = Some(Err(write_throttled(&stream.state().arn, shard.id())));
+        let Some(owner) = routing.index_of(entry.hash_key()) else { continue };
+        let Some(target) = routing.shards().get(owner) else { continue };
+        if admit && target.admit_write(entry.payload_bytes() as u64).is_err() {
+            *outcome = Some(Err(write_throttled(&stream.state().arn, target.id())));
             continue;
         }
         let share = shares.entry(owner).or_insert_with(|| Share {
-            shard: Arc::clone(shard),
+            shard: Arc::clone(target),
             batch: RecordBatch::with_capacity(share_bytes + share_bytes / 4),
             entries: Vec::new(),
         });
@@ -199,12 +197,12 @@ impl Share {
     fn note(
         &self,
         stream: &Stream,
-        appended: Result<Appended, AppendError>,
+        appended: &Result<Appended, AppendError>,
         outcomes: &mut [Option<Result<Written>>],
     ) {
         let mut next = appended.as_ref().ok().map(|appended| appended.first);
         for index in &self.entries {
-            let outcome = match (&appended, next) {
+            let outcome = match (appended, next) {
                 (Ok(appended), Some(offset)) => {
                     next = Some(offset.plus(1));
                     let number = self.shard.sequence_number(offset, appended.arrival);

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-const DAY_MILLIS: i64 = 24 * 3_600_000;
+const DAY_MILLIS: i64 = limits::DAY.as_millis() as i64;
 
 /// The state after `command`.
 ///
@@ -97,7 +97,7 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
         arn,
         created: now,
         status: StreamStatus::Creating,
-        retention_hours: limits::RETENTION_MIN_HOURS,
+        retention_hours: limits::RETENTION_DEFAULT_HOURS,
         trim_floor: Timestamp::default(),
         max_record_kib,
         tags: tags.into_iter().collect(),
@@ -132,10 +132,10 @@ fn scale(
 ) -> Result<(), Error> {
     let mut stream = next.active_stream(arn)?;
     let current = u32::try_from(stream.open_shards().count()).expect("shard indices have 31 bits");
-    if target > current.saturating_mul(2) {
+    if target > limits::target_shards_max(current) {
         return Err(Error::ScaleUpTooFar { current, target });
     }
-    if target.saturating_mul(2) < current {
+    if target < limits::target_shards_min(current) {
         return Err(Error::ScaleDownTooFar { current, target });
     }
     let namespace = Namespace::of(arn);
