@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use millpond_api::types::ShardId;
 use millpond_quotas::Time;
 use tokio::sync::{mpsc, oneshot};
@@ -142,11 +142,20 @@ impl Writer {
     }
 
     async fn settle(&mut self, stream: &StreamState) -> Result<(), Error> {
-        let closes = match stream.transition.as_ref().map(|transition| &transition.intent) {
-            Some(Intent::Reshard(plan)) => plan.closes.as_slice(),
-            _ => &[],
+        let intent = stream.transition.as_ref().map(|transition| &transition.intent);
+        let closes = match intent {
+            Some(Intent::Reshard(plan)) => plan.closes.clone(),
+            // A request that was routed before must not bring back a log that was dropped.
+            Some(Intent::Delete) => stream.open_shards().map(|shard| shard.id).collect(),
+            _ => Vec::new(),
         };
-        let settled = match self.seal(stream, closes).await {
+        let sealed = self.seal(stream, &closes).await;
+        let ends = match intent {
+            // Where a shard ends doesn't matter any more, or why nobody knows.
+            Some(Intent::Delete) => Ok(Vec::new()),
+            _ => sealed.into_iter().collect::<Result<Vec<_>, _>>(),
+        };
+        let settled = match ends {
             Ok(ends) => {
                 let (arn, number) = (stream.arn.clone(), stream.number);
                 let now = self.shared.now();
@@ -155,17 +164,17 @@ impl Writer {
             Err(error) => Err(error),
         };
         if settled.is_err() {
-            self.unseal(stream, closes).await;
+            self.unseal(stream, &closes).await;
         }
         settled
     }
 
-    async fn seal(&self, stream: &StreamState, ids: &[ShardId]) -> Result<Vec<ShardEnd>, Error> {
+    async fn seal(&self, stream: &StreamState, ids: &[ShardId]) -> Vec<Result<ShardEnd, Error>> {
         let snapshot = self.directory.snapshot();
         let Some(handles) = snapshot.stream_of_number(stream.number) else {
-            return Ok(Vec::new());
+            return Vec::new();
         };
-        try_join_all(ids.iter().filter_map(|id| handles.shard(*id)).map(|shard| shard.seal())).await
+        join_all(ids.iter().filter_map(|id| handles.shard(*id)).map(|shard| shard.seal())).await
     }
 
     async fn unseal(&self, stream: &StreamState, ids: &[ShardId]) {
@@ -187,3 +196,6 @@ impl Writer {
         self.commit(&Command::ForgetLogs { logs }).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Transitions over storage that fails between any two of their steps.
+
+use millpond_api::types::{Blob, HashKey, StreamArn};
+use millpond_quotas::Clock;
+
+use super::*;
+use crate::{
+    Domain,
+    batch::RecordBatch,
+    directory::Stream,
+    domain::tests::open,
+    engine::{
+        Offset,
+        memory::{Fault, Faults, MemoryEngine},
+    },
+    shard::AppendError,
+    state::NewStream,
+    stream::Namespace,
+};
+
+struct Case {
+    engine: MemoryEngine,
+    clock: Clock,
+    domain: Domain,
+    arn: StreamArn,
+}
+
+impl Case {
+    /// A server with an ACTIVE stream of one shard.
+    async fn new() -> Self {
+        let (engine, clock) = (MemoryEngine::new(), Clock::manual(Time::from_seconds(1000)));
+        let domain = open(&engine, &clock).await;
+        let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
+        let (now, tags) = (domain.now(), Vec::new());
+        let new =
+            NewStream { arn: arn.clone(), shards: 1, max_record_kib: 1024, tags, now, due: now };
+        domain.control().submit(Command::CreateStream(new)).await.unwrap();
+        Self { engine, clock, domain, arn }
+    }
+
+    fn stream(&self) -> Arc<Stream> {
+        self.domain.directory().stream(&Namespace::of(&self.arn), &self.arn.name).unwrap()
+    }
+
+    /// Splits the stream's shard, while settling the split meets `fault`.
+    async fn split_with(&self, fault: Fault) {
+        let (stream, due) = (self.arn.clone(), self.domain.now());
+        let (shard, at) = (ShardId::new(0), HashKey::new(1 << 100));
+        let split = Command::SplitShard { stream, shard, at, due };
+        let faults = self.engine.faults();
+        faults.hold();
+        let storage = async {
+            step(&faults).await;
+            faults.next(fault);
+            step(&faults).await;
+            faults.release();
+        };
+        let (answer, ()) = tokio::join!(self.domain.control().submit(split), storage);
+        assert_eq!(answer, Ok(()));
+    }
+}
+
+/// Waits for a write, and lets it happen.
+async fn step(faults: &Faults) {
+    while !faults.step() {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn append(stream: &Stream) -> Result<Offset, AppendError> {
+    let mut batch = RecordBatch::default();
+    batch.push("key", None, &Blob::Bytes([1].as_slice().into()));
+    let appended = stream.shard(ShardId::new(0)).unwrap().append(batch).await;
+    appended.map(|appended| appended.first)
+}
+
+#[tokio::test]
+async fn a_shard_takes_records_while_its_closing_is_refused() {
+    let case = Case::new().await;
+    case.split_with(Fault::Full).await;
+    let updating = case.stream();
+    assert_eq!(append(&updating).await, Ok(Offset::ZERO));
+    case.clock.advance(RETRY_AFTER);
+    case.domain.directory().changed(&updating).await;
+    let settled = case.stream();
+    let closing = settled.state().shard(ShardId::new(0)).unwrap().closed.unwrap();
+    assert_eq!(closing.end, Offset::new(1));
+}
+
+#[tokio::test]
+async fn a_late_request_brings_no_deleted_stream_back() {
+    let case = Case::new().await;
+    let late = case.stream();
+    let delete = Command::DeleteStream { stream: case.arn.clone(), due: case.domain.now() };
+    case.domain.control().submit(delete).await.unwrap();
+    assert_eq!(append(&late).await, Err(AppendError::Sealed));
+    assert_eq!(case.engine.logs(), []);
+}
