@@ -13,6 +13,7 @@ use crate::{
     Error,
     directory::Directory,
     domain::note_of_time,
+    engine::EngineError,
     shard::Shared,
     state::{Command, ShardEnd, ShardLimit, State, apply, rows},
     stream::{Intent, StreamState},
@@ -155,15 +156,18 @@ impl Writer {
             Some(Intent::Delete) => Ok(Vec::new()),
             _ => sealed.into_iter().collect::<Result<Vec<_>, _>>(),
         };
-        let settled = match ends {
-            Ok(ends) => {
-                let (arn, number) = (stream.arn.clone(), stream.number);
-                let now = self.shared.now();
-                self.commit(&Command::Settle { stream: arn, number, ends, now }).await
+        let ends = match ends {
+            Ok(ends) => ends,
+            Err(error) => {
+                self.unseal(stream, &closes).await;
+                return Err(error);
             }
-            Err(error) => Err(error),
         };
-        if settled.is_err() {
+        let (arn, number, now) = (stream.arn.clone(), stream.number, self.shared.now());
+        let settled = self.commit(&Command::Settle { stream: arn, number, ends, now }).await;
+        // After any other failure this may be durable all the same: a shard that was closed on disk
+        // must not grow.
+        if let Err(Error::Engine(EngineError::Full(_))) = settled {
             self.unseal(stream, &closes).await;
         }
         settled

@@ -75,6 +75,17 @@ async fn append(stream: &Stream) -> Result<Offset, AppendError> {
 }
 
 #[tokio::test]
+async fn a_shard_stays_sealed_while_its_closing_may_be_durable() {
+    let case = Case::new().await;
+    case.split_with(Fault::Failed { stored: true }).await;
+    let updating = case.stream();
+    assert_eq!(append(&updating).await, Err(AppendError::Sealed));
+    case.clock.advance(RETRY_AFTER);
+    case.domain.directory().changed(&updating).await;
+    assert_eq!(case.stream().state().open_shards().count(), 2);
+}
+
+#[tokio::test]
 async fn a_shard_takes_records_while_its_closing_is_refused() {
     let case = Case::new().await;
     case.split_with(Fault::Full).await;
