@@ -12,7 +12,7 @@ use millpond_shards::{
 
 use crate::{
     producer::Entry,
-    world::{CONSUMERS, PRODUCERS, World},
+    world::{CONSUMERS, PRODUCERS, Plan, World},
 };
 
 /// What happens in one life.
@@ -36,7 +36,7 @@ const TRANSITIONS: [i64; 4] = [0, 0, 500, 5_000];
 
 /// Lives through one seed; what happened in it.
 pub(crate) fn live(seed: u64) -> Vec<String> {
-    let mut world = World::new(seed, None);
+    let mut world = World::new(seed, Plan::new());
     for _ in 0..ACTS {
         act(&mut world);
         if world.dice.u8(0..10) < 7 {
@@ -78,7 +78,9 @@ fn put(world: &mut World) {
     let arn = arn(world);
     let records = if world.dice.u8(0..20) == 0 { 100 } else { world.dice.usize(1..10) };
     let entries = (0..records).map(|_| entry(world)).collect();
-    world.put(producer, &arn, entries);
+    // The runtime's time goes on by a millisecond whenever all is at rest.
+    let delay = world.dice.choice([0, 0, 0, 2, 10]).expect("there are some");
+    world.put(producer, &arn, entries, Duration::from_millis(delay));
 }
 
 fn entry(world: &mut World) -> Entry {

@@ -1,4 +1,4 @@
-//! One life with everything in it, told again and again with a crash before another of its writes.
+//! One life with everything in it, to be lived again and again with a blow at another of its writes.
 
 use std::time::Duration;
 
@@ -10,26 +10,26 @@ use millpond_shards::{
 
 use crate::{
     producer::Entry,
-    world::{PlannedCrash, World},
+    world::{Plan, World},
 };
 
 const LIMIT: Limit = Limit { records: 10, payload_bytes: 1 << 20 };
 
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
-/// Lives with a crash before write number `write`; false when there were fewer.
-pub(crate) fn live_with_crash_at(writes: usize, kept: u64) -> bool {
-    let mut world = World::new(kept, Some(PlannedCrash { writes, kept }));
-    world.note(format!("a crash before write {writes}, {kept} more are kept"));
+/// Lives with this plan of blows; false when not all of them came about.
+pub(crate) fn live(plan: Plan) -> bool {
+    let mut world = World::new(0, plan.clone());
+    world.note(format!("{plan:?}"));
     let arn: StreamArn =
         "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().expect("it is an ARN");
     create(&mut world, &arn);
     reshard(&mut world, &arn);
     expire(&mut world, &arn);
     replace(&mut world, &arn);
-    let crashed = !world.crash_is_still_planned();
+    let complete = !world.has_plans();
     world.end();
-    crashed
+    complete
 }
 
 fn create(world: &mut World, arn: &StreamArn) {
@@ -106,6 +106,6 @@ fn put(world: &mut World, producer: usize, arn: &StreamArn) {
             padding: 20,
         };
         let entries = KEYS.map(entry).into();
-        world.put(producer, arn, entries);
+        world.put(producer, arn, entries, Duration::ZERO);
     }
 }
