@@ -19,8 +19,7 @@ const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 /// Lives with this plan of blows; false when not all of them came about.
 pub(crate) fn live(plan: Plan) -> bool {
-    let mut world = World::new(0, plan.clone());
-    world.note(format!("{plan:?}"));
+    let mut world = World::new(0, plan);
     let arn: StreamArn =
         "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().expect("it is an ARN");
     create(&mut world, &arn);

@@ -15,7 +15,6 @@ use millpond_shards::{
     },
     shard::Limit,
     state::Command,
-    token::KEY_BYTES,
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -122,6 +121,7 @@ impl World {
             gap,
             plan,
         };
+        world.note(format!("seed {seed}, {:?}", world.plan));
         world.open();
         world
     }
@@ -521,7 +521,8 @@ impl Process {
             quotas: Quotas::Off,
             shard_limit: SHARD_LIMIT,
             tail_bytes_max: 64 * 1024,
-            token_key: [7; KEY_BYTES],
+            // Another one each time: the first is kept.
+            token_key: clock.now().nanos().to_be_bytes().repeat(4).try_into().expect("32 bytes"),
         };
         let opening = runtime.spawn(Domain::open(engine, clock.clone(), options));
         Self { runtime, opening: Some(opening), domain: None }
