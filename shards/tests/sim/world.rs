@@ -43,8 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(11);
 /// How long transitions take to be tried again, and then some.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Longer than any record lives.
-const RETENTION_MAX: Duration = Duration::from_hours(8760 + 1);
+/// Longer than any record lives, and its space is kept: a 24th of the retention period more.
+const RETENTION_MAX: Duration = Duration::from_hours(8760 + 8760 / 24 + 1);
 
 /// Events that a failure shows.
 const EVENTS_SHOWN: usize = 40;
