@@ -7,7 +7,7 @@ use millpond_shards::{
     engine::memory::Fault,
     shard::Limit,
     state::{Command, NewStream},
-    stream::{StreamState, routing},
+    stream::StreamState,
 };
 
 use crate::{
@@ -85,14 +85,22 @@ fn put(world: &mut World) {
 
 fn entry(world: &mut World) -> Entry {
     let key = format!("key-{}", world.dice.u8(0..20));
-    // An explicit hash key stands in for the partition key's own, always the same one.
-    let explicit = (world.dice.u8(0..10) == 0).then(|| routing::hash_key(&key.repeat(2)));
+    let explicit = (world.dice.u8(0..10) == 0).then(|| hash_key(world));
     let padding = match world.dice.u8(0..100) {
         0 => 200_000,
         1..5 => 20_000,
         _ => world.dice.usize(0..300),
     };
     Entry { serial: world.serial(), key, explicit, padding }
+}
+
+/// The first or the last of all, or of a shard.
+fn hash_key(world: &mut World) -> HashKey {
+    let streams = world.streams();
+    let shards = streams.iter().flat_map(|stream| stream.shards.values());
+    let edges = shards.flat_map(|shard| [shard.range.start(), shard.range.end()]);
+    let edges: Vec<_> = edges.chain([HashKey::MIN, HashKey::MAX]).collect();
+    world.dice.choice(edges).expect("there are two at least")
 }
 
 fn ask(world: &mut World) {

@@ -25,6 +25,7 @@ pub(crate) fn live(plan: Plan) -> bool {
     create(&mut world, &arn);
     reshard(&mut world, &arn);
     expire(&mut world, &arn);
+    retain(&mut world, &arn);
     replace(&mut world, &arn);
     let complete = !world.has_plans();
     world.end();
@@ -82,6 +83,23 @@ fn expire(world: &mut World, arn: &StreamArn) {
     world.ask(Command::DecreaseRetention { stream, hours: 24, now, due });
     world.drain();
     world.consume(0, arn, LIMIT);
+}
+
+/// Raises the retention period when records have expired, but still take up space.
+fn retain(world: &mut World, arn: &StreamArn) {
+    put(world, 0, arn);
+    world.drain();
+    world.advance(Duration::from_mins(40));
+    put(world, 0, arn);
+    world.drain();
+    for length in [Duration::from_mins(24 * 60 - 39), Duration::from_mins(45)] {
+        world.advance(length);
+        world.drain();
+    }
+    let (stream, due, now) = (arn.clone(), world.now(), world.now());
+    world.ask(Command::IncreaseRetention { stream, hours: 25, now, due });
+    world.drain();
+    world.scan();
 }
 
 /// Deletes the stream while records are on their way, and creates it anew.
