@@ -100,8 +100,7 @@ impl Writer {
     }
 
     fn next_due(&self) -> Option<Time> {
-        let transition = self.state.next_transition().map(|(due, _)| due);
-        let due = transition.map(|due| Time::from_millis(due.millis()));
+        let due = self.state.next_transition().map(|due| Time::from_millis(due.millis()));
         // A state that storage refused to change stays due; don't ask again at once.
         due.map(|due| self.retry_at.map_or(due, |at| due.max(at))).or(self.retry_at)
     }
@@ -126,14 +125,10 @@ impl Writer {
         if self.retry_at.is_some_and(|at| self.shared.clock.now() < at) {
             return;
         }
-        while let Some((due, stream)) = self.state.next_transition()
-            && due <= self.shared.now()
-        {
-            let stream = Arc::clone(stream);
+        for stream in self.state.due_transitions(self.shared.now()) {
             if let Err(error) = self.settle(&stream).await {
                 tracing::error!(stream = %stream.arn, %error, "transition failed, will be retried");
                 self.retry_at = Some(self.shared.clock.now() + RETRY_AFTER);
-                return;
             }
         }
         if let Err(error) = self.drop_unused_logs().await {

@@ -1,6 +1,6 @@
 //! Transitions over storage that fails between any two of their steps.
 
-use millpond_api::types::{Blob, HashKey, StreamArn};
+use millpond_api::types::{Blob, HashKey, StreamArn, StreamStatus};
 use millpond_quotas::Clock;
 
 use super::*;
@@ -18,6 +18,9 @@ use crate::{
     stream::Namespace,
 };
 
+/// How long a test that fails waits for what doesn't happen.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 struct Case {
     engine: MemoryEngine,
     clock: Clock,
@@ -31,22 +34,40 @@ impl Case {
         let (engine, clock) = (MemoryEngine::new(), Clock::manual(Time::from_seconds(1000)));
         let domain = open(&engine, &clock).await;
         let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
-        let (now, tags) = (domain.now(), Vec::new());
-        let new =
-            NewStream { arn: arn.clone(), shards: 1, max_record_kib: 1024, tags, now, due: now };
-        domain.control().submit(Command::CreateStream(new)).await.unwrap();
-        Self { engine, clock, domain, arn }
+        let case = Self { engine, clock, domain, arn };
+        case.create(&case.arn).await;
+        case
+    }
+
+    /// Creates a stream of one shard.
+    async fn create(&self, arn: &StreamArn) {
+        let (arn, tags, now) = (arn.clone(), Vec::new(), self.domain.now());
+        let new = NewStream { arn, shards: 1, max_record_kib: 1024, tags, now, due: now };
+        self.domain.control().submit(Command::CreateStream(new)).await.unwrap();
     }
 
     fn stream(&self) -> Arc<Stream> {
-        self.domain.directory().stream(&Namespace::of(&self.arn), &self.arn.name).unwrap()
+        self.stream_of(&self.arn)
+    }
+
+    fn stream_of(&self, arn: &StreamArn) -> Arc<Stream> {
+        self.domain.directory().stream(&Namespace::of(arn), &arn.name).unwrap()
+    }
+
+    /// Waits until the stream isn't what it was.
+    async fn change(&self, before: &Stream) {
+        let changed = self.domain.directory().changed(before);
+        tokio::time::timeout(PATIENCE, changed).await.expect("the stream changes");
+    }
+
+    fn split(&self) -> Command {
+        let (stream, due) = (self.arn.clone(), self.domain.now());
+        let (shard, at) = (ShardId::new(0), HashKey::new(1 << 100));
+        Command::SplitShard { stream, shard, at, due }
     }
 
     /// Splits the stream's shard, while settling the split meets `fault`.
     async fn split_with(&self, fault: Fault) {
-        let (stream, due) = (self.arn.clone(), self.domain.now());
-        let (shard, at) = (ShardId::new(0), HashKey::new(1 << 100));
-        let split = Command::SplitShard { stream, shard, at, due };
         let faults = self.engine.faults();
         faults.hold();
         let storage = async {
@@ -55,7 +76,7 @@ impl Case {
             step(&faults).await;
             faults.release();
         };
-        let (answer, ()) = tokio::join!(self.domain.control().submit(split), storage);
+        let (answer, ()) = tokio::join!(self.domain.control().submit(self.split()), storage);
         assert_eq!(answer, Ok(()));
     }
 }
@@ -81,7 +102,7 @@ async fn a_shard_stays_sealed_while_its_closing_may_be_durable() {
     let updating = case.stream();
     assert_eq!(append(&updating).await, Err(AppendError::Sealed));
     case.clock.advance(RETRY_AFTER);
-    case.domain.directory().changed(&updating).await;
+    case.change(&updating).await;
     assert_eq!(case.stream().state().open_shards().count(), 2);
 }
 
@@ -92,7 +113,7 @@ async fn a_shard_takes_records_while_its_closing_is_refused() {
     let updating = case.stream();
     assert_eq!(append(&updating).await, Ok(Offset::ZERO));
     case.clock.advance(RETRY_AFTER);
-    case.domain.directory().changed(&updating).await;
+    case.change(&updating).await;
     let settled = case.stream();
     let closing = settled.state().shard(ShardId::new(0)).unwrap().closed.unwrap();
     assert_eq!(closing.end, Offset::new(1));
@@ -106,4 +127,20 @@ async fn a_late_request_brings_no_deleted_stream_back() {
     case.domain.control().submit(delete).await.unwrap();
     assert_eq!(append(&late).await, Err(AppendError::Sealed));
     assert_eq!(case.engine.logs(), []);
+}
+
+#[tokio::test]
+async fn a_transition_that_fails_holds_up_no_other() {
+    let case = Case::new().await;
+    case.engine.faults().next(Fault::Failed { stored: false });
+    append(&case.stream()).await.unwrap_err();
+    case.domain.control().submit(case.split()).await.unwrap();
+    assert_eq!(case.stream().state().status, StreamStatus::Updating);
+    let other: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/b".parse().unwrap();
+    case.create(&other).await;
+    let creating = case.stream_of(&other);
+    case.clock.advance(RETRY_AFTER);
+    case.change(&creating).await;
+    assert_eq!(case.stream_of(&other).state().status, StreamStatus::Active);
+    assert_eq!(case.stream().state().status, StreamStatus::Updating);
 }
