@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use millpond_api::types::ShardId;
 use millpond_quotas::Time;
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +13,7 @@ use crate::{
     Error,
     directory::Directory,
     domain::note_of_time,
+    engine::EngineError,
     shard::Shared,
     state::{Command, ShardEnd, ShardLimit, State, apply, rows},
     stream::{Intent, StreamState},
@@ -99,8 +100,7 @@ impl Writer {
     }
 
     fn next_due(&self) -> Option<Time> {
-        let transition = self.state.next_transition().map(|(due, _)| due);
-        let due = transition.map(|due| Time::from_millis(due.millis()));
+        let due = self.state.next_transition().map(|due| Time::from_millis(due.millis()));
         // A state that storage refused to change stays due; don't ask again at once.
         due.map(|due| self.retry_at.map_or(due, |at| due.max(at))).or(self.retry_at)
     }
@@ -125,14 +125,10 @@ impl Writer {
         if self.retry_at.is_some_and(|at| self.shared.clock.now() < at) {
             return;
         }
-        while let Some((due, stream)) = self.state.next_transition()
-            && due <= self.shared.now()
-        {
-            let stream = Arc::clone(stream);
+        for stream in self.state.due_transitions(self.shared.now()) {
             if let Err(error) = self.settle(&stream).await {
                 tracing::error!(stream = %stream.arn, %error, "transition failed, will be retried");
                 self.retry_at = Some(self.shared.clock.now() + RETRY_AFTER);
-                return;
             }
         }
         if let Err(error) = self.drop_unused_logs().await {
@@ -142,30 +138,42 @@ impl Writer {
     }
 
     async fn settle(&mut self, stream: &StreamState) -> Result<(), Error> {
-        let closes = match stream.transition.as_ref().map(|transition| &transition.intent) {
-            Some(Intent::Reshard(plan)) => plan.closes.as_slice(),
-            _ => &[],
+        let intent = stream.transition.as_ref().map(|transition| &transition.intent);
+        let closes = match intent {
+            Some(Intent::Reshard(plan)) => plan.closes.clone(),
+            // A request that was routed before must not bring back a log that was dropped.
+            Some(Intent::Delete) => stream.open_shards().map(|shard| shard.id).collect(),
+            _ => Vec::new(),
         };
-        let settled = match self.seal(stream, closes).await {
-            Ok(ends) => {
-                let (arn, number) = (stream.arn.clone(), stream.number);
-                let now = self.shared.now();
-                self.commit(&Command::Settle { stream: arn, number, ends, now }).await
+        let sealed = self.seal(stream, &closes).await;
+        let ends = match intent {
+            // Where a shard ends doesn't matter any more, or why nobody knows.
+            Some(Intent::Delete) => Ok(Vec::new()),
+            _ => sealed.into_iter().collect::<Result<Vec<_>, _>>(),
+        };
+        let ends = match ends {
+            Ok(ends) => ends,
+            Err(error) => {
+                self.unseal(stream, &closes).await;
+                return Err(error);
             }
-            Err(error) => Err(error),
         };
-        if settled.is_err() {
-            self.unseal(stream, closes).await;
+        let (arn, number, now) = (stream.arn.clone(), stream.number, self.shared.now());
+        let settled = self.commit(&Command::Settle { stream: arn, number, ends, now }).await;
+        // After any other failure this may be durable all the same: a shard that was closed on disk
+        // must not grow.
+        if let Err(Error::Engine(EngineError::Full(_))) = settled {
+            self.unseal(stream, &closes).await;
         }
         settled
     }
 
-    async fn seal(&self, stream: &StreamState, ids: &[ShardId]) -> Result<Vec<ShardEnd>, Error> {
+    async fn seal(&self, stream: &StreamState, ids: &[ShardId]) -> Vec<Result<ShardEnd, Error>> {
         let snapshot = self.directory.snapshot();
         let Some(handles) = snapshot.stream_of_number(stream.number) else {
-            return Ok(Vec::new());
+            return Vec::new();
         };
-        try_join_all(ids.iter().filter_map(|id| handles.shard(*id)).map(|shard| shard.seal())).await
+        join_all(ids.iter().filter_map(|id| handles.shard(*id)).map(|shard| shard.seal())).await
     }
 
     async fn unseal(&self, stream: &StreamState, ids: &[ShardId]) {
@@ -187,3 +195,6 @@ impl Writer {
         self.commit(&Command::ForgetLogs { logs }).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,7 +154,7 @@ pub(crate) fn note_of_time(clock: &Clock) -> MetadataChange {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use millpond_api::types::StreamArn;
 
     use super::*;
@@ -165,7 +165,8 @@ mod tests {
 
     const START: Time = Time::from_seconds(1_700_000_000);
 
-    async fn open(engine: &MemoryEngine, clock: &Clock) -> Domain {
+    /// A server without limits.
+    pub(crate) async fn open(engine: &MemoryEngine, clock: &Clock) -> Domain {
         let options = Options {
             quotas: Quotas::Off,
             shard_limit: ShardLimit::Aws,

@@ -204,7 +204,8 @@ pub trait Engine: Send + Sync {
     /// All metadata rows.
     fn load_metadata(&self) -> BoxFuture<'_, Result<MetadataRows, EngineError>>;
 
-    /// Makes all changes, or none; durable when it resolves.
+    /// Makes all changes, or none; durable when it resolves. After an error other than
+    /// [`EngineError::Full`] they may be found made when the engine is opened anew.
     fn commit_metadata(
         &self,
         changes: Vec<MetadataChange>,

@@ -93,14 +93,20 @@ impl State {
             .ok_or_else(|| Error::StreamNotFound { stream: arn.clone() })
     }
 
-    /// When the next transition is due, and whose.
+    /// When the next transition is due.
     #[must_use]
-    pub fn next_transition(&self) -> Option<(Timestamp, &Arc<StreamState>)> {
-        let due = |stream: &&Arc<StreamState>| stream.transition.as_ref().map(|t| t.due);
-        self.streams()
-            .filter(|s| s.transition.is_some())
-            .min_by_key(due)
-            .and_then(|s| Some((due(&s)?, s)))
+    pub fn next_transition(&self) -> Option<Timestamp> {
+        self.streams().filter_map(|stream| Some(stream.transition.as_ref()?.due)).min()
+    }
+
+    /// Streams whose transitions are due, the longest due first.
+    #[must_use]
+    pub fn due_transitions(&self, now: Timestamp) -> Vec<Arc<StreamState>> {
+        let due = |stream: &StreamState| stream.transition.as_ref().map(|t| t.due);
+        let is_due = |stream: &&Arc<StreamState>| due(stream).is_some_and(|at| at <= now);
+        let mut streams: Vec<_> = self.streams().filter(is_due).cloned().collect();
+        streams.sort_by_key(|stream| due(stream));
+        streams
     }
 
     /// Open shards of a namespace, and those that its streams are about to open.

@@ -62,9 +62,9 @@ impl MemoryEngine {
         Self { shared: Shared::new(self.shared.lock().crash(seed)) }
     }
 
-    /// The logs that take up space: whatever was written to, and not dropped since.
+    /// The logs that were written to and not dropped since, and the chunks that each still holds.
     #[must_use]
-    pub fn logs(&self) -> Vec<LogId> {
+    pub fn logs(&self) -> Vec<(LogId, usize)> {
         self.shared.lock().logs()
     }
 }

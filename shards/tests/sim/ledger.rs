@@ -152,6 +152,8 @@ impl Ledger {
             assert!(last.0 < Some(seen.offset), "{seen:?} is out of order");
             assert!(last.1 < seen.number, "{seen:?} has too small a sequence number");
             assert!(last.2 <= seen.arrival, "{seen:?} arrived before its predecessor");
+            let behind = state.closed.filter(|closing| seen.offset >= closing.end);
+            assert_eq!(behind, None, "{seen:?} lies behind the end of {:?}", pages.shard);
             last = (Some(seen.offset), seen.number, seen.arrival);
             self.check_record(pages.shard, seen, state.range);
         }

@@ -7,12 +7,12 @@ use millpond_shards::{
     engine::memory::Fault,
     shard::Limit,
     state::{Command, NewStream},
-    stream::{StreamState, routing},
+    stream::StreamState,
 };
 
 use crate::{
     producer::Entry,
-    world::{CONSUMERS, PRODUCERS, World},
+    world::{CONSUMERS, PRODUCERS, Plan, World},
 };
 
 /// What happens in one life.
@@ -36,7 +36,7 @@ const TRANSITIONS: [i64; 4] = [0, 0, 500, 5_000];
 
 /// Lives through one seed; what happened in it.
 pub(crate) fn live(seed: u64) -> Vec<String> {
-    let mut world = World::new(seed, None);
+    let mut world = World::new(seed, Plan::new());
     for _ in 0..ACTS {
         act(&mut world);
         if world.dice.u8(0..10) < 7 {
@@ -78,19 +78,29 @@ fn put(world: &mut World) {
     let arn = arn(world);
     let records = if world.dice.u8(0..20) == 0 { 100 } else { world.dice.usize(1..10) };
     let entries = (0..records).map(|_| entry(world)).collect();
-    world.put(producer, &arn, entries);
+    // The runtime's time goes on by a millisecond whenever all is at rest.
+    let delay = world.dice.choice([0, 0, 0, 2, 10]).expect("there are some");
+    world.put(producer, &arn, entries, Duration::from_millis(delay));
 }
 
 fn entry(world: &mut World) -> Entry {
     let key = format!("key-{}", world.dice.u8(0..20));
-    // An explicit hash key stands in for the partition key's own, always the same one.
-    let explicit = (world.dice.u8(0..10) == 0).then(|| routing::hash_key(&key.repeat(2)));
+    let explicit = (world.dice.u8(0..10) == 0).then(|| hash_key(world));
     let padding = match world.dice.u8(0..100) {
         0 => 200_000,
         1..5 => 20_000,
         _ => world.dice.usize(0..300),
     };
     Entry { serial: world.serial(), key, explicit, padding }
+}
+
+/// The first or the last of all, or of a shard.
+fn hash_key(world: &mut World) -> HashKey {
+    let streams = world.streams();
+    let shards = streams.iter().flat_map(|stream| stream.shards.values());
+    let edges = shards.flat_map(|shard| [shard.range.start(), shard.range.end()]);
+    let edges: Vec<_> = edges.chain([HashKey::MIN, HashKey::MAX]).collect();
+    world.dice.choice(edges).expect("there are two at least")
 }
 
 fn ask(world: &mut World) {

@@ -14,11 +14,17 @@ mod world;
 
 use std::ops::Range;
 
+use millpond_shards::engine::memory::Fault;
+use world::{Blow, Plan};
+
 /// Seeds that are simulated unless others are asked for.
 const SEEDS: Range<u64> = 1..21;
 
 /// Crashes that keep more of the waiting writes than these have nothing left to keep.
 const KEPT_MAX: u64 = 3;
+
+/// Writes that the script makes at least.
+const WRITES_MIN: usize = 50;
 
 /// Tells how to see a failure again, as the last thing that it says.
 struct Replay(u64);
@@ -62,13 +68,32 @@ fn the_same_seed_lives_the_same_life() {
     assert_eq!(live(seed), live(seed));
 }
 
+/// Strikes each write of the script in turn.
+fn strike_every_write(plan: impl Fn(usize) -> Plan) {
+    let mut write = 0;
+    while script::live(plan(write)) {
+        write += 1;
+    }
+    assert!(write > WRITES_MIN, "the script makes {write} writes only");
+}
+
 #[test]
 fn a_crash_at_any_write_breaks_no_promise() {
     for kept in 0..=KEPT_MAX {
-        let mut write = 0;
-        while script::live_with_crash_at(write, kept) {
-            write += 1;
-        }
-        assert!(write > 50, "the script makes {write} writes only");
+        strike_every_write(|write| [(write, Blow::Crash { kept })].into());
+    }
+}
+
+#[test]
+fn a_refusal_of_any_write_breaks_no_promise() {
+    strike_every_write(|write| [(write, Blow::Fault(Fault::Full))].into());
+}
+
+#[test]
+fn a_failure_of_any_write_breaks_no_promise() {
+    for (stored, later) in [(false, 0), (true, 0), (true, 1), (true, 2), (true, 5)] {
+        let failure = Blow::Fault(Fault::Failed { stored });
+        let crash = Blow::Crash { kept: 0 };
+        strike_every_write(|write| [(write, failure), (later, crash)].into());
     }
 }

@@ -56,11 +56,12 @@ impl Entry {
     }
 }
 
-/// Puts all entries; the fate of each.
+/// Puts all entries, `delay` after they were routed; the fate of each.
 pub(crate) async fn put(
     domain: Arc<Domain>,
     arn: StreamArn,
     entries: Vec<Entry>,
+    delay: Duration,
 ) -> Vec<(u64, Fate)> {
     let namespace = Namespace::of(&arn);
     let mut fates = Vec::new();
@@ -73,6 +74,9 @@ pub(crate) async fn put(
                 Some(index) => by_shard.entry(index).or_default().push(entry),
                 None => fates.push((entry.serial, Fate::Refused)),
             }
+        }
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
         let appends = by_shard.into_iter().map(|(index, entries)| append(&stream, index, entries));
         for (sealed, known) in join_all(appends).await {

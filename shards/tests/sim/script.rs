@@ -1,4 +1,4 @@
-//! One life with everything in it, told again and again with a crash before another of its writes.
+//! One life with everything in it, to be lived again and again with a blow at another of its writes.
 
 use std::time::Duration;
 
@@ -10,26 +10,26 @@ use millpond_shards::{
 
 use crate::{
     producer::Entry,
-    world::{PlannedCrash, World},
+    world::{Plan, World},
 };
 
 const LIMIT: Limit = Limit { records: 10, payload_bytes: 1 << 20 };
 
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
-/// Lives with a crash before write number `write`; false when there were fewer.
-pub(crate) fn live_with_crash_at(writes: usize, kept: u64) -> bool {
-    let mut world = World::new(kept, Some(PlannedCrash { writes, kept }));
-    world.note(format!("a crash before write {writes}, {kept} more are kept"));
+/// Lives with this plan of blows; false when not all of them came about.
+pub(crate) fn live(plan: Plan) -> bool {
+    let mut world = World::new(0, plan);
     let arn: StreamArn =
         "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().expect("it is an ARN");
     create(&mut world, &arn);
     reshard(&mut world, &arn);
     expire(&mut world, &arn);
+    retain(&mut world, &arn);
     replace(&mut world, &arn);
-    let crashed = !world.crash_is_still_planned();
+    let complete = !world.has_plans();
     world.end();
-    crashed
+    complete
 }
 
 fn create(world: &mut World, arn: &StreamArn) {
@@ -85,6 +85,23 @@ fn expire(world: &mut World, arn: &StreamArn) {
     world.consume(0, arn, LIMIT);
 }
 
+/// Raises the retention period when records have expired, but still take up space.
+fn retain(world: &mut World, arn: &StreamArn) {
+    put(world, 0, arn);
+    world.drain();
+    world.advance(Duration::from_mins(40));
+    put(world, 0, arn);
+    world.drain();
+    for length in [Duration::from_mins(24 * 60 - 39), Duration::from_mins(45)] {
+        world.advance(length);
+        world.drain();
+    }
+    let (stream, due, now) = (arn.clone(), world.now(), world.now());
+    world.ask(Command::IncreaseRetention { stream, hours: 25, now, due });
+    world.drain();
+    world.scan();
+}
+
 /// Deletes the stream while records are on their way, and creates it anew.
 fn replace(world: &mut World, arn: &StreamArn) {
     let (stream, due) = (arn.clone(), world.now());
@@ -106,6 +123,6 @@ fn put(world: &mut World, producer: usize, arn: &StreamArn) {
             padding: 20,
         };
         let entries = KEYS.map(entry).into();
-        world.put(producer, arn, entries);
+        world.put(producer, arn, entries, Duration::ZERO);
     }
 }

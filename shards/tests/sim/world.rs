@@ -1,7 +1,7 @@
 //! One server, its storage and its clients, on one thread: every write to storage waits until the
 //! world lets it happen, and between any two the server may end.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use fastrand::Rng;
 use millpond_api::types::{ShardId, StreamArn, Timestamp};
@@ -11,11 +11,10 @@ use millpond_shards::{
     directory::Stream,
     engine::{
         Engine, Offset,
-        memory::{Faults, MemoryEngine},
+        memory::{Fault, Faults, MemoryEngine},
     },
     shard::Limit,
     state::Command,
-    token::KEY_BYTES,
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -43,6 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(11);
 
 /// How long transitions take to be tried again, and then some.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// Longer than any record lives, and its space is kept: a 24th of the retention period more.
+const RETENTION_MAX: Duration = Duration::from_hours(8760 + 8760 / 24 + 1);
 
 /// Events that a failure shows.
 const EVENTS_SHOWN: usize = 40;
@@ -83,18 +85,23 @@ pub(crate) struct World {
     mirror: Mirror,
     next_serial: u64,
     gap: u64,
-    crash: Option<PlannedCrash>,
+    plan: Plan,
 }
 
-/// A crash before the write that comes after `writes` more.
+/// Blows that are to come, each after so many more writes.
+pub(crate) type Plan = VecDeque<(usize, Blow)>;
+
+/// What becomes of a write.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PlannedCrash {
-    pub(crate) writes: usize,
-    pub(crate) kept: u64,
+pub(crate) enum Blow {
+    /// The process ends before it; so many of the writes that wait are found all the same.
+    Crash { kept: u64 },
+    /// It meets this fault.
+    Fault(Fault),
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, crash: Option<PlannedCrash>) -> Self {
+    pub(crate) fn new(seed: u64, plan: Plan) -> Self {
         let mut dice = Rng::with_seed(seed);
         let gap = if dice.bool() { 0 } else { dice.u64(1..5) };
         let clock = Clock::manual(Time::from_millis(1_700_000_000_000));
@@ -112,8 +119,9 @@ impl World {
             mirror: Mirror::new(),
             next_serial: 1,
             gap,
-            crash,
+            plan,
         };
+        world.note(format!("seed {seed}, {:?}", world.plan));
         world.open();
         world
     }
@@ -135,8 +143,9 @@ impl World {
         self.engine.faults()
     }
 
-    pub(crate) fn crash_is_still_planned(&self) -> bool {
-        self.crash.is_some()
+    /// Whether something is planned that hasn't come about yet.
+    pub(crate) fn has_plans(&self) -> bool {
+        !self.plan.is_empty()
     }
 
     /// Whether the producer has nothing to wait for.
@@ -154,12 +163,18 @@ impl World {
         self.next_serial
     }
 
-    /// A producer begins to put.
-    pub(crate) fn put(&mut self, producer: usize, arn: &StreamArn, entries: Vec<Entry>) {
+    /// A producer begins to put; `delay` lies between the routing and the appending.
+    pub(crate) fn put(
+        &mut self,
+        producer: usize,
+        arn: &StreamArn,
+        entries: Vec<Entry>,
+        delay: Duration,
+    ) {
         let serials: Vec<_> = entries.iter().map(|entry| entry.serial).collect();
         self.note(format!("producer {producer} puts {serials:?} to {}", arn.name));
         self.ledger.tried(producer, &entries);
-        let put = producer::put(self.domain(), arn.clone(), entries);
+        let put = producer::put(self.domain(), arn.clone(), entries, delay);
         let fates = self.process.runtime.spawn(put);
         self.puts.push(Put { producer, serials, fates });
         self.settle();
@@ -267,22 +282,17 @@ impl World {
         self.settle();
     }
 
-    /// The oldest write that waits happens, or a crash that was planned for now does.
+    /// The oldest write that waits happens, or what was planned for now does.
     pub(crate) fn step(&mut self) {
-        match &mut self.crash {
-            Some(PlannedCrash { writes: 0, kept }) => {
-                let kept = *kept;
-                self.crash = None;
-                self.crash(kept, Duration::ZERO);
-            }
-            planned => {
-                if let Some(planned) = planned {
-                    planned.writes -= 1;
-                }
-                self.engine.faults().step();
-                self.settle();
-            }
+        let now = self.plan.pop_front_if(|(writes, _)| *writes == 0);
+        match (now, self.plan.front_mut()) {
+            (Some((_, Blow::Crash { kept })), _) => return self.crash(kept, Duration::ZERO),
+            (Some((_, Blow::Fault(fault))), _) => self.engine.faults().next(fault),
+            (None, Some((writes, _))) => *writes -= 1,
+            (None, None) => {}
         }
+        self.engine.faults().step();
+        self.settle();
     }
 
     /// Every write happens, and what comes of it.
@@ -346,18 +356,28 @@ impl World {
         self.open();
     }
 
-    /// Opening, too, waits for its writes, and may be interrupted.
     fn open(&mut self) {
-        self.rest();
-        while !self.process.is_open() {
-            assert!(self.engine.faults().queued() > 0, "opening waits for nothing");
-            self.step();
-            self.rest();
+        if let Err(error) = self.try_open() {
+            self.note(format!("not open: {error}"));
+            self.engine = self.engine.crash(0);
+            self.process = Process::start(&self.engine, &self.clock, self.gap);
+            self.try_open().expect("storage without faults opens");
         }
         self.note("open");
         self.mirror.follow_recovery(&self.seen(), &self.ledger);
         self.expire();
         self.settle();
+    }
+
+    /// Opening, too, waits for its writes, and may be interrupted.
+    fn try_open(&mut self) -> Result<(), Error> {
+        self.rest();
+        while !self.process.is_open()? {
+            assert!(self.engine.faults().queued() > 0, "opening waits for nothing");
+            self.step();
+            self.rest();
+        }
+        Ok(())
     }
 
     /// Runs everything until nothing goes on without a write or time.
@@ -415,12 +435,13 @@ impl World {
     /// Faults end, everything is carried through and read once more; then everything is deleted.
     pub(crate) fn end(mut self) -> Vec<String> {
         self.note("the end");
-        self.crash = None;
+        self.plan.clear();
         self.crash(u64::MAX, Duration::ZERO);
         self.carry_through();
         self.scan();
         self.mirror.check_settled();
         self.check_logs();
+        self.outlive_everything();
         for stream in self.streams() {
             let due = self.now();
             self.ask(Command::DeleteStream { stream: stream.arn.clone(), due });
@@ -432,6 +453,22 @@ impl World {
         assert_eq!(self.seen(), Streams::new());
         self.mirror.check_replay();
         std::mem::take(&mut self.trace)
+    }
+
+    /// When everything has expired, nothing but open shards is left of it.
+    fn outlive_everything(&mut self) {
+        self.advance(RETENTION_MAX);
+        self.carry_through();
+        for _ in 0..3 {
+            self.advance(Duration::from_mins(1));
+            self.drain();
+        }
+        for stream in self.streams() {
+            assert_eq!(stream.open_shards().count(), stream.shards.len(), "{stream:?}");
+        }
+        self.check_logs();
+        let left: Vec<_> = self.engine.logs().into_iter().filter(|(_, n)| *n > 0).collect();
+        assert_eq!(left, [], "logs, and their chunks, that have expired");
     }
 
     /// Waits for all requests and transitions.
@@ -449,7 +486,7 @@ impl World {
         let segments = streams.iter().flat_map(|stream| stream.shards.values());
         let used: Vec<_> =
             segments.flat_map(|shard| &shard.segments).map(|segment| segment.log).collect();
-        for log in self.engine.logs() {
+        for (log, _) in self.engine.logs() {
             assert!(used.contains(&log), "{log:?} is left behind");
         }
     }
@@ -484,7 +521,8 @@ impl Process {
             quotas: Quotas::Off,
             shard_limit: SHARD_LIMIT,
             tail_bytes_max: 64 * 1024,
-            token_key: [7; KEY_BYTES],
+            // Another one each time: the first is kept.
+            token_key: clock.now().nanos().to_be_bytes().repeat(4).try_into().expect("32 bytes"),
         };
         let opening = runtime.spawn(Domain::open(engine, clock.clone(), options));
         Self { runtime, opening: Some(opening), domain: None }
@@ -495,11 +533,11 @@ impl Process {
     }
 
     /// Whether the server is open now.
-    fn is_open(&mut self) -> bool {
+    fn is_open(&mut self) -> Result<bool, Error> {
         if let Some(opening) = self.opening.take_if(|opening| opening.is_finished()) {
             let domain = self.runtime.block_on(opening).expect("opening doesn't panic");
-            self.domain = Some(Arc::new(domain.expect("storage opens")));
+            self.domain = Some(Arc::new(domain?));
         }
-        self.domain.is_some()
+        Ok(self.domain.is_some())
     }
 }

@@ -76,6 +76,10 @@ impl StoredLog {
         self.last_arrival
     }
 
+    pub(super) fn chunks(&self) -> usize {
+        self.chunks.len()
+    }
+
     pub(super) fn read(&self, from: Offset, limit: ReadLimit) -> Page {
         let holder = self.chunks.range(..=from).next_back();
         let holder = holder.filter(|(first, chunk)| from < end_of(**first, chunk));

@@ -110,8 +110,8 @@ impl State {
         self.visible.logs.get(&id)
     }
 
-    pub(super) fn logs(&self) -> Vec<LogId> {
-        self.disk.logs.keys().copied().collect()
+    pub(super) fn logs(&self) -> Vec<(LogId, usize)> {
+        self.disk.logs.iter().map(|(id, log)| (*id, log.chunks())).collect()
     }
 
     fn check_open(&self) -> Result<(), EngineError> {

@@ -172,6 +172,36 @@ fn reads_fail_while_they_are_told_to() {
 }
 
 #[test]
+fn cleared_faults_are_met_no_more() {
+    let engine = MemoryEngine::new();
+    let (log, faults) = (open(&engine), engine.faults());
+    faults.hold();
+    faults.next(Fault::Full);
+    faults.set_full(true);
+    faults.fail_reads(true);
+    faults.clear();
+    let held = log.append(chunk("a"));
+    assert_eq!(faults.queued(), 1);
+    faults.release();
+    assert_eq!(now(held), Ok(Offset::ZERO));
+    assert_eq!(texts(&log), ["a"]);
+}
+
+#[test]
+fn logs_take_up_space_until_they_are_dropped() {
+    let engine = MemoryEngine::new();
+    let log = open(&engine);
+    assert_eq!(engine.logs(), []);
+    let chunks = chunk("a").into_iter().chain(chunk("b")).collect();
+    now(log.append(chunks)).unwrap();
+    assert_eq!(engine.logs(), [(LogId::new(7), 2)]);
+    now(log.trim(Offset::new(2))).unwrap();
+    assert_eq!(engine.logs(), [(LogId::new(7), 0)]);
+    now(engine.drop_log(LogId::new(7))).unwrap();
+    assert_eq!(engine.logs(), []);
+}
+
+#[test]
 fn gaps_lie_between_appends_only() {
     let engine = MemoryEngine::new();
     engine.faults().leave_gaps(10);

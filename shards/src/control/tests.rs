@@ -1,0 +1,146 @@
+//! Transitions over storage that fails between any two of their steps.
+
+use millpond_api::types::{Blob, HashKey, StreamArn, StreamStatus};
+use millpond_quotas::Clock;
+
+use super::*;
+use crate::{
+    Domain,
+    batch::RecordBatch,
+    directory::Stream,
+    domain::tests::open,
+    engine::{
+        Offset,
+        memory::{Fault, Faults, MemoryEngine},
+    },
+    shard::AppendError,
+    state::NewStream,
+    stream::Namespace,
+};
+
+/// How long a test that fails waits for what doesn't happen.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+struct Case {
+    engine: MemoryEngine,
+    clock: Clock,
+    domain: Domain,
+    arn: StreamArn,
+}
+
+impl Case {
+    /// A server with an ACTIVE stream of one shard.
+    async fn new() -> Self {
+        let (engine, clock) = (MemoryEngine::new(), Clock::manual(Time::from_seconds(1000)));
+        let domain = open(&engine, &clock).await;
+        let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
+        let case = Self { engine, clock, domain, arn };
+        case.create(&case.arn).await;
+        case
+    }
+
+    /// Creates a stream of one shard.
+    async fn create(&self, arn: &StreamArn) {
+        let (arn, tags, now) = (arn.clone(), Vec::new(), self.domain.now());
+        let new = NewStream { arn, shards: 1, max_record_kib: 1024, tags, now, due: now };
+        self.domain.control().submit(Command::CreateStream(new)).await.unwrap();
+    }
+
+    fn stream(&self) -> Arc<Stream> {
+        self.stream_of(&self.arn)
+    }
+
+    fn stream_of(&self, arn: &StreamArn) -> Arc<Stream> {
+        self.domain.directory().stream(&Namespace::of(arn), &arn.name).unwrap()
+    }
+
+    /// Waits until the stream isn't what it was.
+    async fn change(&self, before: &Stream) {
+        let changed = self.domain.directory().changed(before);
+        tokio::time::timeout(PATIENCE, changed).await.expect("the stream changes");
+    }
+
+    fn split(&self) -> Command {
+        let (stream, due) = (self.arn.clone(), self.domain.now());
+        let (shard, at) = (ShardId::new(0), HashKey::new(1 << 100));
+        Command::SplitShard { stream, shard, at, due }
+    }
+
+    /// Splits the stream's shard, while settling the split meets `fault`.
+    async fn split_with(&self, fault: Fault) {
+        let faults = self.engine.faults();
+        faults.hold();
+        let storage = async {
+            step(&faults).await;
+            faults.next(fault);
+            step(&faults).await;
+            faults.release();
+        };
+        let (answer, ()) = tokio::join!(self.domain.control().submit(self.split()), storage);
+        assert_eq!(answer, Ok(()));
+    }
+}
+
+/// Waits for a write, and lets it happen.
+async fn step(faults: &Faults) {
+    while !faults.step() {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn append(stream: &Stream) -> Result<Offset, AppendError> {
+    let mut batch = RecordBatch::default();
+    batch.push("key", None, &Blob::Bytes([1].as_slice().into()));
+    let appended = stream.shard(ShardId::new(0)).unwrap().append(batch).await;
+    appended.map(|appended| appended.first)
+}
+
+#[tokio::test]
+async fn a_shard_stays_sealed_while_its_closing_may_be_durable() {
+    let case = Case::new().await;
+    case.split_with(Fault::Failed { stored: true }).await;
+    let updating = case.stream();
+    assert_eq!(append(&updating).await, Err(AppendError::Sealed));
+    case.clock.advance(RETRY_AFTER);
+    case.change(&updating).await;
+    assert_eq!(case.stream().state().open_shards().count(), 2);
+}
+
+#[tokio::test]
+async fn a_shard_takes_records_while_its_closing_is_refused() {
+    let case = Case::new().await;
+    case.split_with(Fault::Full).await;
+    let updating = case.stream();
+    assert_eq!(append(&updating).await, Ok(Offset::ZERO));
+    case.clock.advance(RETRY_AFTER);
+    case.change(&updating).await;
+    let settled = case.stream();
+    let closing = settled.state().shard(ShardId::new(0)).unwrap().closed.unwrap();
+    assert_eq!(closing.end, Offset::new(1));
+}
+
+#[tokio::test]
+async fn a_late_request_brings_no_deleted_stream_back() {
+    let case = Case::new().await;
+    let late = case.stream();
+    let delete = Command::DeleteStream { stream: case.arn.clone(), due: case.domain.now() };
+    case.domain.control().submit(delete).await.unwrap();
+    assert_eq!(append(&late).await, Err(AppendError::Sealed));
+    assert_eq!(case.engine.logs(), []);
+}
+
+#[tokio::test]
+async fn a_transition_that_fails_holds_up_no_other() {
+    let case = Case::new().await;
+    case.engine.faults().next(Fault::Failed { stored: false });
+    append(&case.stream()).await.unwrap_err();
+    case.domain.control().submit(case.split()).await.unwrap();
+    assert_eq!(case.stream().state().status, StreamStatus::Updating);
+    let other: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/b".parse().unwrap();
+    case.create(&other).await;
+    let creating = case.stream_of(&other);
+    case.clock.advance(RETRY_AFTER);
+    case.change(&creating).await;
+    assert_eq!(case.stream_of(&other).state().status, StreamStatus::Active);
+    assert_eq!(case.stream().state().status, StreamStatus::Updating);
+}
