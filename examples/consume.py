@@ -7,8 +7,8 @@ all of its parents have been read to their end: then the order of each key survi
 
 import json
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Callable, Iterator
 
 import connect
 

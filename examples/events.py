@@ -11,15 +11,15 @@ import itertools
 import json
 import random
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
-from typing import Iterator
 
 CLIENTS = 20_000
 SKEW = 0.7  # Zipf's exponent; published figures for web clients lie between 0.6 and 0.9
 NETWORK = int(IPv4Address("198.18.0.0"))  # RFC 2544: addresses that belong to nobody
-START = datetime(2026, 3, 1, tzinfo=timezone.utc)
+START = datetime(2026, 3, 1, tzinfo=UTC)
 REQUESTS_PER_SECOND = 400
 
 PATHS = ["/", "/search", "/cart", "/login", "/api/v1/prices", "/static/app.js", "/robots.txt"]

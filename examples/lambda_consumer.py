@@ -15,11 +15,11 @@ import os
 import time
 import uuid
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Callable
 
 import connect
 import lambda_json
@@ -242,7 +242,7 @@ class EventSourceMapping:
             return Failed(0)
 
     def _give_up(self, given_up: lambda_json.GivenUp) -> None:
-        now = datetime.fromtimestamp(self.clock(), timezone.utc)
+        now = datetime.fromtimestamp(self.clock(), UTC)
         self.on_failure(lambda_json.failure(self.source, given_up, now))
         self.checkpoint.save(given_up.shard, given_up.records[-1]["SequenceNumber"])
 

@@ -3,7 +3,7 @@
 import base64
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 
 @dataclass(frozen=True)
@@ -96,4 +96,4 @@ def failure(source: Source, given_up: GivenUp, at: datetime) -> dict:
 
 def iso(at: datetime) -> str:
     """As failure descriptions write it: 2026-03-01T00:00:00.123Z."""
-    return at.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -10,8 +10,8 @@ and a call is filled from up to 500 different keys. A key that is throttled hold
 import random
 import time
 from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Callable, Iterable
 
 import connect
 from events import Event, access_log

@@ -50,7 +50,7 @@ def test_orders_are_summed_and_a_broken_one_is_put_aside(kinesis, stream, tmp_pa
 
 def test_a_second_run_goes_on_where_the_first_stopped(kinesis, stream, tmp_path):
     handler = OrderTotals()
-    mapping = dict(settings=Settings(), checkpoint=tmp_path / "checkpoint.json")
+    mapping = {"settings": Settings(), "checkpoint": tmp_path / "checkpoint.json"}
     put(kinesis, stream, "customer-1", b'{"cents": 5}')
     EventSourceMapping(kinesis, stream, handler, **mapping).run(until_idle=True)
     put(kinesis, stream, "customer-1", b'{"cents": 7}')

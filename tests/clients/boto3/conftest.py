@@ -8,8 +8,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "examples"))
 
-import connect  # noqa: E402
-import server  # noqa: E402
+import connect
+import server
 
 
 @pytest.fixture(scope="session")

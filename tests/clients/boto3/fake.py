@@ -3,7 +3,7 @@
 import hashlib
 import random
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
 
@@ -62,7 +62,7 @@ class FakeKinesis:
             return {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow"}
         shard = self._route(int(hashlib.md5(record["PartitionKey"].encode()).hexdigest(), 16))
         number = str(len(shard.records) + 1)
-        arrival = datetime.fromtimestamp(1_700_000_000 + len(shard.records), timezone.utc)
+        arrival = datetime.fromtimestamp(1_700_000_000 + len(shard.records), UTC)
         shard.records.append(
             {**record, "SequenceNumber": number, "ApproximateArrivalTimestamp": arrival}
         )

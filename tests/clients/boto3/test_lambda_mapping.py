@@ -4,8 +4,8 @@ import base64
 import json
 
 import pytest
-from fake import ARN, FakeKinesis
 
+from fake import ARN, FakeKinesis
 from lambda_consumer import SHARD_END, EventSourceMapping, Settings
 
 SHARD = "shardId-000000000000"

@@ -1,7 +1,8 @@
 """Each operation that is served, as boto3 calls it and reads its answer."""
 
+import itertools
 import math
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
@@ -41,7 +42,7 @@ def test_create_stream_and_describe_stream(kinesis, create):
         for s in stream["Shards"]
     ]
     assert ranges[0][0] == 0 and ranges[-1][1] == HASH_KEY_MAX
-    assert all(upper[0] == lower[1] + 1 for lower, upper in zip(ranges, ranges[1:]))
+    assert all(upper[0] == lower[1] + 1 for lower, upper in itertools.pairwise(ranges))
 
 
 def test_create_stream_refuses_a_name_that_exists(kinesis, create):
@@ -110,7 +111,7 @@ def test_describe_limits(kinesis, create):
 def test_put_record_is_read_back_as_it_was(kinesis, create):
     name = create()
     data = bytes(range(256))
-    before = datetime.now(timezone.utc) - timedelta(seconds=1)
+    before = datetime.now(UTC) - timedelta(seconds=1)
     put = kinesis.put_record(StreamName=name, PartitionKey="Schlüssel ✓", Data=data)
     [record] = read(kinesis, name)["Records"]
     assert record["Data"] == data
@@ -165,7 +166,7 @@ def test_get_shard_iterator_types(kinesis, create):
         "TRIM_HORIZON": ({}, [b"0", b"1", b"2"]),
         "LATEST": ({}, []),
         "AT_TIMESTAMP": (
-            {"Timestamp": datetime(2020, 1, 1, tzinfo=timezone.utc)},
+            {"Timestamp": datetime(2020, 1, 1, tzinfo=UTC)},
             [b"0", b"1", b"2"],
         ),
     }

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from events import Event, access_log
-from fake import FakeKinesis
 
 from consume import Proof, Reader
+from events import Event, access_log
+from fake import FakeKinesis
 from produce import FRUITLESS_CALLS_MAX, OrderedProducer
 from shard_tour import split_hottest
 

@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
-import connect
 import pytest
 from botocore.exceptions import ClientError
+
+import connect
 from shard_tour import tour
 
 README = Path(__file__).parents[3] / "README.md"
