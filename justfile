@@ -60,9 +60,9 @@ sim count='20' from='1':
 build:
     cargo build --release --locked
 
-# The examples and real clients against the release binary
-sdk: build (venv "python" "examples/requirements.txt")
-    MILLPOND_BIN={{ binary }} {{ cache }}/python/bin/python -m pytest tests/clients/boto3 examples
+# The examples, real clients and faults against the release binary
+sdk: build (venv "clients" "tests/requirements.txt")
+    MILLPOND_BIN={{ binary }} {{ cache }}/clients/bin/python -m pytest tests/clients tests/faults examples
 
 # CPU per record, latency and memory beside a bare server
 bench *arguments:
