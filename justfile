@@ -68,8 +68,8 @@ build:
 
 # Real clients, faults and the examples against the release binary
 sdk: build
-    venv=$(just venv examples/requirements.txt) && \
-        MILLPOND_BIN={{ binary }} "$venv/bin/python" -m pytest tests examples
+    venv=$(just venv tests/requirements.txt) && \
+        MILLPOND_BIN={{ binary }} "$venv/bin/python" -m pytest tests/clients tests/faults examples
 
 # CPU per record, latency and memory beside a bare server; `just bench start`, `just bench idle`
 bench command='run' *arguments:

@@ -14,38 +14,61 @@ START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 40  # a little more than the server's own drain
 
 
-@contextmanager
-def running(*flags: str, mode: str = "dev") -> Iterator[str]:
-    """Yields the endpoint of a server on a free port. MILLPOND_BIN names the binary."""
-    binary = os.environ.get("MILLPOND_BIN", "millpond")
-    process = subprocess.Popen(
-        [binary, mode, "--listen", "127.0.0.1:0", *flags],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    endpoints: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    last_lines: deque[str] = deque(maxlen=50)
+class Server:
+    """A server on a port of its choice, up when this returns. MILLPOND_BIN names the binary."""
 
-    def listen() -> None:
-        for line in process.stdout:
-            last_lines.append(line)
+    def __init__(self, *flags: str, mode: str = "dev", listen: str = "127.0.0.1:0"):
+        self.binary = os.environ.get("MILLPOND_BIN", "millpond")
+        self.process = subprocess.Popen(
+            [self.binary, mode, "--listen", listen, *flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.last_lines: deque[str] = deque(maxlen=50)
+        endpoints: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._listener = threading.Thread(target=self._listen, args=[endpoints], daemon=True)
+        self._listener.start()
+        self.url = self._wait(endpoints)
+
+    def _wait(self, endpoints: queue.SimpleQueue) -> str:
+        try:
+            url = endpoints.get(timeout=START_SECONDS_MAX)
+        except queue.Empty:
+            url = None
+        if not url:
+            self.kill()
+            raise RuntimeError(f"{self.binary} did not start:\n{''.join(self.last_lines)}")
+        return url
+
+    def _listen(self, endpoints: queue.SimpleQueue) -> None:
+        for line in self.process.stdout:
+            self.last_lines.append(line)
             if found := re.search(r"http://127\.0\.0\.1:\d+", line):
                 endpoints.put(found.group())
         endpoints.put(None)
 
-    listener = threading.Thread(target=listen, daemon=True)
-    listener.start()
-    try:
-        endpoint = endpoints.get(timeout=START_SECONDS_MAX)
-        assert endpoint, f"{binary} ended at once:\n{''.join(last_lines)}"
-        yield endpoint
-    finally:
-        process.send_signal(signal.SIGTERM)
+    def kill(self) -> None:
+        """Ends it at once, as a crash would. Nothing happens to one that has ended."""
+        self.process.kill()
+        self.process.wait()
+        self._listener.join()
+
+    def stop(self) -> None:
+        """Lets it finish what it has at hand; raises unless it ends well."""
+        self.process.send_signal(signal.SIGTERM)
         try:
-            code = process.wait(STOP_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-        listener.join()
-    assert code == 0, f"{binary} ended with {code}:\n{''.join(last_lines)}"
+            code = self.process.wait(STOP_SECONDS_MAX)
+        finally:
+            self.kill()
+        assert code == 0, f"{self.binary} ended with {code}:\n{''.join(self.last_lines)}"
+
+
+@contextmanager
+def running(*flags: str, mode: str = "dev") -> Iterator[str]:
+    """The endpoint of a server that is stopped at the end."""
+    server = Server(*flags, mode=mode)
+    try:
+        yield server.url
+    finally:
+        server.stop()

@@ -15,6 +15,7 @@ use millpond_shards::{
     stream::Namespace,
     tasks::Tasks,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
@@ -212,6 +213,16 @@ pub fn open_engine(config: &Config) -> Result<Arc<dyn Engine>, StartError> {
 pub fn runtime() -> io::Result<Runtime> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     Builder::new_multi_thread().worker_threads((cores - 1).max(1)).enable_all().build()
+}
+
+/// Takes as many open files as this process may have: each connection is one, and many systems
+/// begin with 1,024. Without them the server runs all the same, with fewer connections.
+pub fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit on open files stays as it is (see ulimit -n)");
+    }
 }
 
 /// A token that SIGTERM and SIGINT cancel.

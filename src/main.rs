@@ -38,6 +38,7 @@ fn main() -> ExitCode {
 
 /// Runs the server until a signal, then lets requests at hand finish.
 async fn serve(config: &Config) -> Result<(), StartError> {
+    app::raise_open_files();
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         StartError::new(format!("{} can't be listened on: {error}", config.listen))
     })?;

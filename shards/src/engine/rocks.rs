@@ -199,6 +199,14 @@ impl Core {
         }
     }
 
+    /// Finds out whether RocksDB takes writes again: after it met a full disk it refuses all until
+    /// it has seen space, which it looks for every few seconds. Health tells the outcome.
+    fn try_write(&self) {
+        let nothing = MetadataChange::Delete { key: Vec::new() };
+        // Nobody waits for the answer, and a closed queue has nothing to find out.
+        let _ = self.submit(|reply| Change::Metadata { changes: vec![nothing], reply });
+    }
+
     fn load_metadata(db: &Db) -> Outcome<MetadataRows> {
         let (low, high) = keys::metadata_rows();
         let mut rows = db.iterate(Family::Meta, &low, &high);
@@ -252,8 +260,12 @@ impl Engine for RocksEngine {
 
     fn writable(&self) -> Outcome<()> {
         self.core.store.with(|db| {
-            self.core.health.check()?;
-            self.core.space.check(db)
+            self.core.space.check(db)?;
+            let health = self.core.health.check();
+            if let Err(EngineError::Full(_)) = health {
+                self.core.try_write();
+            }
+            health
         })
     }
 
@@ -272,13 +284,9 @@ impl Health {
         *lock(&self.0) = written.as_ref().err().cloned();
     }
 
-    /// Whether the last write went well. A full disk isn't remembered: whether it still is full can
-    /// be seen.
+    /// Whether the last write went well.
     fn check(&self) -> Outcome<()> {
-        match &*lock(&self.0) {
-            None | Some(EngineError::Full(_)) => Ok(()),
-            Some(error) => Err(error.clone()),
-        }
+        lock(&self.0).clone().map_or(Ok(()), Err)
     }
 }
 

@@ -1,0 +1,42 @@
+"""Servers of their own for tests that break them, and a small disk to fill."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+
+import server
+
+SMALL_DISK_MIB = 96
+
+
+@pytest.fixture
+def start():
+    """Starts servers; those that still run after the test are killed."""
+    started = []
+
+    def start_server(*flags: str, mode: str = "serve") -> server.Server:
+        started.append(server.Server(*flags, mode=mode))
+        return started[-1]
+
+    yield start_server
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """The mount point of a file system that is soon full. Only root may mount one."""
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK_MIB}m", "millpond-test"]
+    mounted = os.geteuid() == 0 and subprocess.run([*command, mount_point], check=False)
+    if not mounted or mounted.returncode != 0:
+        pytest.skip("SKIPPED: mounting a small disk is not permitted here")
+    yield mount_point
+    # Lazily: a server that failed to end must not leave the mount behind.
+    subprocess.run(["umount", "--lazy", mount_point], check=True)
