@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::server::{STRANGER, TestServer};
+use crate::server::{ACCOUNT, STRANGER, TestServer};
 
 /// Checks all ways to address a stream. `input` is what the operation needs beside the stream
 /// `clicks`, of one shard, which `arrange` may change before.
@@ -11,19 +11,14 @@ pub(crate) async fn check(operation: &str, input: Value) {
 }
 
 /// The same for operations that need more than a stream.
-pub(crate) async fn check_after(
-    operation: &str,
-    input: Value,
-    arrange: impl AsyncFn(&TestServer),
-) {
+pub(crate) async fn check_after(operation: &str, input: Value, arrange: impl AsyncFn(&TestServer)) {
     let with = |stream: Value| {
         let mut input = input.clone();
         input.as_object_mut().unwrap().extend(stream.as_object().unwrap().clone());
         input
     };
-    let arn = |account: &str, region: &str| {
-        format!("arn:aws:kinesis:{region}:{account}:stream/clicks")
-    };
+    let arn =
+        |account: &str, region: &str| format!("arn:aws:kinesis:{region}:{account}:stream/clicks");
     let own = arn("000000000000", "us-east-1");
     let accepted = [
         json!({"StreamName": "clicks"}),
@@ -47,12 +42,8 @@ pub(crate) async fn check_after(
 
     let elsewhere = server.in_region("eu-west-1");
     let stranger = server.as_account(STRANGER);
-    for (caller, stream, account) in [
-        (&elsewhere, json!({"StreamName": "clicks"}), "000000000000"),
-        (&elsewhere, json!({ "StreamARN": own }), "000000000000"),
-        (&stranger, json!({"StreamName": "clicks"}), STRANGER),
-    ] {
-        let refusal = caller.refusal(operation, with(stream)).await;
+    for (caller, account) in [(&elsewhere, ACCOUNT), (&stranger, STRANGER)] {
+        let refusal = caller.refusal(operation, with(json!({"StreamName": "clicks"}))).await;
         let missing = match operation {
             "GetShardIterator" => format!(
                 "Shard shardId-000000000000 in stream clicks under account {account} does not exist"
@@ -61,6 +52,8 @@ pub(crate) async fn check_after(
         };
         assert_eq!(refusal, format!("ResourceNotFoundException: {missing}"));
     }
+    let refusal = elsewhere.refusal(operation, with(json!({ "StreamARN": own }))).await;
+    assert!(refusal.starts_with("ResourceNotFoundException: "), "{refusal}");
     let refusal = stranger.refusal(operation, with(json!({ "StreamARN": own }))).await;
     let denied = format!(
         "AccessDeniedException: User: arn:aws:iam::{STRANGER}:user/{STRANGER} is not authorized to \

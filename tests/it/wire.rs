@@ -156,9 +156,8 @@ fn read_cbor(reader: &mut Decoder<'_>) -> Value {
         }
         Type::Map | Type::MapIndef => {
             let length = reader.map().unwrap();
-            let entry = |reader: &mut Decoder<'_>| {
-                (reader.str().unwrap().to_owned(), read_cbor(reader))
-            };
+            let entry =
+                |reader: &mut Decoder<'_>| (reader.str().unwrap().to_owned(), read_cbor(reader));
             Value::Object(Map::from_iter(items(reader, length, entry)))
         }
         _ => json!(reader.i64().unwrap()),
@@ -183,8 +182,10 @@ fn items<T>(
 
 /// A time as JSON has it.
 pub(crate) fn seconds(millis: i64) -> Value {
-    let text = format!("{}.{:03}", millis / 1000, millis % 1000);
-    serde_json::from_str(&text).unwrap()
+    match (millis / 1000, millis % 1000) {
+        (seconds, 0) => json!(seconds),
+        (seconds, rest) => serde_json::from_str(&format!("{seconds}.{rest:03}")).unwrap(),
+    }
 }
 
 /// A blob as JSON has it.

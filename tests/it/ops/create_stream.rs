@@ -52,7 +52,8 @@ async fn the_hash_keys_are_cut_as_aws_cuts_them() {
         let name = format!("clicks-{shards}");
         server.create(&name, shards).await;
         let listed = server.shards(&name).await;
-        let found: Vec<_> = listed.iter().map(|shard| &shard["HashKeyRange"]["EndingHashKey"]).collect();
+        let found: Vec<_> =
+            listed.iter().map(|shard| &shard["HashKeyRange"]["EndingHashKey"]).collect();
         assert_eq!(found, ends, "{shards}");
         assert_eq!(listed[0]["HashKeyRange"]["StartingHashKey"], "0");
         let ids: Vec<_> = listed.iter().map(|shard| shard["ShardId"].clone()).collect();
