@@ -151,7 +151,9 @@ impl App {
         self.domain.close().await.map_err(StartError::new)
     }
 
-    fn router(self: Arc<Self>, config: &Config) -> Router {
+    /// Everything that the port answers, as one service that needs no port.
+    #[must_use]
+    pub fn router(self: Arc<Self>, config: &Config) -> Router {
         let limits = BodyLimits::default();
         let budget = BodyBudget::new(config.inflight_bytes, limits.body_bytes_max);
         let (counted, asked) = (Arc::clone(&self), Arc::clone(&self));

@@ -4,6 +4,7 @@ use millpond_api::{
     ErrorKind,
     types::{ShardId, StreamArn, StreamName, StreamRef},
 };
+use millpond_shards::Error as Fact;
 
 use super::Cx;
 use crate::error::{Error, Result, could_not_find, invalid};
@@ -31,7 +32,9 @@ fn parse_name(cx: &Cx<'_>, name: &str) -> Result<StreamArn> {
 fn parse_arn(cx: &Cx<'_>, text: &str) -> Result<StreamArn> {
     let arn: StreamArn = text.parse().map_err(|error| invalid(format!("StreamARN: {error}.")))?;
     if arn.account == cx.namespace().account {
-        return Ok(arn);
+        // Each region knows its own streams only, as on AWS, where each has its own endpoint.
+        let here = arn.region == cx.namespace().region;
+        return if here { Ok(arn) } else { Err(Fact::StreamNotFound { stream: arn }.into()) };
     }
     let (caller, action) = (cx.caller(), cx.operation().name());
     let (partition, account) = (caller.region.partition(), caller.account);

@@ -1,0 +1,7 @@
+//! The service from outside: every operation, every error, the protocol, and the process itself.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this crate is tests")]
+
+mod addressing;
+mod ops;
+mod server;
+mod wire;

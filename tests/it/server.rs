@@ -1,0 +1,263 @@
+//! The whole server in this process, without sockets, on a clock that stands until it is moved.
+
+use std::{ffi::OsString, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use http::Request;
+use millpond::{
+    app::App,
+    config::{self, Config},
+};
+use millpond_api::Codec;
+use millpond_quotas::{Clock, Time};
+use millpond_shards::{engine::memory::MemoryEngine, state::Command};
+use serde_json::{Value, json};
+use tower_service::Service as _;
+
+use crate::wire::{self, Answer, Refusal};
+
+/// The account of callers, unless they are another.
+pub(crate) const ACCOUNT: &str = "000000000000";
+
+/// Somebody else.
+pub(crate) const STRANGER: &str = "111122223333";
+
+/// The region of callers, unless they are elsewhere.
+pub(crate) const REGION: &str = "us-east-1";
+
+/// When tests begin, in milliseconds.
+pub(crate) const START_MILLIS: i64 = 1_700_000_000_000;
+
+/// A server, and a client that speaks to it. Copies speak to the same server.
+#[derive(Clone)]
+pub(crate) struct TestServer {
+    app: Arc<App>,
+    router: Router,
+    clock: Clock,
+    engine: MemoryEngine,
+    config: Arc<Config>,
+    codec: Codec,
+    account: String,
+    region: String,
+}
+
+impl TestServer {
+    /// As `millpond dev` starts it: no quotas, transitions at once, any well-formed signature.
+    pub(crate) async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// As `millpond dev` starts it with these flags.
+    pub(crate) async fn with(flags: &str) -> Self {
+        Self::run(&format!("dev {flags}")).await
+    }
+
+    /// As `millpond` starts it with these arguments, but in memory.
+    pub(crate) async fn run(arguments: &str) -> Self {
+        let words = ["millpond"].into_iter().chain(arguments.split_whitespace());
+        let config = match config::read(words.map(OsString::from), |_| None) {
+            Ok(config::Request::Run(config)) => Arc::new(*config),
+            other => panic!("not a configuration: {other:?}"),
+        };
+        let clock = Clock::manual(Time::from_millis(START_MILLIS));
+        Self::open(config, MemoryEngine::new(), clock).await
+    }
+
+    async fn open(config: Arc<Config>, engine: MemoryEngine, clock: Clock) -> Self {
+        let app = App::open(&config, Arc::new(engine.clone()), clock.clone()).await.unwrap();
+        let router = Arc::clone(&app).router(&config);
+        let (account, region) = (ACCOUNT.to_owned(), REGION.to_owned());
+        Self { app, router, clock, engine, config, codec: Codec::Json, account, region }
+    }
+
+    /// What is left of this server after a crash, started again.
+    pub(crate) async fn after_crash(&self) -> Self {
+        let opened =
+            Self::open(Arc::clone(&self.config), self.engine.crash(0), self.clock.clone()).await;
+        Self { codec: self.codec, account: self.account.clone(), ..opened }
+    }
+
+    /// The same server, spoken to in this format.
+    pub(crate) fn speaking(&self, codec: Codec) -> Self {
+        Self { codec, ..self.clone() }
+    }
+
+    /// The same server, as another account.
+    pub(crate) fn as_account(&self, account: &str) -> Self {
+        Self { account: account.to_owned(), ..self.clone() }
+    }
+
+    /// The same server, in another region.
+    pub(crate) fn in_region(&self, region: &str) -> Self {
+        Self { region: region.to_owned(), ..self.clone() }
+    }
+
+    /// The way to make its storage fail.
+    pub(crate) fn engine(&self) -> &MemoryEngine {
+        &self.engine
+    }
+
+    pub(crate) fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Service time in milliseconds; wall time is the same.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now().millis()
+    }
+
+    /// Moves the clock, and waits until what became due by that has taken effect.
+    pub(crate) async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        // A command that changes nothing: the writer carries out what is due before it answers.
+        let nothing = Command::ForgetLogs { logs: Vec::new() };
+        self.app.domain().control().submit(nothing).await.unwrap();
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().call(request).await;
+        Answer::of(response.unwrap()).await
+    }
+
+    /// The header that names the caller. Nobody checks the signature.
+    pub(crate) fn authorization(&self) -> String {
+        let Self { account, region, .. } = self;
+        format!(
+            "AWS4-HMAC-SHA256 Credential={account}/20231114/{region}/kinesis/aws4_request, \
+             SignedHeaders=host;x-amz-date, Signature=0123456789abcdef"
+        )
+    }
+
+    /// A request of this client to an operation, with any body.
+    pub(crate) fn request(&self, operation: &str, body: impl Into<bytes::Bytes>) -> Request<Body> {
+        let headers = [
+            ("content-type", self.codec.content_type()),
+            ("x-amz-target", &format!("Kinesis_20131202.{operation}")),
+            ("x-amz-date", "20231114T221320Z"),
+            ("authorization", &self.authorization()),
+        ];
+        wire::request(&headers, body)
+    }
+
+    /// The whole answer of an operation.
+    pub(crate) async fn answer(&self, operation: &str, input: &Value) -> Answer {
+        self.send(self.request(operation, wire::write(self.codec, input))).await
+    }
+
+    pub(crate) async fn outcome(&self, operation: &str, input: Value) -> Result<Value, Refusal> {
+        self.answer(operation, &input).await.outcome()
+    }
+
+    /// What the operation answers with. Panics when it refuses.
+    pub(crate) async fn call(&self, operation: &str, input: Value) -> Value {
+        let outcome = self.outcome(operation, input).await;
+        outcome.unwrap_or_else(|refusal| panic!("{operation} was refused with {refusal}"))
+    }
+
+    /// Why the operation refuses, as `CODE: MESSAGE`. Panics when it doesn't, or with a status other
+    /// than 400.
+    pub(crate) async fn refusal(&self, operation: &str, input: Value) -> String {
+        match self.outcome(operation, input).await {
+            Err(Refusal { status: 400, code, message }) => format!("{code}: {message}"),
+            Err(refusal) => panic!("{operation} was refused with {refusal}"),
+            Ok(output) => panic!("{operation} was not refused, but answered {output}"),
+        }
+    }
+}
+
+/// What most tests need.
+impl TestServer {
+    /// With a stream of so many shards, ACTIVE unless transitions take time.
+    pub(crate) async fn with_stream(self, name: &str, shards: u32) -> Self {
+        self.create(name, shards).await;
+        self
+    }
+
+    pub(crate) async fn create(&self, name: &str, shards: u32) {
+        self.call("CreateStream", json!({"StreamName": name, "ShardCount": shards})).await;
+    }
+
+    /// The ARN of a stream of this client's, whether or not it exists.
+    pub(crate) fn arn(&self, name: &str) -> String {
+        format!("arn:aws:kinesis:{}:{}:stream/{name}", self.region, self.account)
+    }
+
+    /// DescribeStreamSummary's answer.
+    pub(crate) async fn summary(&self, name: &str) -> Value {
+        let output = self.call("DescribeStreamSummary", json!({"StreamName": name})).await;
+        output["StreamDescriptionSummary"].clone()
+    }
+
+    pub(crate) async fn status(&self, name: &str) -> String {
+        self.summary(name).await["StreamStatus"].as_str().unwrap().to_owned()
+    }
+
+    /// The shards of a stream, open and closed.
+    pub(crate) async fn shards(&self, name: &str) -> Vec<Value> {
+        let output = self.call("ListShards", json!({"StreamName": name})).await;
+        output["Shards"].as_array().unwrap().clone()
+    }
+
+    /// Puts one record, whose data is its text.
+    pub(crate) async fn put(&self, name: &str, key: &str, data: &str) -> Value {
+        let data = wire::blob(data);
+        let input = json!({"StreamName": name, "PartitionKey": key, "Data": data});
+        self.call("PutRecord", input).await
+    }
+
+    /// An iterator of a type that needs nothing else.
+    pub(crate) async fn iterator(&self, name: &str, shard: u32, kind: &str) -> String {
+        let input = json!({"StreamName": name, "ShardId": shard_id(shard),
+            "ShardIteratorType": kind});
+        self.iterator_of(input).await
+    }
+
+    pub(crate) async fn iterator_of(&self, input: Value) -> String {
+        let output = self.call("GetShardIterator", input).await;
+        output["ShardIterator"].as_str().unwrap().to_owned()
+    }
+
+    /// GetRecords' answer.
+    pub(crate) async fn get(&self, iterator: &str) -> Value {
+        self.call("GetRecords", json!({"ShardIterator": iterator})).await
+    }
+
+    /// The data of the records that an iterator finds at once, as texts.
+    pub(crate) async fn texts(&self, iterator: &str) -> Vec<String> {
+        texts(&self.get(iterator).await)
+    }
+
+    /// All that can be read of a shard, as texts.
+    pub(crate) async fn read(&self, name: &str, shard: u32) -> Vec<String> {
+        let mut texts = Vec::new();
+        let mut next = Some(self.iterator(name, shard, "TRIM_HORIZON").await);
+        while let Some(iterator) = next {
+            let output = self.get(&iterator).await;
+            let records = self::texts(&output);
+            next = output["NextShardIterator"].as_str().map(str::to_owned);
+            if records.is_empty() {
+                break;
+            }
+            texts.extend(records);
+        }
+        texts
+    }
+}
+
+/// The data of the records in GetRecords' answer, as texts.
+pub(crate) fn texts(output: &Value) -> Vec<String> {
+    let records = output["Records"].as_array().unwrap();
+    let text = |record: &Value| String::from_utf8(wire::bytes(&record["Data"])).unwrap();
+    records.iter().map(text).collect()
+}
+
+pub(crate) fn shard_id(index: u32) -> String {
+    format!("shardId-{index:012}")
+}
+
+/// Runs a test in both formats, each on a server of its own that is started with these flags.
+pub(crate) async fn in_both_formats(flags: &str, test: impl AsyncFn(TestServer)) {
+    for codec in [Codec::Json, Codec::Cbor] {
+        test(TestServer::with(flags).await.speaking(codec)).await;
+    }
+}
