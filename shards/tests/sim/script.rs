@@ -10,10 +10,13 @@ use millpond_shards::{
 
 use crate::{
     producer::Entry,
-    world::{Plan, World},
+    world::{PRODUCERS, Plan, World},
 };
 
 const LIMIT: Limit = Limit { records: 10, payload_bytes: 1 << 20 };
+
+/// Longer than it takes to delete a stream.
+const LATE: Duration = Duration::from_secs(1);
 
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
@@ -23,10 +26,13 @@ pub(crate) fn live(plan: Plan) -> bool {
     let arn: StreamArn =
         "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().expect("it is an ARN");
     create(&mut world, &arn);
+    put(&mut world, 0, &arn);
+    world.drain();
     reshard(&mut world, &arn);
     expire(&mut world, &arn);
     retain(&mut world, &arn);
     replace(&mut world, &arn);
+    put_late(&mut world, &arn);
     let complete = !world.has_plans();
     world.end();
     complete
@@ -35,11 +41,14 @@ pub(crate) fn live(plan: Plan) -> bool {
 fn create(world: &mut World, arn: &StreamArn) {
     let now = world.now();
     let (arn, tags) = (arn.clone(), Vec::new());
-    let new = NewStream { arn: arn.clone(), shards: 2, max_record_kib: 1024, tags, now, due: now };
+    let new = NewStream { arn, shards: 2, max_record_kib: 1024, tags, now, due: now };
     world.ask(Command::CreateStream(new));
     world.drain();
-    put(world, 0, &arn);
-    world.drain();
+}
+
+fn delete(world: &mut World, arn: &StreamArn) {
+    let (stream, due) = (arn.clone(), world.now());
+    world.ask(Command::DeleteStream { stream, due });
 }
 
 /// Splits, merges and scales while records are on their way.
@@ -104,25 +113,40 @@ fn retain(world: &mut World, arn: &StreamArn) {
 
 /// Deletes the stream while records are on their way, and creates it anew.
 fn replace(world: &mut World, arn: &StreamArn) {
-    let (stream, due) = (arn.clone(), world.now());
     put(world, 0, arn);
-    world.ask(Command::DeleteStream { stream, due });
+    delete(world, arn);
     put(world, 2, arn);
     world.drain();
     create(world, arn);
+    put(world, 0, arn);
+    world.drain();
     world.consume(0, arn, LIMIT);
     world.scan();
+    delete(world, arn);
+    world.drain();
+}
+
+/// Records that were routed to a stream without any come when it is gone.
+fn put_late(world: &mut World, arn: &StreamArn) {
+    create(world, arn);
+    let entries = entries(world);
+    // Nobody else's: a producer waits for one put before the next.
+    world.put(PRODUCERS, arn, entries, LATE);
+    delete(world, arn);
+    world.drain();
+    world.wait();
+    world.drain();
 }
 
 fn put(world: &mut World, producer: usize, arn: &StreamArn) {
     if world.is_free(producer) {
-        let entry = |key: &str| Entry {
-            serial: world.serial(),
-            key: key.into(),
-            explicit: None,
-            padding: 20,
-        };
-        let entries = KEYS.map(entry).into();
+        let entries = entries(world);
         world.put(producer, arn, entries, Duration::ZERO);
     }
+}
+
+fn entries(world: &mut World) -> Vec<Entry> {
+    let entry =
+        |key: &str| Entry { serial: world.serial(), key: key.into(), explicit: None, padding: 20 };
+    KEYS.map(entry).into()
 }
