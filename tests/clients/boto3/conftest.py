@@ -11,10 +11,22 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "examples"))
 import connect
 import server
 
+ACCOUNTS = ["111111111111", "222222222222", "333333333333"]
 
-@pytest.fixture(scope="session")
-def endpoint_url():
-    with server.running() as url:
+
+def flags_of(mode: str, data_dir: Path) -> list[str]:
+    """`dev` as it is; `serve` as it is too, with keys of several accounts."""
+    if mode == "dev":
+        return []
+    credentials = ["test:test", *(f"{account}:test:{account}" for account in ACCOUNTS)]
+    return ["--data-dir", str(data_dir), *(f"--credential={key}" for key in credentials)]
+
+
+@pytest.fixture(scope="session", params=["dev", "serve"])
+def endpoint_url(request, tmp_path_factory):
+    mode = request.param
+    flags = flags_of(mode, tmp_path_factory.mktemp("data"))
+    with server.running(*flags, mode=mode) as url:
         yield url
 
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import ClientError
 
+import connect
+
 HASH_KEY_MAX = 2**128 - 1
 SHARD = "shardId-000000000000"
 
@@ -101,11 +103,16 @@ def test_list_shards_pages_and_filters(kinesis, create):
     assert last["ShardId"] == "shardId-000000000004"
 
 
-def test_describe_limits(kinesis, create):
-    before = kinesis.describe_limits()
-    create(shards=3)
-    assert kinesis.describe_limits()["OpenShardCount"] == before["OpenShardCount"] + 3
-    assert before["ShardLimit"] > 0
+def test_describe_limits(endpoint_url, new_name):
+    name = new_name()
+    kinesis = connect.client(endpoint_url, key="333333333333")  # nobody else's shards are in it
+    assert kinesis.describe_limits()["OpenShardCount"] == 0
+    connect.ensure_stream(kinesis, name, shards=3)
+    limits = kinesis.describe_limits()
+    assert limits["OpenShardCount"] == 3
+    assert limits["ShardLimit"] > 3
+    kinesis.delete_stream(StreamName=name)
+    kinesis.get_waiter("stream_not_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
 
 
 def test_put_record_is_read_back_as_it_was(kinesis, create):
@@ -261,8 +268,10 @@ def test_retention_goes_up_and_down(kinesis, create):
         ]
 
     kinesis.increase_stream_retention_period(StreamName=name, RetentionPeriodHours=168)
+    connect.wait_active(kinesis, name)
     assert hours() == 168
     kinesis.decrease_stream_retention_period(StreamName=name, RetentionPeriodHours=48)
+    connect.wait_active(kinesis, name)
     assert hours() == 48
     with pytest.raises(kinesis.exceptions.InvalidArgumentException):
         kinesis.decrease_stream_retention_period(StreamName=name, RetentionPeriodHours=72)

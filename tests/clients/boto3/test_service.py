@@ -12,11 +12,11 @@ from shard_tour import tour
 README = Path(__file__).parents[3] / "README.md"
 
 
-def test_five_thousand_events_over_a_split_keep_order(endpoint_url, new_name, kinesis):
+def test_twenty_thousand_events_over_a_split_keep_order(endpoint_url, new_name, kinesis):
     name = new_name()
-    report = tour(endpoint_url, "us-east-1", name, count=5_000, seed=1)
+    report = tour(endpoint_url, "us-east-1", name, count=20_000, seed=1)
     kinesis.delete_stream(StreamName=name)
-    assert report.written == 5_000
+    assert report.written == 20_000
     assert len(report.records_per_shard) == 6
 
 
