@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this crate is tests")]
 
 mod addressing;
+mod errors;
 mod ops;
 mod server;
+mod signing;
 mod wire;
