@@ -4,6 +4,9 @@
 mod addressing;
 mod errors;
 mod ops;
+mod process;
+mod protocol;
 mod server;
+mod settings;
 mod signing;
 mod wire;

@@ -118,8 +118,8 @@ pub(crate) fn request(headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reque
     request.body(Body::from(body)).unwrap()
 }
 
-/// A body as a client writes it. CBOR is written as Java's SDK does it: maps and lists of indefinite
-/// length, blobs as bytes, times as integers.
+/// A body as a client writes it. CBOR is written as Java's SDK does it: maps and lists of
+/// indefinite length, blobs as bytes, times as integers.
 pub(crate) fn write(codec: Codec, value: &Value) -> Vec<u8> {
     match codec {
         Codec::Json => serde_json::to_vec(value).unwrap(),

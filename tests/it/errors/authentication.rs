@@ -41,16 +41,18 @@ pub(super) fn cases() -> Vec<Case> {
             headers.remove("x-amz-date");
         })
         .spelled(
-            "400 IncompleteSignatureException: Authorization header requires 'Credential' parameter. Authorization header requires \
-             'Signature' parameter. Authorization header requires existence of either a \
-             'X-Amz-Date' or a 'Date' header. Authorization=AWS4-HMAC-SHA256 SignedHeaders=host",
+            "400 IncompleteSignatureException: Authorization header requires 'Credential' \
+             parameter. Authorization header requires 'Signature' parameter. Authorization header \
+             requires existence of either a 'X-Amz-Date' or a 'Date' header. \
+             Authorization=AWS4-HMAC-SHA256 SignedHeaders=host",
         ),
         signed("query auth lacks parts", INCOMPLETE, |request| {
             request.headers_mut().remove("authorization");
             *request.uri_mut() = "/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=x".parse().unwrap();
         })
         .spelled(
-            "400 IncompleteSignatureException: AWS query-string parameters must include 'X-Amz-Credential'. AWS query-string \
+            "400 IncompleteSignatureException: AWS query-string parameters must include \
+             'X-Amz-Credential'. AWS query-string \
              parameters must include 'X-Amz-Signature'. AWS query-string parameters must include \
              'X-Amz-SignedHeaders'. Re-examine the query-string parameters.",
         ),

@@ -21,11 +21,10 @@ fn types() -> Vec<Case> {
         ("Integer", "DescribeStream", |value| json!({ "Limit": value })),
         ("Boolean", "PutRecord", |value| json!({"PartitionKey": "k", "Data": "", "DryRun": value})),
         ("Blob", "PutRecord", |value| json!({"PartitionKey": "k", "Data": value})),
-        (
-            "Timestamp",
-            "GetShardIterator",
-            |value| json!({"ShardId": "0", "ShardIteratorType": "AT_TIMESTAMP", "Timestamp": value}),
-        ),
+        ("Timestamp", "GetShardIterator", |value| {
+            json!({"ShardId": "0", "ShardIteratorType": "AT_TIMESTAMP",
+                    "Timestamp": value})
+        }),
         ("List", "PutRecords", |value| json!({ "Records": value })),
         ("Map", "AddTagsToStream", |value| json!({ "Tags": value })),
         ("Structure", "ListShards", |value| json!({ "ShardFilter": value })),

@@ -157,7 +157,9 @@ fn iterators() -> Vec<Case> {
         input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
         Case::call("GetShardIterator", condition, code, Scene::Active, input)
     };
-    let numbered = |number: &str| json!({"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": number});
+    let at = "AT_SEQUENCE_NUMBER";
+    let numbered =
+        |number: &str| json!({"ShardIteratorType": at, "StartingSequenceNumber": number});
     // The numbers that shards 1 and, in a stream made a second later, 0 begin with.
     let of_other = "49646437577130777162115407028967465143858078037781250066";
     let mut cases = vec![
