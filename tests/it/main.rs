@@ -2,6 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this crate is tests")]
 
 mod addressing;
+mod errors;
 mod ops;
+mod process;
+mod protocol;
 mod server;
+mod settings;
+mod signing;
 mod wire;

@@ -154,8 +154,8 @@ impl TestServer {
         outcome.unwrap_or_else(|refusal| panic!("{operation} was refused with {refusal}"))
     }
 
-    /// Why the operation refuses, as `CODE: MESSAGE`. Panics when it doesn't, or with a status other
-    /// than 400.
+    /// Why the operation refuses, as `CODE: MESSAGE`. Panics when it doesn't, or with a status
+    /// other than 400.
     pub(crate) async fn refusal(&self, operation: &str, input: Value) -> String {
         match self.outcome(operation, input).await {
             Err(Refusal { status: 400, code, message }) => format!("{code}: {message}"),

@@ -62,15 +62,49 @@ impl Answer {
 
     /// The output of the operation, or why it was refused.
     pub(crate) fn outcome(&self) -> Result<Value, Refusal> {
-        if self.status == StatusCode::OK {
-            return Ok(self.value());
-        }
-        let body = self.value();
-        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-        // AWS' own deserialiser writes the member with a capital.
-        let message = if body["Message"].is_null() { text("message") } else { text("Message") };
-        Err(Refusal { status: self.status.as_u16(), code: text("__type"), message })
+        if self.status == StatusCode::OK { Ok(self.value()) } else { Err(self.refusal()) }
     }
+
+    /// Why the request was refused, in whichever of AWS' forms that is said.
+    pub(crate) fn refusal(&self) -> Refusal {
+        let status = self.status.as_u16();
+        let (code, message) = match self.header("content-type") {
+            _ if self.body.is_empty() => Default::default(),
+            "" => self.xml(),
+            "application/json" => {
+                let body: Value = serde_json::from_slice(&self.body).unwrap();
+                (text(&body["Output"], "__type"), String::new())
+            }
+            _ => {
+                let body = self.value();
+                let code = text(&body, "__type");
+                // AWS' own deserialiser writes the member with a capital, all others don't.
+                let member = if code == "SerializationException" { "Message" } else { "message" };
+                let message = text(&body, member);
+                (code, message)
+            }
+        };
+        Refusal { status, code, message }
+    }
+
+    /// `<Code/>`, or `<Code>` around a `<Message>`.
+    fn xml(&self) -> (String, String) {
+        let body = self.text();
+        let end = body.find(['>', '/']).unwrap();
+        let code = &body[1..end];
+        let message = body.split(['<', '>']).skip_while(|piece| *piece != "Message").nth(1);
+        let message = message.unwrap_or_default();
+        let written = match message {
+            "" => format!("<{code}/>\n"),
+            _ => format!("<{code}>\n  <Message>{message}</Message>\n</{code}>\n"),
+        };
+        assert_eq!(body, written);
+        (code.to_owned(), message.to_owned())
+    }
+}
+
+fn text(body: &Value, member: &str) -> String {
+    body[member].as_str().unwrap_or_default().to_owned()
 }
 
 /// A request as a client without a signature would send it, but for what is added.
@@ -84,8 +118,8 @@ pub(crate) fn request(headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reque
     request.body(Body::from(body)).unwrap()
 }
 
-/// A body as a client writes it. CBOR is written as Java's SDK does it: maps and lists of indefinite
-/// length, blobs as bytes, times as integers.
+/// A body as a client writes it. CBOR is written as Java's SDK does it: maps and lists of
+/// indefinite length, blobs as bytes, times as integers.
 pub(crate) fn write(codec: Codec, value: &Value) -> Vec<u8> {
     match codec {
         Codec::Json => serde_json::to_vec(value).unwrap(),

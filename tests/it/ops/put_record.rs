@@ -87,7 +87,10 @@ async fn numbers_only_ascend() {
 async fn an_earlier_number_can_be_named_for_ordering() {
     let server = TestServer::new().await.with_stream("clicks", 2).await;
     let first = server.put("clicks", "a", "1").await;
-    let after = |number: &Value| json!({"PartitionKey": "a", "Data": "", "SequenceNumberForOrdering": number});
+    let after = |number: &Value| {
+        json!({"PartitionKey": "a", "Data": "",
+            "SequenceNumberForOrdering": number})
+    };
     let second = put(&server, after(&first["SequenceNumber"])).await;
     assert!(second["SequenceNumber"].as_str() > first["SequenceNumber"].as_str());
     // One of another shard does as well, as on AWS.

@@ -138,7 +138,7 @@ async fn five_calls_a_second_are_admitted() {
     let server = TestServer::with("--quotas strict").await.with_stream("clicks", 1).await;
     for shard in 0..5 {
         // The upper child of each split has the next even index.
-        let key = format!("17014118346046923173168730371588410572{shard}");
+        let key = format!("17014118346046923173168730371588410{shard}728");
         server.call("SplitShard", split(&(2 * shard).to_string(), &key)).await;
         server.advance(Duration::from_millis(1)).await;
     }

@@ -106,7 +106,7 @@ async fn a_target_lies_between_half_and_double() {
 }
 
 #[tokio::test]
-async fn a_target_lies_within_the_account_s_limit() {
+async fn a_target_lies_within_the_limit_of_the_account() {
     let server = TestServer::with("--shard-limit 7").await.with_stream("clicks", 3).await;
     server.create("orders", 2).await;
     let refusal = server.refusal("UpdateShardCount", target(6)).await;

@@ -1,0 +1,120 @@
+//! A running program, ended when it goes out of sight.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    net::{SocketAddr, TcpStream},
+    process::{Child, ChildStdout, Command, Stdio},
+    thread,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::client::Client;
+
+/// How often a connection is tried at most while the listener is closing.
+const CONNECTS_MAX: usize = 100_000;
+
+/// A server of this build.
+pub(super) struct Millpond {
+    child: Child,
+    addr: SocketAddr,
+    banner: String,
+    // Kept open, lest a later line of the server break its pipe.
+    _stdout: BufReader<ChildStdout>,
+}
+
+fn command(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_millpond"));
+    command.args(arguments.split_whitespace()).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// Runs the program until it ends by itself: its exit code, and what it printed on both outputs.
+pub(super) fn run_to_end(arguments: &str) -> (Option<i32>, String, String) {
+    let output = command(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+impl Millpond {
+    /// Starts it and waits until it says where it listens.
+    pub(super) fn start(arguments: &str) -> Self {
+        let started = command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = started.unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let stderr = child.stderr.take().unwrap();
+        let mut banner = String::new();
+        let addr = loop {
+            let line_start = banner.len();
+            if stdout.read_line(&mut banner).unwrap() == 0 {
+                let mut said = String::new();
+                BufReader::new(stderr).read_to_string(&mut said).unwrap();
+                panic!("the server ended and said: {said}");
+            }
+            if let Some(addr) = addr_in(&banner[line_start..]) {
+                break addr;
+            }
+        };
+        while !banner.contains("list-streams") {
+            assert_ne!(stdout.read_line(&mut banner).unwrap(), 0, "the banner ends: {banner}");
+        }
+        // Whatever is logged is read, so that the server never waits for it.
+        thread::spawn(move || BufReader::new(stderr).lines().for_each(drop));
+        Self { child, addr, banner, _stdout: stdout }
+    }
+
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub(super) fn banner(&self) -> &str {
+        &self.banner
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A client on a connection of its own.
+    pub(super) fn client(&self) -> Client {
+        Client::connect(self.addr).unwrap()
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until no new connection is taken.
+    pub(super) fn wait_until_deaf(&self) {
+        let refused = (0..CONNECTS_MAX).any(|_| {
+            thread::yield_now();
+            TcpStream::connect(self.addr).is_err()
+        });
+        assert!(refused, "the server takes connections after the signal");
+    }
+
+    /// The exit code, once the program has ended by itself.
+    pub(super) fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// Ends it as a crash would: at once, wherever it is.
+    pub(super) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Millpond {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The address in a line of the banner.
+fn addr_in(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("endpoint  http://")?;
+    rest.split([',', '\n']).next()?.parse().ok()
+}
