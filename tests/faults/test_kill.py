@@ -22,7 +22,7 @@ def reshard(url: str, round_number: int) -> None:
             if "EndingSequenceNumber" not in shard["SequenceNumberRange"]
         ]
         shards.sort(key=lambda shard: int(shard["HashKeyRange"]["StartingHashKey"]))
-        if round_number % 2:
+        if round_number % 2 and len(shards) > 1:
             merge(kinesis, shards)
         else:
             split(kinesis, shards[0])
