@@ -94,3 +94,11 @@ def test_a_server_killed_in_its_first_start_starts_again(start, tmp_path):
     (tmp_path / "LOCK").write_text("1\n")
     (tmp_path / "VERSION.new").write_text("")
     start("--data-dir", str(tmp_path)).stop()
+
+
+def test_a_healthy_start_and_stop_warn_of_nothing(start, tmp_path):
+    flags = ["--data-dir", str(tmp_path), "--credential", "test:test"]
+    for _ in range(2):
+        server = start(*flags)
+        server.stop()
+        assert [line for line in server.last_lines if "WARN" in line or "ERROR" in line] == []

@@ -148,10 +148,11 @@ impl RocksOptions {
 }
 
 fn log(level: LogLevel, message: &str) {
+    let message = message.trim_end();
     match level {
         LogLevel::Error | LogLevel::Fatal => tracing::error!(target: "rocksdb", message),
-        // Every option, at every start, whatever the level.
-        LogLevel::Header => {}
-        _ => tracing::warn!(target: "rocksdb", message),
+        LogLevel::Warn => tracing::warn!(target: "rocksdb", message),
+        // RocksDB tells every option at every start, as news and whatever the level asked for.
+        LogLevel::Debug | LogLevel::Info | LogLevel::Header => {}
     }
 }
