@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{Credential, Credentials, Mode, Settings, Verifier},
-    config::{self, Config},
+    config::{self, Config, Refused},
     gateway,
     http::{self, BodyBudget, BodyLimits, ConnectionLimits, Probes},
     ids,
@@ -47,18 +47,32 @@ pub struct App {
 
 /// Why the server can't start: one sentence that says what to do.
 #[derive(Debug)]
-pub struct StartError(String);
+pub struct StartError {
+    reason: String,
+    exit_code: u8,
+}
 
 impl StartError {
     /// The sentence that says it.
     pub fn new(reason: impl fmt::Display) -> Self {
-        Self(reason.to_string())
+        Self { reason: reason.to_string(), exit_code: 1 }
+    }
+
+    /// The same when the configuration is to blame.
+    fn refused(reason: impl fmt::Display) -> Self {
+        Self { reason: reason.to_string(), exit_code: Refused::EXIT_CODE }
+    }
+
+    /// What the process ends with.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.exit_code
     }
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.reason)
     }
 }
 
@@ -255,9 +269,9 @@ fn quotas(config: &Config) -> Quotas {
 fn verifier(config: &Config) -> Result<Verifier, StartError> {
     let parse = |text: &config::Secret| text.expose().parse::<Credential>();
     let given: Result<Vec<_>, _> = config.credentials.iter().map(parse).collect();
-    let mut credentials = given.map_err(StartError::new)?;
+    let mut credentials = given.map_err(StartError::refused)?;
     if let Some(file) = &config.credentials_file {
-        credentials.extend(Credential::read_file(file).map_err(StartError::new)?);
+        credentials.extend(Credential::read_file(file).map_err(StartError::refused)?);
     }
     let settings = Settings {
         mode: match config.auth {
@@ -269,6 +283,6 @@ fn verifier(config: &Config) -> Result<Verifier, StartError> {
         skew_minutes_max: Settings::SKEW_MINUTES_MAX,
         unsigned_payload: false,
     };
-    let credentials = Credentials::new(credentials).map_err(StartError::new)?;
+    let credentials = Credentials::new(credentials).map_err(StartError::refused)?;
     Ok(Verifier::new(credentials, settings))
 }

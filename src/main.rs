@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     };
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &error),
+        Err(error) => fail(error.exit_code(), &error),
     }
 }
 

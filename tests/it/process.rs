@@ -142,7 +142,7 @@ fn a_restart_keeps_everything() {
 
 #[test]
 fn in_memory_means_gone() {
-    let flags = "serve --in-memory --auth any --listen 127.0.0.1:0";
+    let flags = "serve --in-memory --auth any --listen 127.0.0.1:0 --transition 0";
     let server = Millpond::start(flags);
     server.client().create("clicks", 1);
     server.signal(Signal::TERM);
@@ -172,7 +172,8 @@ fn what_it_can_not_do_it_says_in_one_sentence() {
         (format!("dev --listen {taken}"), 1, &taken.to_string()),
         (format!("dev --listen 127.0.0.1:0 --data-dir {}", path("file/data")), 1, "file/data"),
         (format!("dev --listen 127.0.0.1:0 --data-dir {}", path("foreign")), 1, "not empty"),
-        (format!("{DEV} --credentials {}", path("open")), 1, "chmod 600"),
+        (format!("{DEV} --credentials {}", path("open")), 2, "chmod 600"),
+        (format!("{DEV} --credential AKIDEXAMPLE"), 2, "ID:SECRET"),
     ] {
         let (ended, output, said) = run_to_end(&arguments);
         assert_eq!(ended, Some(code), "{arguments}: {said}");

@@ -1,7 +1,7 @@
 //! A running program, ended when it goes out of sight.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{self, BufRead as _, BufReader},
     net::{SocketAddr, TcpStream},
     process::{Child, ChildStdout, Command, Stdio},
     thread,
@@ -43,13 +43,13 @@ impl Millpond {
         let mut child = started.unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let stderr = child.stderr.take().unwrap();
+        // Whatever is logged is read, so that the server never waits for it.
+        let log = thread::spawn(move || io::read_to_string(stderr).unwrap());
         let mut banner = String::new();
         let addr = loop {
             let line_start = banner.len();
             if stdout.read_line(&mut banner).unwrap() == 0 {
-                let mut said = String::new();
-                BufReader::new(stderr).read_to_string(&mut said).unwrap();
-                panic!("the server ended and said: {said}");
+                panic!("the server ended and said: {}", log.join().unwrap());
             }
             if let Some(addr) = addr_in(&banner[line_start..]) {
                 break addr;
@@ -58,8 +58,6 @@ impl Millpond {
         while !banner.contains("list-streams") {
             assert_ne!(stdout.read_line(&mut banner).unwrap(), 0, "the banner ends: {banner}");
         }
-        // Whatever is logged is read, so that the server never waits for it.
-        thread::spawn(move || BufReader::new(stderr).lines().for_each(drop));
         Self { child, addr, banner, _stdout: stdout }
     }
 
