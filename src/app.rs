@@ -164,7 +164,6 @@ impl App {
     }
 
     /// Everything that the port answers, as one service that needs no port.
-    #[must_use]
     pub fn router(self: Arc<Self>, config: &Config) -> Router {
         let limits = BodyLimits::default();
         let budget = BodyBudget::new(config.inflight_bytes, limits.body_bytes_max);

@@ -5,7 +5,7 @@ mod hostile;
 use axum::body::Body;
 use base64_simd::STANDARD as BASE64;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderValue, Method, Request, request::Parts};
 use millpond_api::{Codec, OperationId};
 use serde_json::{Value, json};
 
@@ -35,6 +35,9 @@ async fn an_operation_is_served_or_says_that_it_is_not() {
     .await;
 }
 
+/// Puts one thing right in a request's head or body.
+type Step = dyn Fn(&mut Parts, &mut &str);
+
 /// A request that is wrong in every way is put right one fault at a time.
 #[tokio::test]
 async fn faults_are_found_in_the_order_of_aws() {
@@ -44,7 +47,7 @@ async fn faults_are_found_in_the_order_of_aws() {
     let mut head = Request::get("/").body(()).unwrap().into_parts().0;
     let mut body = "";
     let mut found = Vec::new();
-    let steps: [(&str, &dyn Fn(&mut http::request::Parts, &mut &str)); 10] = [
+    let steps: [(&str, &Step); 10] = [
         ("403 AccessDeniedException", &|_, _| {}),
         ("400 UnknownOperationException", &|head, _| head.method = Method::POST),
         ("403 AccessDeniedException", &|_, body| *body = "["),

@@ -146,6 +146,12 @@ impl Case {
         self
     }
 
+    /// For a row about all operations, of which this is one.
+    pub(super) fn of_all(mut self) -> Self {
+        self.operation = "*";
+        self
+    }
+
     /// For what only JSON can say.
     pub(super) fn in_json(mut self) -> Self {
         self.codecs = vec![Codec::Json];
