@@ -141,6 +141,7 @@ impl Case {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "texts and numbers, as they come")]
     pub(super) fn fill(mut self, name: &'static str, value: impl ToString) -> Self {
         self.fill.push((name, value.to_string()));
         self

@@ -43,7 +43,7 @@ fn types() -> Vec<Case> {
     let mut cases = Vec::new();
     for (kind, operation, member, others) in WRONG {
         for what in others {
-            cases.push(wrong(kind, what, operation, member, given(what)));
+            cases.push(wrong(kind, what, operation, member, &given(what)));
         }
     }
     for what in ["string", "boolean"] {
@@ -58,7 +58,7 @@ fn condition(kind: &str, what: &str) -> String {
 }
 
 /// The member of this type, given something else.
-fn wrong(kind: &str, what: &str, operation: &'static str, member: &str, value: Value) -> Case {
+fn wrong(kind: &str, what: &str, operation: &'static str, member: &str, value: &Value) -> Case {
     let condition = condition(kind, what);
     let input = json!({ member: value });
     Case::call(operation, condition, SERIALIZATION, Scene::Active, input).of_all().in_json()
@@ -66,7 +66,7 @@ fn wrong(kind: &str, what: &str, operation: &'static str, member: &str, value: V
 
 fn blobs() -> Vec<Case> {
     let blob = |what: &str, text: &str| {
-        let case = wrong("Blob", what, "PutRecord", "Data", json!(text));
+        let case = wrong("Blob", what, "PutRecord", "Data", &json!(text));
         case.fill("v", text).fill("n", text.len())
     };
     vec![

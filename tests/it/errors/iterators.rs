@@ -29,9 +29,8 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// A GetShardIterator for the first shard.
-fn start(condition: &str, code: &'static str, members: Value) -> Case {
-    let mut input = json!({"ShardId": "0"});
-    input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+fn start(condition: &str, code: &'static str, mut input: Value) -> Case {
+    input["ShardId"] = json!("0");
     Case::call("GetShardIterator", condition, code, Scene::Active, input)
 }
 
