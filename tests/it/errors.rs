@@ -4,6 +4,7 @@
 mod authentication;
 mod case;
 mod fields;
+mod iterators;
 mod records;
 mod row;
 mod shards;
@@ -50,6 +51,7 @@ fn cases() -> Vec<Case> {
         shards::cases(),
         tags::cases(),
         records::cases(),
+        iterators::cases(),
     ];
     parts.into_iter().flatten().collect()
 }

@@ -5,7 +5,7 @@ mod hostile;
 use axum::body::Body;
 use base64_simd::STANDARD as BASE64;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderValue, Method, Request, request::Parts};
 use millpond_api::{Codec, OperationId};
 use serde_json::{Value, json};
 
@@ -35,48 +35,48 @@ async fn an_operation_is_served_or_says_that_it_is_not() {
     .await;
 }
 
+/// Puts one thing right in a request's head or body.
+type Step = fn(&mut Parts, &mut &str);
+
+fn set(head: &mut Parts, name: &'static str, value: &'static str) {
+    head.headers.insert(name, HeaderValue::from_static(value));
+}
+
+/// What is found first, and how that is put right.
+const STEPS: [(&str, Step); 10] = [
+    ("403 AccessDeniedException", |head, _| head.method = Method::POST),
+    ("400 UnknownOperationException", |_, body| *body = "["),
+    ("403 AccessDeniedException", |head, _| set(head, "x-amz-target", "Other.Call")),
+    ("404 UnknownOperationException", |head, _| set(head, "content-type", "application/json")),
+    ("400 com.amazon.coral.service#SerializationException", |head, _| {
+        set(head, "content-type", "application/x-amz-json-1.1");
+    }),
+    ("400 SerializationException", |_, body| *body = r#"{"Limit":"x"}"#),
+    ("400 UnknownOperationException", |head, _| {
+        set(head, "x-amz-target", "Kinesis_20131202.DescribeStream");
+    }),
+    ("400 MissingAuthenticationTokenException", |head, _| {
+        set(head, "authorization", "AWS4-HMAC-SHA256");
+    }),
+    ("400 IncompleteSignatureException", |head, _| {
+        // Signed, but over another body.
+        let signed = Signer::known(START_MILLIS).request("DescribeStream", "{}");
+        head.headers = signed.headers().clone();
+    }),
+    ("400 InvalidSignatureException", |_, _| {}),
+];
+
 /// A request that is wrong in every way is put right one fault at a time.
 #[tokio::test]
 async fn faults_are_found_in_the_order_of_aws() {
     let server = TestServer::run(&Signer::flags()).await;
-    let json = HeaderValue::from_static("application/x-amz-json-1.1");
-    let target = |name: &'static str| HeaderValue::from_static(name);
     let mut head = Request::get("/").body(()).unwrap().into_parts().0;
     let mut body = "";
-    let mut found = Vec::new();
-    let steps: [(&str, &dyn Fn(&mut http::request::Parts, &mut &str)); 10] = [
-        ("403 AccessDeniedException", &|_, _| {}),
-        ("400 UnknownOperationException", &|head, _| head.method = Method::POST),
-        ("403 AccessDeniedException", &|_, body| *body = "["),
-        ("404 UnknownOperationException", &|head, _| {
-            head.headers.insert("x-amz-target", target("Other.Call"));
-        }),
-        ("400 com.amazon.coral.service#SerializationException", &|head, _| {
-            let plain = HeaderValue::from_static("application/json");
-            head.headers.insert("content-type", plain);
-        }),
-        ("400 SerializationException", &|head, _| {
-            head.headers.insert("content-type", json.clone());
-        }),
-        ("400 UnknownOperationException", &|_, body| *body = "{\"Limit\":\"x\"}"),
-        ("400 MissingAuthenticationTokenException", &|head, _| {
-            head.headers.insert("x-amz-target", target("Kinesis_20131202.DescribeStream"));
-        }),
-        ("400 IncompleteSignatureException", &|head, _| {
-            head.headers.insert("authorization", HeaderValue::from_static("AWS4-HMAC-SHA256"));
-        }),
-        ("400 InvalidSignatureException", &|head, body| {
-            let signed = Signer::known(START_MILLIS).request("DescribeStream", "{}");
-            head.headers = signed.headers().clone();
-            *body = "{\"Limit\":\"x\"}";
-        }),
-    ];
-    for (expected, step) in steps {
-        step(&mut head, &mut body);
+    for (at, (expected, put_right)) in STEPS.into_iter().enumerate() {
         let request = Request::from_parts(head.clone(), Body::from(body));
         let refusal = server.send(request).await.refusal();
-        found.push(format!("{} {}", refusal.status, refusal.code));
-        assert_eq!(found.last().unwrap(), expected, "after {found:?}");
+        assert_eq!(format!("{} {}", refusal.status, refusal.code), expected, "step {at}");
+        put_right(&mut head, &mut body);
     }
     for (body, expected) in [
         ("{\"Limit\":\"x\",\"StreamName\":\"\"}", "SerializationException"),

@@ -7,7 +7,8 @@ use millpond::config;
 /// `#NAME=VALUE` lines: settings that the file leaves at their defaults.
 fn listed() -> BTreeMap<String, String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/millpond.env");
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let text =
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut listed = BTreeMap::new();
     for line in text.lines() {
         let Some((name, value)) = line.trim_start_matches('#').split_once('=') else { continue };

@@ -147,7 +147,9 @@ fn write_cbor(out: &mut Encoder<Vec<u8>>, member: &str, value: &Value) {
         Value::String(text) => out.str(text),
         Value::Array(items) => {
             out.begin_array().unwrap();
-            items.iter().for_each(|item| write_cbor(out, "", item));
+            for item in items {
+                write_cbor(out, "", item);
+            }
             out.end()
         }
         Value::Object(members) => {

@@ -70,7 +70,7 @@ fn credentials() -> Vec<Case> {
             .in_json()
     };
     let known = Signer::known(START_MILLIS);
-    let unknown = Signer { id: "AKIDUNKNOWN", ..known.clone() };
+    let unknown = Signer { id: "AKIDUNKNOWN", ..known };
     let arn = "arn:aws:kinesis:us-east-1:000000000000:stream/clicks";
     vec![
         signed("date older than 5 min", INVALID, Signer::known(START_MILLIS - 301_000)),

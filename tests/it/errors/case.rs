@@ -141,8 +141,15 @@ impl Case {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "texts and numbers, as they come")]
     pub(super) fn fill(mut self, name: &'static str, value: impl ToString) -> Self {
         self.fill.push((name, value.to_string()));
+        self
+    }
+
+    /// For a row about all operations, of which this is one.
+    pub(super) fn of_all(mut self) -> Self {
+        self.operation = "*";
         self
     }
 

@@ -10,75 +10,45 @@ const VALIDATION: &str = "ValidationException";
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = types();
     cases.extend(blobs());
-    cases.extend(constraints());
+    cases.extend(numbers_and_texts());
+    cases.extend(lists_and_maps());
+    cases.push(ten_at_most());
     cases
 }
 
-/// Members of a wrong type, which JSON alone has sentences for.
+/// A type, a member of it, and what the member is given instead.
+const WRONG: [(&str, &str, &str, &[&str]); 8] = [
+    ("String", "DescribeStream", "StreamName", &["boolean", "number", "list", "object"]),
+    ("Integer", "DescribeStream", "Limit", &["string", "boolean", "list", "object"]),
+    ("Boolean", "PutRecord", "DryRun", &["string other than boolean words", "integer"]),
+    ("Blob", "PutRecord", "Data", &["boolean", "number"]),
+    ("Timestamp", "GetShardIterator", "Timestamp", &["string", "boolean", "list", "object"]),
+    ("List", "PutRecords", "Records", &["scalar", "object"]),
+    ("Map", "AddTagsToStream", "Tags", &["scalar", "list"]),
+    ("Structure", "ListShards", "ShardFilter", &["scalar", "list"]),
+];
+
+fn given(what: &str) -> Value {
+    match what {
+        "boolean" => json!(true),
+        "number" | "integer" => json!(7),
+        "list" => json!([]),
+        "object" => json!({}),
+        _ => json!("perhaps"),
+    }
+}
+
+/// Members of a wrong type, for which JSON alone has sentences.
 fn types() -> Vec<Case> {
-    let members: [(&str, &str, fn(Value) -> Value); 8] = [
-        ("String", "DescribeStream", |value| json!({ "StreamName": value })),
-        ("Integer", "DescribeStream", |value| json!({ "Limit": value })),
-        ("Boolean", "PutRecord", |value| json!({"PartitionKey": "k", "Data": "", "DryRun": value})),
-        ("Blob", "PutRecord", |value| json!({"PartitionKey": "k", "Data": value})),
-        ("Timestamp", "GetShardIterator", |value| {
-            json!({"ShardId": "0", "ShardIteratorType": "AT_TIMESTAMP",
-                    "Timestamp": value})
-        }),
-        ("List", "PutRecords", |value| json!({ "Records": value })),
-        ("Map", "AddTagsToStream", |value| json!({ "Tags": value })),
-        ("Structure", "ListShards", |value| json!({ "ShardFilter": value })),
-    ];
-    let given: [(&str, &[(&str, Value)]); 8] = [
-        (
-            "String",
-            &[
-                ("boolean", json!(true)),
-                ("number", json!(1)),
-                ("list", json!([])),
-                ("object", json!({})),
-            ],
-        ),
-        (
-            "Integer",
-            &[
-                ("string", json!("1")),
-                ("boolean", json!(true)),
-                ("list", json!([])),
-                ("object", json!({})),
-            ],
-        ),
-        (
-            "Boolean",
-            &[("string other than boolean words", json!("perhaps")), ("integer", json!(7))],
-        ),
-        ("Blob", &[("boolean", json!(true)), ("number", json!(1))]),
-        (
-            "Timestamp",
-            &[
-                ("string", json!("now")),
-                ("boolean", json!(true)),
-                ("list", json!([])),
-                ("object", json!({})),
-            ],
-        ),
-        ("List", &[("scalar", json!("x")), ("object", json!({}))]),
-        ("Map", &[("scalar", json!("x")), ("list", json!([]))]),
-        ("Structure", &[("scalar", json!("x")), ("list", json!([]))]),
-    ];
     let mut cases = Vec::new();
-    for ((kind, operation, input), (_, values)) in members.into_iter().zip(given) {
-        for (what, value) in values {
-            cases.push(wrong(kind, what, operation, input(value.clone())));
+    for (kind, operation, member, others) in WRONG {
+        for what in others {
+            cases.push(wrong(kind, what, operation, member, &given(what)));
         }
     }
     for what in ["string", "boolean"] {
-        cases.push(Case::excused(
-            "*",
-            condition("Long", what),
-            SERIALIZATION,
-            "no operation takes a Long",
-        ));
+        let why = "no operation takes a Long";
+        cases.push(Case::excused("*", condition("Long", what), SERIALIZATION, why));
     }
     cases
 }
@@ -87,19 +57,17 @@ fn condition(kind: &str, what: &str) -> String {
     format!("{kind} member given a {what} (member \"Message\", capital M)")
 }
 
-/// A member of this type, given something else in an operation's input.
-fn wrong(kind: &str, what: &str, operation: &'static str, input: Value) -> Case {
-    let case = Case::new("*", condition(kind, what), SERIALIZATION, move |codec| {
-        let input = input.clone();
-        async move { refused(&Scene::Active.set(codec).await, operation, input).await }
-    });
-    case.in_json()
+/// The member of this type, given something else.
+fn wrong(kind: &str, what: &str, operation: &'static str, member: &str, value: &Value) -> Case {
+    let condition = condition(kind, what);
+    let input = json!({ member: value });
+    Case::call(operation, condition, SERIALIZATION, Scene::Active, input).of_all().in_json()
 }
 
 fn blobs() -> Vec<Case> {
     let blob = |what: &str, text: &str| {
-        let input = json!({"PartitionKey": "k", "Data": text});
-        wrong("Blob", what, "PutRecord", input).fill("v", text).fill("n", text.len())
+        let case = wrong("Blob", what, "PutRecord", "Data", &json!(text));
+        case.fill("v", text).fill("n", text.len())
     };
     vec![
         blob("base64 length not multiple of 4", "YQ="),
@@ -108,78 +76,61 @@ fn blobs() -> Vec<Case> {
     ]
 }
 
-/// Members that break a constraint of the model.
-fn constraints() -> Vec<Case> {
-    let long = "x".repeat(129);
-    let broken = |condition: &str, operation: &'static str, input: Value, v: &str, path: &str| {
-        let case = Case::new("*", condition, VALIDATION, move |codec| {
-            let input = input.clone();
-            async move { refused(&Scene::Active.set(codec).await, operation, input).await }
-        });
-        case.fill("v", v).fill("path", path).fill("min", 1)
+/// An input that breaks one constraint: the printed value, and the member's path.
+fn broken(
+    condition: &str,
+    operation: &'static str,
+    input: Value,
+    value: impl ToString,
+    path: &str,
+) -> Case {
+    let case = Case::call(operation, condition, VALIDATION, Scene::Active, input).of_all();
+    case.fill("v", value).fill("path", path)
+}
+
+fn numbers_and_texts() -> Vec<Case> {
+    let describe = |condition, input, value: &str, path| {
+        broken(condition, "DescribeStream", input, format!("'{value}'"), path)
     };
-    let data = json!({"StreamName": "clicks", "PartitionKey": "k"});
+    let long = "x".repeat(129);
     let name = |name: &str| json!({ "StreamName": name });
-    let limit = |limit: i32| json!({"StreamName": "clicks", "Limit": limit});
-    let keys = |keys: &[&str]| json!({"StreamName": "clicks", "TagKeys": keys});
-    let tags = |key: &str, value: &str| json!({"StreamName": "clicks", "Tags": {key: value}});
-    let (key, value) = ("k".repeat(129), "v".repeat(257));
+    let limit = |limit: i32| json!({ "Limit": limit });
     let mode = json!({"StreamName": "x", "StreamModeDetails": {"StreamMode": "FREE"}});
-    let quoted = |text: &str| format!("'{text}'");
     vec![
-        broken("required member absent", "PutRecord", data, "null", "data"),
-        broken(
-            "string/blob/list/map too short",
-            "RemoveTagsFromStream",
-            keys(&[]),
-            "'[]'",
-            "tagKeys",
-        ),
-        broken(
-            "string/blob/list/map too long",
-            "DescribeStream",
-            name(&long),
-            &quoted(&long),
-            "streamName",
-        )
-        .fill("max", 128),
-        broken("number too small", "DescribeStream", limit(0), "'0'", "limit"),
-        broken("number too large", "DescribeStream", limit(10_001), "'10001'", "limit")
-            .fill("max", 10_000),
-        broken("pattern", "DescribeStream", name("a b"), "'a b'", "streamName")
-            .fill("pattern", "[a-zA-Z0-9_.-]+"),
+        broken("required member absent", "PutRecord", json!({}), "null", "data"),
+        describe("string/blob/list/map too long", name(&long), &long, "streamName")
+            .fill("max", 128),
+        describe("number too small", limit(0), "0", "limit").fill("min", 1),
+        describe("number too large", limit(10_001), "10001", "limit").fill("max", 10_000),
+        describe("pattern", name("a b"), "a b", "streamName").fill("pattern", "[a-zA-Z0-9_.-]+"),
         broken("enum", "CreateStream", mode, "'FREE'", "streamModeDetails.streamMode")
             .fill("A, B", "…"),
-        broken(
-            "list item length",
-            "RemoveTagsFromStream",
-            keys(&["a", &key]),
-            &format!("'[a, {key}]'"),
-            "tagKeys",
-        )
-        .fill("max", 128),
-        broken(
-            "map key length",
-            "AddTagsToStream",
-            tags(&key, "v"),
-            &format!("'{{{key}=v}}'"),
-            "tags",
-        ),
-        broken(
-            "map value length",
-            "AddTagsToStream",
-            tags("k", &value),
-            &format!("'{{k={value}}}'"),
-            "tags",
-        ),
-        ten_at_most(),
+    ]
+}
+
+fn lists_and_maps() -> Vec<Case> {
+    let (key, value) = ("k".repeat(129), "v".repeat(257));
+    let keys = |condition, keys: &[&str]| {
+        let printed = format!("'[{}]'", keys.join(", "));
+        let input = json!({ "TagKeys": keys });
+        let case = broken(condition, "RemoveTagsFromStream", input, printed, "tagKeys");
+        case.fill("min", 1).fill("max", 128)
+    };
+    let tags = |condition, key: &str, value: &str| {
+        let printed = format!("'{{{key}={value}}}'");
+        broken(condition, "AddTagsToStream", json!({"Tags": {key: value}}), printed, "tags")
+    };
+    vec![
+        keys("string/blob/list/map too short", &[]),
+        keys("list item length", &["a", &key]),
+        tags("map key length", &key, "v"),
+        tags("map value length", "k", &value),
     ]
 }
 
 fn ten_at_most() -> Case {
     let condition = "more than 10 violations";
-    let listed = "only the first 10 are listed; N = 10";
-    Case::new("*", condition, VALIDATION, move |codec| async move {
+    Case::new("*", condition, VALIDATION, |codec| async move {
         let entry = json!({"PartitionKey": "k"});
         let input = json!({"StreamName": "clicks", "Records": vec![entry; 11]});
         let server = Scene::Active.set(codec).await;
@@ -187,7 +138,7 @@ fn ten_at_most() -> Case {
         assert!(refusal.message.starts_with("10 validation errors detected: "), "{refusal}");
         assert_eq!(refusal.message.matches("; ").count(), 9, "{refusal}");
         // The row says in prose what was just checked.
-        refusal.message = listed.to_owned();
+        refusal.message = "only the first 10 are listed; N = 10".into();
         refusal
     })
 }

@@ -1,18 +1,14 @@
-//! Errors of records: writing them, iterators, and reading.
+//! Errors of records as they are written.
 
-use std::time::Duration;
-
-use futures::future::BoxFuture;
 use millpond_shards::engine::memory::Fault;
 use serde_json::{Value, json};
 
 use super::case::{Case, Scene, refused};
 use crate::{
-    server::{TestServer, shard_id},
+    server::TestServer,
     wire::{self, Refusal},
 };
 
-const NOT_FOUND: &str = "ResourceNotFoundException";
 const INVALID: &str = "InvalidArgumentException";
 const VALIDATION: &str = "ValidationException";
 const THROTTLED: &str = "ProvisionedThroughputExceededException";
@@ -25,8 +21,6 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = entries();
     cases.extend(puts());
     cases.extend(encryption());
-    cases.extend(iterators());
-    cases.extend(reading());
     cases
 }
 
@@ -149,139 +143,4 @@ fn encryption() -> Vec<Case> {
     let excused =
         |operation, code| Case::excused(operation, "KMS failure", code, "nothing is encrypted yet");
     operations.into_iter().flat_map(|op| codes.map(|code| excused(op, code))).collect()
-}
-
-fn iterators() -> Vec<Case> {
-    let case = |condition: &str, code, members: Value| {
-        let mut input = json!({"ShardId": "0"});
-        input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-        Case::call("GetShardIterator", condition, code, Scene::Active, input)
-    };
-    let at = "AT_SEQUENCE_NUMBER";
-    let numbered =
-        |number: &str| json!({"ShardIteratorType": at, "StartingSequenceNumber": number});
-    // The numbers that shards 1 and, in a stream made a second later, 0 begin with.
-    let of_other = "49646437577130777162115407028967465143858078037781250066";
-    let mut cases = vec![
-        case(
-            "AT/AFTER without StartingSequenceNumber",
-            INVALID,
-            json!({"ShardIteratorType": "AFTER_SEQUENCE_NUMBER"}),
-        )
-        .fill("TYPE", "AFTER_SEQUENCE_NUMBER"),
-        case(
-            "LATEST/TRIM_HORIZON with StartingSequenceNumber",
-            INVALID,
-            json!({"ShardIteratorType": "LATEST", "StartingSequenceNumber": of_other}),
-        )
-        .fill("TYPE", "LATEST"),
-        case("sequence number of another shard", INVALID, numbered(of_other))
-            .fill("otherShard", shard_id(1)),
-        case("sequence number unparsable", INVALID, numbered(&"9".repeat(50)))
-            .fill("v", "9".repeat(50)),
-        case("bad ShardIteratorType", VALIDATION, json!({"ShardIteratorType": "NEWEST"}))
-            .fill("v", "NEWEST"),
-        case("StartingSequenceNumber pattern", VALIDATION, numbered("-1")).fill("v", "-1"),
-        case(
-            "AT_TIMESTAMP without Timestamp",
-            INVALID,
-            json!({"ShardIteratorType": "AT_TIMESTAMP"}),
-        ),
-        // An hour has passed in this scene.
-        case(
-            "Timestamp in the future",
-            INVALID,
-            json!({"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": 1_700_003_600.5}),
-        )
-        .fill("ms", 1_700_003_600_500_u64)
-        .fill("now", 1_700_003_600_000_u64),
-    ];
-    let start = |server: TestServer| async move {
-        let shards = server.shards("clicks").await;
-        shards[0]["SequenceNumberRange"]["StartingSequenceNumber"].as_str().unwrap().to_owned()
-    };
-    let first = "49646437577108476416916876405825929425585429676275269634";
-    let condition = "right shard index, other stream creation";
-    let other_stream = Case::new("GetShardIterator", condition, INVALID, move |codec| async move {
-        let server = Scene::Active.set(codec).await;
-        assert_ne!(start(server.clone()).await, first);
-        let input = json!({"StreamName": "clicks", "ShardId": "0",
-            "ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": first});
-        refused(&server, "GetShardIterator", input).await
-    });
-    cases.push(other_stream.fill("v", first));
-    cases.push(case("legacy tiny sequence number \"0\"", "InternalFailure", numbered("0")).unlike(
-        "a fault of AWS that helps nobody",
-        "400 InvalidArgumentException: StartingSequenceNumber 0 used in GetShardIterator on \
-             shard shardId-000000000000 in stream clicks under account 000000000000 is invalid \
-             because it did not come from this stream.",
-    ));
-    cases
-}
-
-/// Makes GetRecords refuse the iterator, on a server with one shard.
-type Spoil = fn(&TestServer) -> BoxFuture<'_, ()>;
-
-fn reading() -> Vec<Case> {
-    let get = |condition: &str, code, flags: &'static str, spoil: Spoil| {
-        Case::new("GetRecords", condition, code, move |codec| async move {
-            let server = TestServer::with(flags).await.with_stream("clicks", 1).await;
-            let server = server.speaking(codec);
-            let iterator = server.iterator("clicks", 0, "LATEST").await;
-            spoil(&server).await;
-            for _ in 0..5 {
-                let input = json!({ "ShardIterator": iterator });
-                if let Err(refusal) = server.outcome("GetRecords", input).await {
-                    return refusal;
-                }
-            }
-            refused(&server, "GetRecords", json!({ "ShardIterator": iterator })).await
-        })
-    };
-    let delete: Spoil = |server| {
-        Box::pin(async {
-            server.call("DeleteStream", json!({"StreamName": "clicks"})).await;
-        })
-    };
-    let recreate: Spoil = |server| {
-        Box::pin(async {
-            server.call("DeleteStream", json!({"StreamName": "clicks"})).await;
-            server.create("clicks", 1).await;
-        })
-    };
-    let wait: Spoil = |server| Box::pin(server.advance(Duration::from_millis(300_001)));
-    let nothing: Spoil = |_| Box::pin(async {});
-    let direct = |condition: &str, code, iterator: &str| {
-        let input = json!({ "ShardIterator": iterator });
-        Case::call("GetRecords", condition, code, Scene::Active, input)
-    };
-    let date = "EEE MMM dd HH:mm:ss UTC yyyy";
-    let long = "A".repeat(513);
-    vec![
-        get("shard read limit (newer text)", THROTTLED, "--quotas strict", nothing),
-        Case::excused(
-            "GetRecords",
-            "shard read limit (older text)",
-            THROTTLED,
-            "AWS has a newer text, which has a row of its own",
-        ),
-        get("iterator older than 300 s", "ExpiredIteratorException", "", wait).fill(date, "…"),
-        get("stream deleted or shard missing", NOT_FOUND, "", delete),
-        get("iterator of a deleted and re-created stream", "InternalFailure", "", recreate).unlike(
-            "a fault of AWS; the stream that the iterator is of is gone all the same",
-            "400 ResourceNotFoundException: Shard shardId-000000000000 in stream clicks under \
-             account 000000000000 does not exist",
-        ),
-        direct("iterator not decodable", INVALID, "AAAA"),
-        direct("empty iterator", VALIDATION, ""),
-        direct("iterator > 512 chars", VALIDATION, &long).fill("v", &long),
-        Case::call(
-            "GetRecords",
-            "Limit > 10000",
-            VALIDATION,
-            Scene::Active,
-            json!({"ShardIterator": "AAAA", "Limit": 10_001}),
-        )
-        .fill("n", 10_001),
-    ]
 }

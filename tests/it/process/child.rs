@@ -48,9 +48,8 @@ impl Millpond {
         let mut banner = String::new();
         let addr = loop {
             let line_start = banner.len();
-            if stdout.read_line(&mut banner).unwrap() == 0 {
-                panic!("the server ended and said: {}", log.join().unwrap());
-            }
+            let ended = stdout.read_line(&mut banner).unwrap() == 0;
+            assert!(!ended, "the server ended and said: {}", log.join().unwrap());
             if let Some(addr) = addr_in(&banner[line_start..]) {
                 break addr;
             }

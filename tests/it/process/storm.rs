@@ -51,7 +51,9 @@ fn nothing_acknowledged_is_lost_when_the_program_is_killed() {
         server.kill();
         // What was answered before the end came counts as well.
         written.extend(acknowledged.iter().flatten());
-        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        for writer in writers {
+            writer.join().unwrap();
+        }
 
         let server = Millpond::start(&flags);
         check(&mut server.client(), &written);
@@ -75,8 +77,7 @@ fn storm(server: &Millpond, round: u32, writer: u32, told: Sender<Acknowledged>)
     })
 }
 
-/// Puts the records; `None` when the server has gone. An entry that is refused is put once more,
-/// so that whatever is missing later can't have been refused.
+/// Puts the records; `None` when the server has gone.
 fn put(client: &mut Client, texts: &[String]) -> Option<Acknowledged> {
     let entry = |text: &String| json!({"PartitionKey": text, "Data": wire::blob(text)});
     let entries: Vec<_> = texts.iter().map(entry).collect();
@@ -116,8 +117,8 @@ fn split_widest(client: &mut Client) {
     client.call("SplitShard", &split);
 }
 
-/// Every acknowledged record is where it was said to be, once; numbers ascend in each shard; and
-/// of each request, all of it is there.
+/// Every acknowledged record is where it was said to be, once; numbers ascend in each shard, and lie
+/// between its first and its last.
 fn check(client: &mut Client, written: &[Written]) {
     let mut stored = BTreeMap::new();
     for shard in shards(client) {
