@@ -11,8 +11,8 @@ use millpond::{
 use millpond_quotas::Clock;
 use tokio::net::TcpListener;
 
-// For RocksDB too: it gives memory back to the system when records are gone, which glibc's allocator
-// doesn't, and costs less.
+// For RocksDB too: it gives memory back to the system when records are gone, which glibc's
+// allocator doesn't, and costs less.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -1,4 +1,4 @@
-//! One life with everything in it, to be lived again and again with a blow at another of its writes.
+//! One life with everything in it, lived again and again with a blow at another of its writes.
 
 use std::time::Duration;
 
