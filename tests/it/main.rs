@@ -3,6 +3,7 @@
 
 mod addressing;
 mod errors;
+mod health;
 mod ops;
 mod process;
 mod protocol;

@@ -2,9 +2,12 @@
 
 mod hostile;
 
+use std::convert::Infallible;
+
 use axum::body::Body;
 use base64_simd::STANDARD as BASE64;
 use bytes::Bytes;
+use futures::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Method, Request, request::Parts};
 use millpond_api::{Codec, OperationId};
 use serde_json::{Value, json};
@@ -293,4 +296,17 @@ async fn a_body_at_the_cap_is_read_and_one_above_it_is_not() {
     assert_eq!(send(16 << 20).await.status, 200);
     let answer = send((16 << 20) + 1).await;
     assert_eq!((answer.status.as_u16(), answer.body.len()), (413, 0));
+}
+
+/// The rest of the body never comes; time stands still but for the server's own deadlines.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stalls_is_given_up() {
+    let server = TestServer::new().await;
+    let mut request = server.request("ListStreams", "{}");
+    let begun = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"{"))]);
+    *request.body_mut() = Body::from_stream(begun.chain(stream::pending()));
+    let answer = server.send(request).await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (408, 0));
+    ids(&answer.headers);
+    server.call("ListStreams", json!({})).await;
 }

@@ -117,8 +117,8 @@ fn split_widest(client: &mut Client) {
     client.call("SplitShard", &split);
 }
 
-/// Every acknowledged record is where it was said to be, once; numbers ascend in each shard, and lie
-/// between its first and its last.
+/// Every acknowledged record is where it was said to be, once; numbers ascend in each shard, and
+/// lie between its first and its last.
 fn check(client: &mut Client, written: &[Written]) {
     let mut stored = BTreeMap::new();
     for shard in shards(client) {
