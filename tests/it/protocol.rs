@@ -95,6 +95,22 @@ async fn faults_are_found_in_the_order_of_aws() {
     }
 }
 
+/// Only a request that could have been served counts as a call.
+#[tokio::test]
+async fn faults_spend_no_calls() {
+    let server = TestServer::with("--quotas strict").await.with_stream("clicks", 1).await;
+    for input in [json!({"StreamName": ""}), json!({"StreamName": 1}), json!({})] {
+        for _ in 0..10 {
+            server.refusal("DescribeStream", input.clone()).await;
+        }
+    }
+    for _ in 0..10 {
+        server.call("DescribeStream", json!({"StreamName": "clicks"})).await;
+    }
+    let refusal = server.refusal("DescribeStream", json!({"StreamName": "clicks"})).await;
+    assert!(refusal.starts_with("LimitExceededException"), "{refusal}");
+}
+
 #[tokio::test]
 async fn what_amazons_signer_signs_is_let_in_as_its_account() {
     let server = TestServer::run(&Signer::flags()).await;

@@ -17,7 +17,7 @@ const WRITERS: u32 = 4;
 const SHARDS: u32 = 3;
 
 /// Acknowledged requests after which the program is killed; the writers are in full swing then.
-const REQUESTS: usize = 400;
+const REQUESTS: usize = 600;
 
 /// A record that was acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
