@@ -87,6 +87,9 @@ impl Actor {
                 Some(committed) = self.commits.next() => self.committed(committed),
                 message = self.messages.recv(), if self.commits.len() < COMMITS_MAX => {
                     let Some(message) = message else { break };
+                    // Requests that are ready to run may have records for this commit, which
+                    // costs as much for one as for many.
+                    tokio::task::yield_now().await;
                     self.handle(message);
                 }
             }
