@@ -165,6 +165,15 @@ pub fn could_not_find(stream: &StreamArn, shard: &str) -> Error {
     )
 }
 
+/// What a reader is told. A log that was dropped under the request is of a shard that is gone.
+#[must_use]
+pub fn unreadable(error: EngineError, stream: &StreamArn, shard: ShardId) -> Error {
+    match error {
+        EngineError::Closed => does_not_exist(stream, shard),
+        error => error.into(),
+    }
+}
+
 /// What an iterator's stream or shard that is gone is answered with.
 #[must_use]
 pub fn does_not_exist(stream: &StreamArn, shard: ShardId) -> Error {

@@ -18,7 +18,7 @@ use millpond_shards::{
 };
 
 use super::{Cx, Reply, Serve, describe, dry_run};
-use crate::error::{Error, Result, does_not_exist, invalid, read_throttled};
+use crate::error::{Error, Result, does_not_exist, invalid, read_throttled, unreadable};
 
 /// What a record takes in an answer, beside data and partition key.
 const RECORD_BYTES: usize = 200;
@@ -40,7 +40,8 @@ impl Serve for GetRecords {
             payload_bytes: limits::GET_RECORDS_BYTES_MAX as usize,
         };
         let horizon = stream.state().horizon(cx.now());
-        let reading = shard.read(iterator.position, horizon, limit).await?;
+        let reading = shard.read(iterator.position, horizon, limit).await;
+        let reading = reading.map_err(|e| unreadable(e, &iterator.arn, iterator.shard))?;
         reply(cx, stream, shard, &reading, iterator)
     }
 }

@@ -17,7 +17,7 @@ impl Serve for PutRecord {
             check_ordering(cx, &stream.state().arn, after)?;
         }
         dry_run::check(input.dry_run)?;
-        let mut outcomes = write::write(cx, stream, &[entry]).await;
+        let mut outcomes = write::write(cx, stream, &[entry]).await?;
         let written = outcomes.pop().expect("one entry has one outcome")?;
         let output = PutRecordOutput {
             shard_id: written.shard.to_string().into(),

@@ -33,7 +33,7 @@ impl Serve for PutRecords {
             return Err(invalid(format!("Records size exceeds {mib} MB limit")));
         }
         dry_run::check(input.dry_run)?;
-        Ok(reply(cx, &write::write(cx, stream, &entries).await))
+        Ok(reply(cx, &write::write(cx, stream, &entries).await?))
     }
 }
 

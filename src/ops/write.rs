@@ -6,14 +6,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::future::join_all;
 use millpond_api::{
     ErrorKind,
+    schema::Length,
     types::{Blob, HashKey, SequenceNumber, ShardId, StreamStatus},
+    validate::{Checker, Value},
 };
 use millpond_quotas::limits;
 use millpond_shards::{
     Error as Fact,
     batch::RecordBatch,
     directory::Stream,
-    engine::EngineError,
     shard::{AppendError, Appended, Shard},
     stream::routing,
 };
@@ -79,15 +80,18 @@ pub(super) fn entry<'a>(
     data: &'a Blob<'a>,
 ) -> Result<Entry<'a>> {
     let Some(partition_key) = partition_key else {
-        let path = path("partitionKey");
-        return Err(violation(&format!("Value null at '{path}'"), "Member must not be null"));
+        return Err(violation(|checker| checker.missing(path("partitionKey"))));
     };
     let explicit = explicit_hash_key.map(parse_hash_key).transpose()?;
     let entry = Entry { partition_key, explicit, data };
-    let bytes_max = limits::record_bytes_max(stream.state().max_record_kib.into());
-    if entry.payload_bytes() as u64 > bytes_max {
-        let constraint = format!("Member must have length less than or equal to {bytes_max}");
-        return Err(violation(&format!("Value at '{}'", path("data")), &constraint));
+    let max = limits::record_bytes_max(stream.state().max_record_kib.into()) as usize;
+    let bytes = entry.payload_bytes();
+    if bytes > max {
+        let length = Length { min: 0, max };
+        let check = |checker: &mut Checker| {
+            checker.length(Value::Omitted, path("data"), bytes, length);
+        };
+        return Err(violation(check));
     }
     Ok(entry)
 }
@@ -101,18 +105,22 @@ fn parse_hash_key(key: &str) -> Result<HashKey> {
     })
 }
 
-fn violation(value: &str, constraint: &str) -> Error {
-    Error(ErrorKind::Validation.with(format!(
-        "1 validation error detected: {value} failed to satisfy constraint: {constraint}"
-    )))
+/// The error for the constraint that `check` finds broken.
+fn violation(check: impl FnOnce(&mut Checker)) -> Error {
+    let mut checker = Checker::default();
+    check(&mut checker);
+    Error(checker.into_error().unwrap_or_else(|| ErrorKind::Validation.into()))
 }
 
 /// Writes the entries. What became of each stands at its place in the answer.
+///
+/// # Errors
+/// [`Fact::StreamNotFound`] when the stream was deleted meanwhile, with what was written to it.
 pub(super) async fn write(
     cx: &Cx<'_>,
     mut stream: Arc<Stream>,
     entries: &[Entry<'_>],
-) -> Vec<Result<Written>> {
+) -> Result<Vec<Result<Written>>> {
     let mut outcomes: Vec<Option<Result<Written>>> = entries.iter().map(|_| None).collect();
     let mut waiting: Vec<usize> = (0..entries.len()).collect();
     for round in 0..=REROUTE_MAX {
@@ -122,10 +130,10 @@ pub(super) async fn write(
         for (share, appended) in join_all(appends).await {
             match appended {
                 Err(AppendError::Sealed) => waiting.extend(share.entries),
-                outcome => share.note(&stream, &outcome, &mut outcomes),
+                outcome => share.note(&outcome, &mut outcomes),
             }
         }
-        if waiting.is_empty() {
+        if waiting.is_empty() || round == REROUTE_MAX {
             break;
         }
         // The shard is being closed: its children will take over in a moment.
@@ -133,13 +141,14 @@ pub(super) async fn write(
         let directory = cx.domain().directory();
         tokio::time::timeout(REROUTE_WAIT, directory.changed(&stream)).await.ok();
         let arn = &stream.state().arn;
-        match directory.stream(cx.namespace(), &arn.name) {
-            Ok(changed) => stream = changed,
-            Err(_) => break,
-        }
+        // One that was deleted may have been created anew; the entries weren't meant for that.
+        let changed = directory.stream(cx.namespace(), &arn.name).ok();
+        stream = changed
+            .filter(|changed| changed.state().number == stream.state().number)
+            .ok_or_else(|| Fact::StreamNotFound { stream: arn.clone() })?;
     }
     let unwritten = || Err(Error(ErrorKind::InternalFailureException.with(FAILED)));
-    outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unwritten)).collect()
+    Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unwritten)).collect())
 }
 
 /// What an entry is told that could not be written for no fault of its own.
@@ -196,7 +205,6 @@ impl Share {
 
     fn note(
         &self,
-        stream: &Stream,
         appended: &Result<Appended, AppendError>,
         outcomes: &mut [Option<Result<Written>>],
     ) {
@@ -207,9 +215,6 @@ impl Share {
                     next = Some(offset.plus(1));
                     let number = self.shard.sequence_number(offset, appended.arrival);
                     Ok(Written { shard: self.shard.id(), number })
-                }
-                (Err(AppendError::Engine(EngineError::Closed)), _) => {
-                    Err(Fact::StreamNotFound { stream: stream.state().arn.clone() }.into())
                 }
                 (Err(AppendError::Engine(error)), _) => Err(error.clone().into()),
                 _ => Err(Error(ErrorKind::InternalFailureException.with(FAILED))),
