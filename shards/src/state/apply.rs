@@ -195,7 +195,7 @@ fn settle(
             drop_unreferenced(next, logs);
             return;
         }
-        Some(Intent::Create { shards }) => open_first_shards(&mut stream, shards, now),
+        Some(Intent::Create { shards }) => open_first_shards(&mut stream, shards),
         Some(Intent::Reshard(plan)) => reshard(&mut stream, &plan, ends, now),
         Some(Intent::Settle) | None => {}
     }
@@ -203,11 +203,14 @@ fn settle(
     next.put(stream);
 }
 
-fn open_first_shards(stream: &mut StreamState, shards: u32, now: Timestamp) {
+/// The first shards are as old as their stream, whenever it turns ACTIVE: its trim horizon is never
+/// before them.
+fn open_first_shards(stream: &mut StreamState, shards: u32) {
+    let created = stream.created;
     for range in HashKeyRange::uniform(shards) {
         let id = ShardId::new(stream.next_shard);
         stream.next_shard += 1;
-        stream.shards.insert(id, new_shard(stream.number, id, range, Parents::default(), now));
+        stream.shards.insert(id, new_shard(stream.number, id, range, Parents::default(), created));
     }
 }
 

@@ -81,6 +81,15 @@ fn a_stream_is_created_once() {
 }
 
 #[test]
+fn the_first_shards_are_as_old_as_their_stream() {
+    let creating = apply(&State::new(ShardLimit::Aws), &create("clicks", 2)).unwrap();
+    let active = settle(&creating, "clicks", at(107));
+    let stream = active.stream(&arn("clicks")).unwrap();
+    assert_eq!(stream.shards.len(), 2);
+    assert!(stream.shards.values().all(|shard| shard.created == stream.created));
+}
+
+#[test]
 fn a_split_closes_the_parent_and_opens_two_children_a_second_later() {
     let state = with_stream("clicks", 1);
     let split = Command::SplitShard {
