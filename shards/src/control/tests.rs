@@ -120,6 +120,28 @@ async fn a_shard_takes_records_while_its_closing_is_refused() {
 }
 
 #[tokio::test]
+async fn closing_waits_for_the_transition_that_is_under_way() {
+    let case = Case::new().await;
+    let faults = case.engine.faults();
+    faults.hold();
+    let (control, split) = (case.domain.control().clone(), case.split());
+    tokio::spawn(async move { control.submit(split).await });
+    while faults.queued() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let release = async {
+        tokio::task::yield_now().await;
+        faults.release();
+    };
+    let close = tokio::time::timeout(PATIENCE, case.domain.close());
+    let (closed, ()) = tokio::join!(close, release);
+    assert_eq!(closed.expect("it ends"), Ok(()));
+    let (engine, clock) = (case.engine.crash(0), &case.clock);
+    let case = Case { domain: open(&engine, clock).await, ..case };
+    assert_eq!(case.stream().state().open_shards().count(), 2);
+}
+
+#[tokio::test]
 async fn a_late_request_brings_no_deleted_stream_back() {
     let case = Case::new().await;
     let late = case.stream();

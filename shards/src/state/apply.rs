@@ -22,6 +22,9 @@ const DAY_MILLIS: i64 = limits::DAY.as_millis() as i64;
 ///
 /// # Errors
 /// The command's precondition that doesn't hold; nothing has changed then.
+///
+/// # Panics
+/// When a reshard is settled without the end of each shard that it closes.
 pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
     let mut next = state.clone();
     match command {
@@ -215,6 +218,8 @@ fn open_first_shards(stream: &mut StreamState, shards: u32) {
 }
 
 fn reshard(stream: &mut StreamState, plan: &ReshardPlan, ends: &[ShardEnd], now: Timestamp) {
+    let sealed = ends.iter().map(|end| end.shard);
+    assert!(sealed.eq(plan.closes.iter().copied()), "of each shard that closes, where it ends");
     let last_arrival = ends.iter().map(|end| end.last_arrival).max().unwrap_or_default();
     let created = plan.closes.iter().filter_map(|id| stream.shards.get(id)).map(|s| s.created);
     let at = created.fold(now.max(last_arrival), Timestamp::max);

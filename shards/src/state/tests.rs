@@ -118,6 +118,19 @@ fn a_split_closes_the_parent_and_opens_two_children_a_second_later() {
 }
 
 #[test]
+#[should_panic(expected = "where it ends")]
+fn no_shard_opens_before_it_is_known_where_its_parents_end() {
+    let (arn, at) = (arn("clicks"), at(110));
+    let shard = ShardId::new(0);
+    let split =
+        Command::SplitShard { stream: arn.clone(), shard, at: HashKey::new(1 << 127), due: at };
+    let updating = apply(&with_stream("clicks", 1), &split).unwrap();
+    let number = updating.stream(&arn).unwrap().number;
+    let ends = Vec::new();
+    let _ = apply(&updating, &Command::Settle { stream: arn, number, ends, now: at });
+}
+
+#[test]
 fn the_shard_limit_counts_shards_to_be() {
     let state = State::new(ShardLimit::Fixed(5));
     let state = apply(&state, &create("a", 3)).unwrap();
