@@ -190,9 +190,7 @@ impl Writer {
         if logs.is_empty() {
             return Ok(());
         }
-        for log in &logs {
-            self.shared.engine.drop_log(*log).await?;
-        }
+        self.shared.engine.drop_logs(logs.clone()).await?;
         self.commit(&Command::ForgetLogs { logs }).await
     }
 }

@@ -124,7 +124,7 @@ async fn dropping_gives_back_what_lies_between_others() {
     }
     assert!(engine.stats().used_bytes > 80 * MIB as u64);
     for _ in 0..2 {
-        engine.drop_log(LogId::new(2)).await.unwrap();
+        engine.drop_logs(vec![LogId::new(2)]).await.unwrap();
     }
     until_used_is_below(&engine, 40).await;
     assert_eq!(records(&kept, 0).await.len(), 20 * 64);

@@ -68,7 +68,7 @@ fn commit(core: &Core, db: &Db, allowance: &mut Allowance, changes: Vec<Change>)
                 Ok(()) => draft.trim(log, to, minute, reply),
                 Err(error) => answer(reply, Err(error)),
             },
-            Change::Drop { log, reply } => draft.drop_log(log, reply),
+            Change::Drop { logs, reply } => draft.drop_logs(logs, reply),
             Change::Metadata { changes, reply } => draft.change_metadata(changes, reply),
         }
     }
@@ -150,8 +150,13 @@ impl<'a> Draft<'a> {
         self.replies.push(Pending::Done(reply));
     }
 
+    fn drop_logs(&mut self, states: Vec<Arc<LogState>>, reply: Reply<()>) {
+        states.into_iter().for_each(|state| self.drop_log(state));
+        self.replies.push(Pending::Done(reply));
+    }
+
     /// Deletes wherever data could lie: a log that can't be read any more must go too.
-    fn drop_log(&mut self, state: Arc<LogState>, reply: Reply<()>) {
+    fn drop_log(&mut self, state: Arc<LogState>) {
         let id = state.id;
         let (low, high) = (keys::log_start(id), keys::log_end(id));
         for family in [Family::Time].into_iter().chain(TIERS.map(Family::Data)) {
@@ -163,7 +168,6 @@ impl<'a> Draft<'a> {
         let log = draft_log(&mut self.logs, state);
         log.view = View::default();
         log.row = false;
-        self.replies.push(Pending::Done(reply));
     }
 
     fn change_metadata(&mut self, changes: Vec<MetadataChange>, reply: Reply<()>) {

@@ -40,7 +40,7 @@ pub(super) enum Change {
         reply: Reply<()>,
     },
     Drop {
-        log: Arc<LogState>,
+        logs: Vec<Arc<LogState>>,
         reply: Reply<()>,
     },
     Metadata {

@@ -58,7 +58,10 @@ async fn a_failed_log_leaves_others_alone_and_can_be_dropped() {
     log.append(chunk()).await.unwrap();
     fail(&engine, LOG, "it failed");
     other.append(chunk()).await.unwrap();
-    engine.drop_log(LOG).await.unwrap();
+    engine.drop_logs(vec![LOG]).await.unwrap();
+    let limit = ReadLimit { records: 10, bytes: 1000 };
+    assert_eq!(log.read(Offset::ZERO, limit).await, Err(EngineError::Closed));
+    assert_eq!(log.seek(Timestamp::default()).await, Err(EngineError::Closed));
     assert_eq!(open_log(&engine, LOG).await.bounds(), Offset::ZERO..Offset::ZERO);
     assert_eq!(other.bounds(), Offset::ZERO..Offset::new(1));
 }
