@@ -206,9 +206,8 @@ impl Core {
     /// Finds out whether RocksDB takes writes again: after it met a full disk it refuses all until
     /// it has seen space, which it looks for every few seconds. Health tells the outcome.
     fn try_write(&self) {
-        let nothing = MetadataChange::Delete { key: Vec::new() };
-        // Nobody waits for the answer, and a closed queue has nothing to find out.
-        let _ = self.submit(|reply| Change::Metadata { changes: vec![nothing], reply });
+        // A closed queue has nothing to find out.
+        let _ = self.queue.push(Change::Probe);
     }
 
     fn load_metadata(db: &Db) -> Outcome<MetadataRows> {

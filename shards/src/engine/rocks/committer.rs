@@ -70,6 +70,7 @@ fn commit(core: &Core, db: &Db, allowance: &mut Allowance, changes: Vec<Change>)
             },
             Change::Drop { logs, reply } => draft.drop_logs(logs, reply),
             Change::Metadata { changes, reply } => draft.change_metadata(changes, reply),
+            Change::Probe => draft.batch.delete_cf(db.family(Family::Meta), keys::PROBE_ROW),
         }
     }
     draft.write(core)

@@ -47,6 +47,8 @@ pub(super) enum Change {
         changes: Vec<MetadataChange>,
         reply: Reply<()>,
     },
+    /// A write that changes nothing, to find out whether writes are taken.
+    Probe,
 }
 
 impl Change {
@@ -55,7 +57,7 @@ impl Change {
         let payload: usize = match self {
             Self::Append { chunks, .. } => chunks.iter().map(|chunk| chunk.bytes().len()).sum(),
             Self::Metadata { changes, .. } => changes.iter().map(metadata_bytes).sum(),
-            Self::Trim { .. } | Self::Drop { .. } => 0,
+            Self::Trim { .. } | Self::Drop { .. } | Self::Probe => 0,
         };
         payload + ENTRY_BYTES
     }
