@@ -47,7 +47,7 @@ struct Closing<'a>(&'a Core);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
-        self.0.queue.close();
+        self.0.queue.abandon();
     }
 }
 

@@ -136,6 +136,12 @@ impl Queue {
         self.drained.notify_all();
     }
 
+    /// Refuses further changes and drops those that wait, which tells whoever waits for them.
+    pub(super) fn abandon(&self) {
+        self.close();
+        while self.take(usize::MAX).is_some() {}
+    }
+
     /// Bytes that wait.
     pub(super) fn bytes(&self) -> usize {
         self.lock().bytes
