@@ -87,6 +87,11 @@ impl RecordBatch {
     pub fn stamp(self, arrival: Timestamp) -> Vec<Chunk> {
         let stamp = |mut bytes: Vec<u8>| {
             record::stamp(&mut bytes, arrival);
+            // Bounds of memory count a chunk's length. It was made for records of which some were
+            // refused.
+            if bytes.capacity() > 2 * bytes.len() {
+                bytes.shrink_to_fit();
+            }
             Chunk { records: record::count(&bytes), arrival, bytes: Bytes::from(bytes) }
         };
         self.chunks.into_iter().filter(|chunk| !is_empty(chunk)).map(stamp).collect()
@@ -129,4 +134,19 @@ fn chunk_with_capacity(bytes: usize) -> Vec<u8> {
 
 fn is_empty(chunk: &[u8]) -> bool {
     chunk.len() == record::HEADER_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_holds_on_to_no_memory_for_what_it_was_not_given() {
+        let mut batch = RecordBatch::with_capacity(CHUNK_BYTES_MAX);
+        batch.push("key", None, &Blob::Bytes(vec![1; 500].into()));
+        let chunks = batch.stamp(Timestamp::from_millis(1));
+        let bytes: Vec<_> = chunks.into_iter().map(|chunk| Vec::from(chunk.bytes)).collect();
+        let [bytes] = bytes.as_slice() else { panic!("one record is one chunk") };
+        assert!(bytes.capacity() <= 2 * bytes.len(), "{} bytes", bytes.capacity());
+    }
 }

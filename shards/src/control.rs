@@ -16,7 +16,7 @@ use crate::{
     engine::EngineError,
     shard::Shared,
     state::{Command, ShardEnd, ShardLimit, State, apply, rows},
-    stream::{Intent, StreamState},
+    stream::{Intent, Namespace, StreamState},
 };
 
 /// Commands that may wait for their turn.
@@ -97,6 +97,8 @@ impl Writer {
                 }
             }
         }
+        // Only here: from outside, it would fall between two steps of a transition.
+        self.directory.clear();
     }
 
     fn next_due(&self) -> Option<Time> {
@@ -145,15 +147,11 @@ impl Writer {
             Some(Intent::Delete) => stream.open_shards().map(|shard| shard.id).collect(),
             _ => Vec::new(),
         };
-        let sealed = self.seal(stream, &closes).await;
-        let ends = match intent {
+        let ends = match (intent, self.seal(stream, &closes).await) {
             // Where a shard ends doesn't matter any more, or why nobody knows.
-            Some(Intent::Delete) => Ok(Vec::new()),
-            _ => sealed.into_iter().collect::<Result<Vec<_>, _>>(),
-        };
-        let ends = match ends {
-            Ok(ends) => ends,
-            Err(error) => {
+            (Some(Intent::Delete), _) => Vec::new(),
+            (_, Ok(ends)) => ends,
+            (_, Err(error)) => {
                 self.unseal(stream, &closes).await;
                 return Err(error);
             }
@@ -168,12 +166,15 @@ impl Writer {
         settled
     }
 
-    async fn seal(&self, stream: &StreamState, ids: &[ShardId]) -> Vec<Result<ShardEnd, Error>> {
-        let snapshot = self.directory.snapshot();
-        let Some(handles) = snapshot.stream_of_number(stream.number) else {
-            return Vec::new();
-        };
-        join_all(ids.iter().filter_map(|id| handles.shard(*id)).map(|shard| shard.seal())).await
+    /// Seals all of these shards, whether one of them fails or not.
+    async fn seal(&self, stream: &StreamState, ids: &[ShardId]) -> Result<Vec<ShardEnd>, Error> {
+        let arn = &stream.arn;
+        let handles = &self.directory.stream(&Namespace::of(arn), &arn.name)?;
+        let seals = ids.iter().map(|id| async move {
+            let unknown = || Error::ShardNotFound { stream: arn.clone(), shard: *id };
+            handles.shard(*id).ok_or_else(unknown)?.seal().await
+        });
+        join_all(seals).await.into_iter().collect()
     }
 
     async fn unseal(&self, stream: &StreamState, ids: &[ShardId]) {
@@ -189,9 +190,7 @@ impl Writer {
         if logs.is_empty() {
             return Ok(());
         }
-        for log in &logs {
-            self.shared.engine.drop_log(*log).await?;
-        }
+        self.shared.engine.drop_logs(logs.clone()).await?;
         self.commit(&Command::ForgetLogs { logs }).await
     }
 }

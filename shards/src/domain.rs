@@ -110,8 +110,6 @@ impl Domain {
     /// When the engine can't be closed cleanly; everything that was acknowledged is stored all the
     /// same.
     pub async fn close(&self) -> Result<(), EngineError> {
-        self.shared.tasks.stop().cancel();
-        self.directory.clear();
         self.shared.tasks.finish().await;
         // The engine may be failing already; what counts then is how closing it ends.
         note_time(&self.shared).await.ok();

@@ -198,8 +198,9 @@ pub trait Engine: Send + Sync {
         tier: RetentionTier,
     ) -> BoxFuture<'_, Result<Arc<dyn ShardLog>, EngineError>>;
 
-    /// Forgets the log and everything in it. Idempotent. The log's open handles fail from then on.
-    fn drop_log(&self, id: LogId) -> BoxFuture<'_, Result<(), EngineError>>;
+    /// Forgets the logs and everything in them, all or none, at a cost that hardly grows with their
+    /// number. Idempotent. The logs' open handles fail from then on.
+    fn drop_logs(&self, ids: Vec<LogId>) -> BoxFuture<'_, Result<(), EngineError>>;
 
     /// All metadata rows.
     fn load_metadata(&self) -> BoxFuture<'_, Result<MetadataRows, EngineError>>;

@@ -26,14 +26,14 @@ mod tail;
 pub use reading::{Limit, Reading};
 pub use tail::TailBudget;
 
-use actor::{Actor, Message};
+use actor::{Actor, Message, Waiter};
 use tail::Tail;
 
 /// Batches that may wait for a shard's actor; more wait in their requests.
 const MAILBOX_BATCHES_MAX: usize = 1024;
 
-/// Records that may wait to be durable, all shards together; more wait in their requests, before
-/// they reach an actor. Less than the engine's queue holds, so that no actor ever waits there.
+/// Records that may wait to be durable, all shards together, whether their requests still wait or
+/// not; more wait in their requests, before they reach an actor. Less than the engine's queue holds, so that no actor ever waits there.
 pub const WAITING_KIB_MAX: usize = 32 * 1024;
 
 /// How long a request waits for its records to be durable.
@@ -70,7 +70,7 @@ pub struct Shard {
     // Read when the log is opened, and written when the retention period changes: never contended.
     tier: Mutex<RetentionTier>,
     quota: ShardQuota,
-    meter: Meter,
+    meter: Arc<Meter>,
     shared: Shared,
     // Opened by the first request, so that a thousand idle shards cost next to nothing.
     storage: OnceCell<Storage>,
@@ -113,7 +113,7 @@ impl Shard {
             segment: state.segment(),
             tier: Mutex::new(tier),
             quota,
-            meter: Meter::default(),
+            meter: Arc::default(),
             shared,
             storage: OnceCell::new(),
             mailbox: OnceLock::new(),
@@ -164,20 +164,18 @@ impl Shard {
     /// When the shard is being closed, storage fails, or no answer comes in time.
     pub async fn append(&self, batch: RecordBatch) -> Result<Appended, AppendError> {
         let storage = self.storage().await.map_err(AppendError::Engine)?;
-        let (records, bytes) = (batch.records().into(), batch.payload_bytes());
         let (reply, appended) = oneshot::channel();
         let kib = batch.stored_bytes().div_ceil(1024).min(WAITING_KIB_MAX);
-        let message = Message::Append { batch, reply };
         let stored = async {
-            let room = self.shared.waiting_kib.acquire_many(kib as u32).await;
-            let _room = room.expect("the room is never closed");
+            let room = Arc::clone(&self.shared.waiting_kib).acquire_many_owned(kib as u32).await;
+            let room = room.expect("the room is never closed");
+            let waiter = Waiter { records: batch.records(), reply, _room: room };
+            let message = Message::Append { batch, waiter };
             self.mailbox(storage).send(message).await.map_err(|_| AppendError::Sealed)?;
             appended.await.map_err(|_| AppendError::Engine(EngineError::Closed))?
         };
         let in_time = tokio::time::timeout(APPEND_DEADLINE, stored).await;
-        let appended = in_time.unwrap_or(Err(AppendError::TimedOut))?;
-        self.meter.count_incoming(records, bytes);
-        Ok(appended)
+        in_time.unwrap_or(Err(AppendError::TimedOut))
     }
 
     /// Refuses further records, waits for those under way, and tells where the shard ends.
@@ -298,7 +296,8 @@ impl Shard {
     fn mailbox(&self, storage: &Storage) -> &mpsc::Sender<Message> {
         self.mailbox.get_or_init(|| {
             let (sender, messages) = mpsc::channel(MAILBOX_BATCHES_MAX);
-            let actor = Actor::new(self.id, storage.clone(), self.shared.clock.clone(), messages);
+            let (storage, meter) = (storage.clone(), Arc::clone(&self.meter));
+            let actor = Actor::new(self.id, storage, meter, self.shared.clock.clone(), messages);
             self.shared.tasks.spawn("shard", actor.run());
             sender
         })

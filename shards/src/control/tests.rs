@@ -35,14 +35,14 @@ impl Case {
         let domain = open(&engine, &clock).await;
         let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
         let case = Self { engine, clock, domain, arn };
-        case.create(&case.arn).await;
+        case.create(&case.arn, 1).await;
         case
     }
 
-    /// Creates a stream of one shard.
-    async fn create(&self, arn: &StreamArn) {
+    /// Creates a stream of so many shards.
+    async fn create(&self, arn: &StreamArn, shards: u32) {
         let (arn, tags, now) = (arn.clone(), Vec::new(), self.domain.now());
-        let new = NewStream { arn, shards: 1, max_record_kib: 1024, tags, now, due: now };
+        let new = NewStream { arn, shards, max_record_kib: 1024, tags, now, due: now };
         self.domain.control().submit(Command::CreateStream(new)).await.unwrap();
     }
 
@@ -120,6 +120,28 @@ async fn a_shard_takes_records_while_its_closing_is_refused() {
 }
 
 #[tokio::test]
+async fn closing_waits_for_the_transition_that_is_under_way() {
+    let case = Case::new().await;
+    let faults = case.engine.faults();
+    faults.hold();
+    let (control, split) = (case.domain.control().clone(), case.split());
+    tokio::spawn(async move { control.submit(split).await });
+    while faults.queued() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let release = async {
+        tokio::task::yield_now().await;
+        faults.release();
+    };
+    let close = tokio::time::timeout(PATIENCE, case.domain.close());
+    let (closed, ()) = tokio::join!(close, release);
+    assert_eq!(closed.expect("it ends"), Ok(()));
+    let (engine, clock) = (case.engine.crash(0), &case.clock);
+    let case = Case { domain: open(&engine, clock).await, ..case };
+    assert_eq!(case.stream().state().open_shards().count(), 2);
+}
+
+#[tokio::test]
 async fn a_late_request_brings_no_deleted_stream_back() {
     let case = Case::new().await;
     let late = case.stream();
@@ -130,6 +152,28 @@ async fn a_late_request_brings_no_deleted_stream_back() {
 }
 
 #[tokio::test]
+async fn deleting_takes_as_many_writes_for_many_shards_as_for_one() {
+    let case = Case::new().await;
+    let many: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/b".parse().unwrap();
+    case.create(&many, 50).await;
+    let faults = case.engine.faults();
+    faults.hold();
+    for stream in [case.arn.clone(), many] {
+        let (control, due) = (case.domain.control().clone(), case.domain.now());
+        let delete = Command::DeleteStream { stream, due };
+        let deleted = tokio::spawn(async move { control.submit(delete).await });
+        let mut writes = 0;
+        while !deleted.is_finished() {
+            writes += u32::from(faults.step());
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(deleted.await.unwrap(), Ok(()));
+        // That it is DELETING, that it is gone, its logs, and that these are gone.
+        assert_eq!(writes, 4);
+    }
+}
+
+#[tokio::test]
 async fn a_transition_that_fails_holds_up_no_other() {
     let case = Case::new().await;
     case.engine.faults().next(Fault::Failed { stored: false });
@@ -137,7 +181,7 @@ async fn a_transition_that_fails_holds_up_no_other() {
     case.domain.control().submit(case.split()).await.unwrap();
     assert_eq!(case.stream().state().status, StreamStatus::Updating);
     let other: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/b".parse().unwrap();
-    case.create(&other).await;
+    case.create(&other, 1).await;
     let creating = case.stream_of(&other);
     case.clock.advance(RETRY_AFTER);
     case.change(&creating).await;

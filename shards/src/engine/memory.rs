@@ -107,8 +107,8 @@ impl Engine for MemoryEngine {
         })
     }
 
-    fn drop_log(&self, id: LogId) -> BoxFuture<'_, Result<(), EngineError>> {
-        Box::pin(self.shared.commit_unplaced(Write::Drop(id)))
+    fn drop_logs(&self, ids: Vec<LogId>) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(self.shared.commit_unplaced(Write::Drop(ids)))
     }
 
     fn load_metadata(&self) -> BoxFuture<'_, Result<MetadataRows, EngineError>> {

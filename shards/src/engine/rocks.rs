@@ -166,14 +166,18 @@ impl Core {
         Ok(state)
     }
 
-    /// Forgets the log. Waits with the table of logs in hand, so that the log can't be opened while
-    /// its data is still there.
-    fn drop_log(&self, id: LogId) -> Outcome<()> {
-        let mut logs = lock(&self.logs);
-        let unopened = || Arc::new(LogState::new(id, RetentionTier::default(), View::default()));
-        let log = logs.remove(&id).unwrap_or_else(unopened);
-        log.fail(EngineError::Closed);
-        let dropped = self.submit(|reply| Change::Drop { log, reply })?;
+    /// Forgets the logs. Waits with the table of logs in hand, so that none can be opened while its
+    /// data is still there.
+    fn drop_logs(&self, ids: &[LogId]) -> Outcome<()> {
+        let mut table = lock(&self.logs);
+        let take = |&id: &LogId| {
+            let unopened = || LogState::new(id, RetentionTier::default(), View::default());
+            let log = table.remove(&id).unwrap_or_else(|| Arc::new(unopened()));
+            log.set_dropped();
+            log
+        };
+        let logs = ids.iter().map(take).collect();
+        let dropped = self.submit(|reply| Change::Drop { logs, reply })?;
         dropped.blocking_recv().unwrap_or(Err(EngineError::Closed))
     }
 
@@ -202,9 +206,8 @@ impl Core {
     /// Finds out whether RocksDB takes writes again: after it met a full disk it refuses all until
     /// it has seen space, which it looks for every few seconds. Health tells the outcome.
     fn try_write(&self) {
-        let nothing = MetadataChange::Delete { key: Vec::new() };
-        // Nobody waits for the answer, and a closed queue has nothing to find out.
-        let _ = self.submit(|reply| Change::Metadata { changes: vec![nothing], reply });
+        // A closed queue has nothing to find out.
+        let _ = self.queue.push(Change::Probe);
     }
 
     fn load_metadata(db: &Db) -> Outcome<MetadataRows> {
@@ -246,8 +249,8 @@ impl Engine for RocksEngine {
         open.boxed()
     }
 
-    fn drop_log(&self, id: LogId) -> BoxFuture<'_, Outcome<()>> {
-        self.core.blocking(move |core, _| core.drop_log(id)).boxed()
+    fn drop_logs(&self, ids: Vec<LogId>) -> BoxFuture<'_, Outcome<()>> {
+        self.core.blocking(move |core, _| core.drop_logs(&ids)).boxed()
     }
 
     fn load_metadata(&self) -> BoxFuture<'_, Outcome<MetadataRows>> {

@@ -1,9 +1,11 @@
 //! The actor of a shard: it alone appends, so that order in the shard is order of arrival.
 
+use std::sync::Arc;
+
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use millpond_api::types::{ShardId, Timestamp};
-use millpond_quotas::Clock;
-use tokio::sync::{mpsc, oneshot};
+use millpond_quotas::{Clock, Meter};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::{AppendError, Appended, Storage};
 use crate::{
@@ -22,17 +24,19 @@ const COMMIT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What a shard's actor is asked for.
 pub(super) enum Message {
     /// Store the batch and answer when it is durable.
-    Append { batch: RecordBatch, reply: oneshot::Sender<Result<Appended, AppendError>> },
+    Append { batch: RecordBatch, waiter: Waiter },
     /// Refuse further batches; answer when those under way have ended.
     Seal { reply: oneshot::Sender<Result<ShardEnd, EngineError>> },
     /// Take batches again.
     Unseal,
 }
 
-/// A request that waits for its records.
-struct Waiter {
-    records: u32,
-    reply: oneshot::Sender<Result<Appended, AppendError>>,
+/// A request that waits for its records, or did so until it was given up.
+pub(super) struct Waiter {
+    pub(super) records: u32,
+    pub(super) reply: oneshot::Sender<Result<Appended, AppendError>>,
+    /// The room that the records take while they wait.
+    pub(super) _room: OwnedSemaphorePermit,
 }
 
 /// A commit that has ended, with what it was for.
@@ -40,6 +44,7 @@ struct Committed {
     outcome: Result<Offset, EngineError>,
     chunks: Vec<Chunk>,
     arrival: Timestamp,
+    payload_bytes: u64,
     waiters: Vec<Waiter>,
 }
 
@@ -47,6 +52,7 @@ struct Committed {
 pub(super) struct Actor {
     shard: ShardId,
     storage: Storage,
+    meter: Arc<Meter>,
     clock: Clock,
     messages: mpsc::Receiver<Message>,
     commits: FuturesOrdered<BoxFuture<'static, Committed>>,
@@ -62,6 +68,7 @@ impl Actor {
     pub(super) fn new(
         shard: ShardId,
         storage: Storage,
+        meter: Arc<Meter>,
         clock: Clock,
         messages: mpsc::Receiver<Message>,
     ) -> Self {
@@ -69,6 +76,7 @@ impl Actor {
         Self {
             shard,
             storage,
+            meter,
             clock,
             messages,
             commits: FuturesOrdered::new(),
@@ -102,10 +110,10 @@ impl Actor {
 
     fn handle(&mut self, message: Message) {
         match message {
-            Message::Append { reply, .. } if self.sealed => {
-                reply.send(Err(AppendError::Sealed)).ok();
+            Message::Append { waiter, .. } if self.sealed => {
+                waiter.reply.send(Err(AppendError::Sealed)).ok();
             }
-            Message::Append { batch, reply } => self.append(batch, reply),
+            Message::Append { batch, waiter } => self.append(batch, waiter),
             Message::Seal { reply } => {
                 self.sealed = true;
                 self.sealing.push(reply);
@@ -115,17 +123,13 @@ impl Actor {
     }
 
     /// Commits the batch together with those that wait behind it.
-    fn append(
-        &mut self,
-        mut batch: RecordBatch,
-        reply: oneshot::Sender<Result<Appended, AppendError>>,
-    ) {
-        let mut waiters = vec![Waiter { records: batch.records(), reply }];
+    fn append(&mut self, mut batch: RecordBatch, waiter: Waiter) {
+        let mut waiters = vec![waiter];
         let mut after = None;
         while batch.stored_bytes() < COMMIT_BYTES_MAX {
             match self.messages.try_recv() {
-                Ok(Message::Append { batch: later, reply }) => {
-                    waiters.push(Waiter { records: later.records(), reply });
+                Ok(Message::Append { batch: later, waiter }) => {
+                    waiters.push(waiter);
                     batch.append(later);
                 }
                 Ok(other) => {
@@ -147,19 +151,28 @@ impl Actor {
         let now = Timestamp::from_millis(self.clock.now().millis());
         let arrival = now.max(self.last_arrival);
         self.last_arrival = arrival;
+        let payload_bytes = batch.payload_bytes();
         let chunks = batch.stamp(arrival);
         let commit = self.storage.log.append(chunks.clone());
-        let committed = commit.map(move |outcome| Committed { outcome, chunks, arrival, waiters });
+        let committed = commit.map(move |outcome| Committed {
+            outcome,
+            chunks,
+            arrival,
+            payload_bytes,
+            waiters,
+        });
         self.commits.push_back(committed.boxed());
     }
 
     fn committed(&mut self, committed: Committed) {
-        let Committed { outcome, chunks, arrival, waiters } = committed;
+        let Committed { outcome, chunks, arrival, payload_bytes, waiters } = committed;
         match outcome {
             Ok(first) => {
+                let records = chunks.iter().map(|chunk| u64::from(chunk.records())).sum();
+                self.meter.count_incoming(records, payload_bytes);
                 self.publish(first, chunks, arrival);
                 let mut next = first;
-                for Waiter { records, reply } in waiters {
+                for Waiter { records, reply, .. } in waiters {
                     // A request that was given up has no receiver; its records are stored anyway.
                     reply.send(Ok(Appended { first: next, arrival })).ok();
                     next = next.plus(records.into());

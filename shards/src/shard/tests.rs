@@ -51,3 +51,26 @@ async fn a_shard_is_sealed_where_it_was_when_storage_was_full() {
     shard.unseal().await;
     assert_eq!(shard.append(record()).await.unwrap().first, Offset::ZERO);
 }
+
+#[tokio::test]
+async fn records_that_nobody_waits_for_take_room_until_they_are_stored() {
+    let engine = MemoryEngine::new();
+    let shard = shard(&engine);
+    let faults = engine.faults();
+    faults.hold();
+    let queued = async {
+        while faults.queued() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        stored = shard.append(record()) => panic!("{stored:?}"),
+        () = queued => {}
+    }
+    assert_eq!(shard.shared.waiting_kib.available_permits(), WAITING_KIB_MAX - 1);
+    faults.release();
+    assert_eq!(shard.seal().await.unwrap().end, Offset::new(1));
+    assert_eq!(shard.shared.waiting_kib.available_permits(), WAITING_KIB_MAX);
+    assert_eq!(shard.meter().snapshot().incoming_records, 1);
+}

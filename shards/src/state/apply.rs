@@ -22,6 +22,9 @@ const DAY_MILLIS: i64 = limits::DAY.as_millis() as i64;
 ///
 /// # Errors
 /// The command's precondition that doesn't hold; nothing has changed then.
+///
+/// # Panics
+/// When a reshard is settled without the end of each shard that it closes.
 pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
     let mut next = state.clone();
     match command {
@@ -195,7 +198,7 @@ fn settle(
             drop_unreferenced(next, logs);
             return;
         }
-        Some(Intent::Create { shards }) => open_first_shards(&mut stream, shards, now),
+        Some(Intent::Create { shards }) => open_first_shards(&mut stream, shards),
         Some(Intent::Reshard(plan)) => reshard(&mut stream, &plan, ends, now),
         Some(Intent::Settle) | None => {}
     }
@@ -203,15 +206,20 @@ fn settle(
     next.put(stream);
 }
 
-fn open_first_shards(stream: &mut StreamState, shards: u32, now: Timestamp) {
+/// The first shards are as old as their stream, whenever it turns ACTIVE: its trim horizon is never
+/// before them.
+fn open_first_shards(stream: &mut StreamState, shards: u32) {
+    let created = stream.created;
     for range in HashKeyRange::uniform(shards) {
         let id = ShardId::new(stream.next_shard);
         stream.next_shard += 1;
-        stream.shards.insert(id, new_shard(stream.number, id, range, Parents::default(), now));
+        stream.shards.insert(id, new_shard(stream.number, id, range, Parents::default(), created));
     }
 }
 
 fn reshard(stream: &mut StreamState, plan: &ReshardPlan, ends: &[ShardEnd], now: Timestamp) {
+    let sealed = ends.iter().map(|end| end.shard);
+    assert!(sealed.eq(plan.closes.iter().copied()), "of each shard that closes, where it ends");
     let last_arrival = ends.iter().map(|end| end.last_arrival).max().unwrap_or_default();
     let created = plan.closes.iter().filter_map(|id| stream.shards.get(id)).map(|s| s.created);
     let at = created.fold(now.max(last_arrival), Timestamp::max);

@@ -31,8 +31,9 @@ pub enum Command {
     AddTags { stream: StreamArn, tags: Vec<(String, String)> },
     /// RemoveTagsFromStream.
     RemoveTags { stream: StreamArn, keys: Vec<String> },
-    /// A transition's due time has come. `ends` tells where the shards end that a reshard closes,
-    /// now that they are sealed. Nothing happens when the stream is no longer in that transition.
+    /// A transition's due time has come. `ends` tells where each of the shards ends that a reshard
+    /// closes, now that they are sealed, in the order of its plan. Nothing happens when the stream
+    /// is no longer in that transition.
     Settle { stream: StreamArn, number: StreamNumber, ends: Vec<ShardEnd>, now: Timestamp },
     /// Forget closed shards whose records have all expired.
     ForgetShards { stream: StreamArn, number: StreamNumber, now: Timestamp },

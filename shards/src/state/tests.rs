@@ -81,6 +81,15 @@ fn a_stream_is_created_once() {
 }
 
 #[test]
+fn the_first_shards_are_as_old_as_their_stream() {
+    let creating = apply(&State::new(ShardLimit::Aws), &create("clicks", 2)).unwrap();
+    let active = settle(&creating, "clicks", at(107));
+    let stream = active.stream(&arn("clicks")).unwrap();
+    assert_eq!(stream.shards.len(), 2);
+    assert!(stream.shards.values().all(|shard| shard.created == stream.created));
+}
+
+#[test]
 fn a_split_closes_the_parent_and_opens_two_children_a_second_later() {
     let state = with_stream("clicks", 1);
     let split = Command::SplitShard {
@@ -106,6 +115,19 @@ fn a_split_closes_the_parent_and_opens_two_children_a_second_later() {
         assert_eq!(child.parents.adjacent, None);
     }
     assert_eq!(stream.open_shards().count(), 2);
+}
+
+#[test]
+#[should_panic(expected = "where it ends")]
+fn no_shard_opens_before_it_is_known_where_its_parents_end() {
+    let (arn, at) = (arn("clicks"), at(110));
+    let shard = ShardId::new(0);
+    let split =
+        Command::SplitShard { stream: arn.clone(), shard, at: HashKey::new(1 << 127), due: at };
+    let updating = apply(&with_stream("clicks", 1), &split).unwrap();
+    let number = updating.stream(&arn).unwrap().number;
+    let ends = Vec::new();
+    let _ = apply(&updating, &Command::Settle { stream: arn, number, ends, now: at });
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Splits, merges and uniform scaling: which shards close, which open. Pure; `Control` makes it so.
 
+use std::collections::VecDeque;
+
 use millpond_api::types::{HashKey, HashKeyRange, ShardId};
 
-use super::{Parents, StreamState};
+use super::{Parents, ShardState, StreamState};
 use crate::Error;
 
 /// Which shards close and which open, all at one moment.
@@ -36,14 +38,15 @@ pub struct NewShard {
 /// When the shard isn't there, isn't open, or `at` doesn't lie within it as AWS demands: above its
 /// second key and below its last.
 pub fn split(stream: &StreamState, shard: ShardId, at: HashKey) -> Result<ReshardPlan, Error> {
-    let range = open_shard(stream, shard)?;
+    let shard = open_shard(stream, shard)?;
+    let range = shard.range;
     let inside = at.value() > range.start().value().saturating_add(1) && at < range.end();
     if !inside {
         let stream = stream.arn.clone();
-        return Err(Error::HashKeyOutsideShard { stream, shard, key: at, range });
+        return Err(Error::HashKeyOutsideShard { stream, shard: shard.id, key: at, range });
     }
     let mut plan = Planner::new(stream);
-    plan.split(shard, at);
+    plan.split(&planned(shard), at);
     Ok(plan.finish())
 }
 
@@ -52,12 +55,12 @@ pub fn split(stream: &StreamState, shard: ShardId, at: HashKey) -> Result<Reshar
 /// # Errors
 /// When either isn't there or isn't open, or `upper` doesn't begin where `lower` ends.
 pub fn merge(stream: &StreamState, lower: ShardId, upper: ShardId) -> Result<ReshardPlan, Error> {
-    let (lower_range, upper_range) = (open_shard(stream, lower)?, open_shard(stream, upper)?);
-    if lower_range.merge(upper_range).is_none() {
+    let (below, above) = (open_shard(stream, lower)?, open_shard(stream, upper)?);
+    if below.range.merge(above.range).is_none() {
         return Err(Error::NotAdjacent { stream: stream.arn.clone(), lower, upper });
     }
     let mut plan = Planner::new(stream);
-    plan.merge(lower, upper);
+    plan.merge(&planned(below), &planned(above));
     Ok(plan.finish())
 }
 
@@ -70,14 +73,21 @@ pub fn merge(stream: &StreamState, lower: ShardId, upper: ShardId) -> Result<Res
 #[must_use]
 pub fn uniform(stream: &StreamState, target: u32) -> ReshardPlan {
     let mut plan = Planner::new(stream);
-    for (k, boundary) in boundaries(target).enumerate() {
-        let boundary = plan.nearest_start(boundary, target).unwrap_or(boundary);
-        if let Some(crossing) = plan.shard_across(boundary) {
-            plan.split(crossing, boundary);
+    let mut open: Vec<_> = stream.open_shards().map(planned).collect();
+    open.sort_unstable_by_key(|shard| shard.range.start());
+    let mut open = VecDeque::from(open);
+    for boundary in boundaries(target) {
+        let boundary = nearest_start(&open, boundary, target).unwrap_or(boundary);
+        let below = open.partition_point(|shard| shard.range.start() < boundary);
+        let mut below: Vec<_> = open.drain(..below).collect();
+        if let Some(crossing) = below.pop_if(|last| last.range.contains(boundary)) {
+            let [lower, upper] = plan.split(&crossing, boundary);
+            below.push(lower);
+            open.push_front(upper);
         }
-        plan.merge_below(k, boundary.value().checked_sub(1).map(HashKey::new));
+        plan.merge_all(below);
     }
-    plan.merge_below(target as usize - 1, Some(HashKey::MAX));
+    plan.merge_all(open);
     plan.finish()
 }
 
@@ -91,98 +101,74 @@ fn boundaries(parts: u32) -> impl Iterator<Item = HashKey> {
     (1..parts).map(move |k| HashKey::new(k * width + k * rest / parts))
 }
 
-fn open_shard(stream: &StreamState, id: ShardId) -> Result<HashKeyRange, Error> {
+/// The start of a shard that lies within `tolerance` keys of `boundary`, the nearest one: a boundary
+/// that differs by rounding alone is kept.
+fn nearest_start(open: &VecDeque<NewShard>, boundary: HashKey, tolerance: u32) -> Option<HashKey> {
+    let distance = |start: &HashKey| start.value().abs_diff(boundary.value());
+    let lowest = HashKey::new(boundary.value().saturating_sub(tolerance.into()));
+    let first = open.partition_point(|shard| shard.range.start() < lowest);
+    let starts = open.range(first..).map(|shard| shard.range.start());
+    starts.take_while(|start| distance(start) <= tolerance.into()).min_by_key(distance)
+}
+
+fn open_shard(stream: &StreamState, id: ShardId) -> Result<&ShardState, Error> {
     let shard = stream.shard(id)?;
     if shard.is_open() {
-        Ok(shard.range)
+        Ok(shard)
     } else {
         Err(Error::ShardClosed { stream: stream.arn.clone(), shard: id })
     }
 }
 
-/// The open shards as a plan changes them, in order of their hash keys.
+/// A shard of the stream as one that a plan begins with.
+fn planned(shard: &ShardState) -> NewShard {
+    let ShardState { id, range, parents, .. } = *shard;
+    NewShard { id, range, parents, generation: 0, passing: false }
+}
+
+/// What closes and what opens, step by step.
 struct Planner {
-    open: Vec<NewShard>,
     opens: Vec<NewShard>,
     closes: Vec<ShardId>,
-    next: i32,
+    /// The index that the first new shard gets.
+    first: i32,
 }
 
 impl Planner {
     fn new(stream: &StreamState) -> Self {
-        let existing = |shard: &super::ShardState| NewShard {
-            id: shard.id,
-            range: shard.range,
-            parents: shard.parents,
-            generation: 0,
-            passing: false,
-        };
-        let mut open: Vec<_> = stream.open_shards().map(existing).collect();
-        open.sort_unstable_by_key(|shard| shard.range.start());
-        Self { open, opens: Vec::new(), closes: Vec::new(), next: stream.next_shard }
+        Self { opens: Vec::new(), closes: Vec::new(), first: stream.next_shard }
     }
 
-    fn split(&mut self, shard: ShardId, at: HashKey) {
-        let index = self.index(shard);
-        let parent = self.close(index);
-        let (lower, upper) = parent.range.split_at(at).expect("the key lies within the shard");
-        let parents = Parents { parent: Some(shard), adjacent: None };
-        let children =
-            [lower, upper].map(|range| self.new_shard(range, parents, parent.generation));
-        self.open.splice(index..index, children);
+    fn split(&mut self, shard: &NewShard, at: HashKey) -> [NewShard; 2] {
+        self.close(shard.id);
+        let (lower, upper) = shard.range.split_at(at).expect("the key lies within the shard");
+        let parents = Parents { parent: Some(shard.id), adjacent: None };
+        [lower, upper].map(|range| self.open(range, parents, shard.generation))
     }
 
-    fn merge(&mut self, lower_id: ShardId, upper_id: ShardId) {
-        let index = self.index(lower_id);
-        let (lower, upper) = (self.close(index), self.close(index));
-        assert_eq!(upper.id, upper_id, "the upper shard follows the lower");
+    fn merge(&mut self, lower: &NewShard, upper: &NewShard) -> NewShard {
+        self.close(lower.id);
+        self.close(upper.id);
         let range = lower.range.merge(upper.range).expect("the shards are adjacent");
         let parents = Parents { parent: Some(lower.id), adjacent: Some(upper.id) };
-        let child = self.new_shard(range, parents, lower.generation.max(upper.generation));
-        self.open.insert(index, child);
+        self.open(range, parents, lower.generation.max(upper.generation))
     }
 
-    /// Merges shard `index` with those above it, as far as they end at or below `end`.
-    fn merge_below(&mut self, index: usize, end: Option<HashKey>) {
-        while let Some([lower, upper]) = self.open.get(index..index + 2)
-            && end.is_some_and(|end| upper.range.end() <= end)
-        {
-            let (lower, upper) = (lower.id, upper.id);
-            self.merge(lower, upper);
-        }
+    /// Makes one shard of these neighbours, from the left.
+    fn merge_all(&mut self, shards: impl IntoIterator<Item = NewShard>) {
+        shards.into_iter().reduce(|lower, upper| self.merge(&lower, &upper));
     }
 
-    /// A shard that begins within `tolerance` keys of `boundary`: a boundary that differs by
-    /// rounding alone is kept.
-    fn nearest_start(&self, boundary: HashKey, tolerance: u32) -> Option<HashKey> {
-        let starts = self.open.iter().map(|shard| shard.range.start());
-        starts
-            .filter(|start| start.value().abs_diff(boundary.value()) <= tolerance.into())
-            .min_by_key(|start| start.value().abs_diff(boundary.value()))
-    }
-
-    /// The shard that `boundary` lies within, other than at its start.
-    fn shard_across(&self, boundary: HashKey) -> Option<ShardId> {
-        let across = |s: &&NewShard| s.range.contains(boundary) && s.range.start() != boundary;
-        self.open.iter().find(across).map(|shard| shard.id)
-    }
-
-    fn index(&self, shard: ShardId) -> usize {
-        self.open.iter().position(|open| open.id == shard).expect("the shard is open")
-    }
-
-    fn close(&mut self, index: usize) -> NewShard {
-        let shard = self.open.remove(index);
-        match self.opens.iter_mut().find(|new| new.id == shard.id) {
+    fn close(&mut self, shard: ShardId) {
+        let new = usize::try_from(shard.index() - self.first).ok();
+        match new.and_then(|new| self.opens.get_mut(new)) {
             Some(new) => new.passing = true,
-            None => self.closes.push(shard.id),
+            None => self.closes.push(shard),
         }
-        shard
     }
 
-    fn new_shard(&mut self, range: HashKeyRange, parents: Parents, generation: u32) -> NewShard {
-        let id = ShardId::new(self.next);
-        self.next += 1;
+    fn open(&mut self, range: HashKeyRange, parents: Parents, generation: u32) -> NewShard {
+        let id = ShardId::new(self.first + self.opens.len() as i32);
         let shard = NewShard { id, range, parents, generation: generation + 1, passing: false };
         self.opens.push(shard);
         shard

@@ -115,6 +115,19 @@ async fn trimming_gives_the_disk_back() {
 }
 
 #[tokio::test]
+async fn what_was_dropped_before_a_restart_is_given_back_after_it() {
+    let directory = TempDir::new().unwrap();
+    let engine = open(directory.path(), Durability::Os);
+    append_mebibytes(&open_log(&engine, 1).await, 120).await;
+    // After work on this one it rests, and the engine is closed before it has seen to the other.
+    engine.drop_logs(vec![LogId::new(2)]).await.unwrap();
+    engine.drop_logs(vec![LogId::new(1)]).await.unwrap();
+    engine.close().await.unwrap();
+    let engine = open(directory.path(), Durability::Os);
+    until_used_is_below(&engine, 40).await;
+}
+
+#[tokio::test]
 async fn dropping_gives_back_what_lies_between_others() {
     let engine = in_memory(256 * MIB as u64);
     let (kept, dropped) = (open_log(&engine, 1).await, open_log(&engine, 2).await);
@@ -124,7 +137,7 @@ async fn dropping_gives_back_what_lies_between_others() {
     }
     assert!(engine.stats().used_bytes > 80 * MIB as u64);
     for _ in 0..2 {
-        engine.drop_log(LogId::new(2)).await.unwrap();
+        engine.drop_logs(vec![LogId::new(2)]).await.unwrap();
     }
     until_used_is_below(&engine, 40).await;
     assert_eq!(records(&kept, 0).await.len(), 20 * 64);

@@ -148,19 +148,13 @@ fn settle(old: &StreamState, new: Option<&Arc<StreamState>>) -> Option<Command> 
     let transition = old.transition.as_ref()?;
     let mut ends = Vec::new();
     let mut now = transition.due;
-    match (&transition.intent, new) {
-        (Intent::Create { .. }, Some(new)) => {
-            now = new.shards.values().next()?.created;
+    if let Intent::Reshard(plan) = &transition.intent {
+        for id in &plan.closes {
+            let closing = new?.shards.get(id)?.closed?;
+            now = closing.at;
+            let last_arrival = Timestamp::default();
+            ends.push(ShardEnd { shard: *id, end: closing.end, last_arrival });
         }
-        (Intent::Reshard(plan), Some(new)) => {
-            for id in &plan.closes {
-                let closing = new.shards.get(id)?.closed?;
-                now = closing.at;
-                let last_arrival = Timestamp::default();
-                ends.push(ShardEnd { shard: *id, end: closing.end, last_arrival });
-            }
-        }
-        _ => {}
     }
     Some(Command::Settle { stream: old.arn.clone(), number: old.number, ends, now })
 }

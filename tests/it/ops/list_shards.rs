@@ -51,6 +51,14 @@ async fn a_filter_selects_by_id_or_by_time() {
 }
 
 #[tokio::test]
+async fn the_trim_horizon_of_a_stream_that_took_time_to_create_has_shards() {
+    let server = TestServer::with("--transition 500ms").await.with_stream("clicks", 2).await;
+    server.advance(Duration::from_millis(500)).await;
+    let page = list(&server, json!({"ShardFilter": {"Type": "AT_TRIM_HORIZON"}})).await;
+    assert_eq!(ids(&page), [0, 1]);
+}
+
+#[tokio::test]
 async fn a_filter_has_what_its_type_takes_and_nothing_else() {
     let server = TestServer::new().await.with_stream("clicks", 1).await;
     let time = wire::seconds(START_MILLIS);

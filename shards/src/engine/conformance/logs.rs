@@ -31,6 +31,7 @@ pub async fn run(f: &mut dyn Fixture) {
     case("neighbours keep apart", neighbours_keep_apart(f)).await;
     case("opening twice gives the same log", opening_twice_gives_the_same_log(f)).await;
     case("a dropped log is gone", a_dropped_log_is_gone(f)).await;
+    case("many logs go at once", many_logs_go_at_once(f)).await;
     case("dropping is idempotent", dropping_is_idempotent(f)).await;
     case("handles of a dropped log fail", handles_of_a_dropped_log_fail(f)).await;
     case("closing lets commits finish", closing_lets_commits_finish(f)).await;
@@ -52,7 +53,7 @@ pub async fn neighbours_keep_apart(f: &mut dyn Fixture) {
         let last = *offsets(&log).await.last().expect("three are stored");
         match i % 3 {
             0 => trim(&log, last).await,
-            1 => engine.drop_log(LogId::new(id)).await.expect("a log can be dropped"),
+            1 => engine.drop_logs(vec![LogId::new(id)]).await.expect("a log can be dropped"),
             _ => {}
         }
     }
@@ -87,13 +88,38 @@ pub async fn a_dropped_log_is_gone(f: &mut dyn Fixture) {
     let engine = f.open().await;
     put(&open(&engine, 7).await, 1, &["x"; 100]).await;
     put(&open(&engine, 8).await, 1, &["stays"]).await;
-    engine.drop_log(LogId::new(7)).await.expect("a log can be dropped");
+    engine.drop_logs(vec![LogId::new(7)]).await.expect("a log can be dropped");
     let engine = f.crash_and_reopen(engine).await;
     let log = open(&engine, 7).await;
     assert_eq!(page(&log, 0, EVERYTHING).await, []);
     assert_eq!(seek(&log, 0).await, bounds(&log).1);
     assert!(log.bounds().is_empty());
     assert_eq!(texts(&open(&engine, 8).await, 0).await, ["stays"]);
+}
+
+/// Logs that are dropped together go together, whether they were opened, written to or neither.
+pub async fn many_logs_go_at_once(f: &mut dyn Fixture) {
+    let engine = f.open().await;
+    let kept = open(&engine, 500).await;
+    put(&kept, 1, &["stays"]).await;
+    let written: Vec<_> = futures::future::join_all((0..10).map(|id| open(&engine, id))).await;
+    for log in &written {
+        put(log, 1, &["goes"]).await;
+    }
+    let opened = open(&engine, 10).await;
+    engine
+        .drop_logs((0..1000).filter(|id| *id != 500).map(LogId::new).collect())
+        .await
+        .expect("logs can be dropped");
+    for log in written.iter().chain([&opened]) {
+        assert_closed(log).await;
+    }
+    drop((kept, written, opened));
+    let engine = f.crash_and_reopen(engine).await;
+    for id in 0..10 {
+        assert_eq!(texts(&open(&engine, id).await, 0).await, [""; 0]);
+    }
+    assert_eq!(texts(&open(&engine, 500).await, 0).await, ["stays"]);
 }
 
 /// Dropping again, or what never was, is no error.
@@ -103,7 +129,7 @@ pub async fn dropping_is_idempotent(f: &mut dyn Fixture) {
     drop(open(&engine, 9).await);
     for _ in 0..2 {
         for id in [7, 8, 9, 7] {
-            engine.drop_log(LogId::new(id)).await.expect("dropping is idempotent");
+            engine.drop_logs(vec![LogId::new(id)]).await.expect("dropping is idempotent");
         }
         engine = f.reopen(engine).await;
     }
@@ -114,7 +140,7 @@ pub async fn handles_of_a_dropped_log_fail(f: &mut dyn Fixture) {
     let engine = f.open().await;
     let log = open(&engine, 7).await;
     put(&log, 1, &["x"]).await;
-    engine.drop_log(LogId::new(7)).await.expect("a log can be dropped");
+    engine.drop_logs(vec![LogId::new(7)]).await.expect("a log can be dropped");
     assert_closed(&log).await;
 }
 
@@ -153,7 +179,7 @@ pub async fn a_closed_engine_says_so(f: &mut dyn Fixture) {
     let change = MetadataChange::Put { key: b"k".into(), value: b"v".into() };
     assert_eq!(engine.commit_metadata(vec![change]).await, Err(EngineError::Closed));
     assert_eq!(engine.load_metadata().await, Err(EngineError::Closed));
-    assert_eq!(engine.drop_log(LogId::new(7)).await, Err(EngineError::Closed));
+    assert_eq!(engine.drop_logs(vec![LogId::new(7)]).await, Err(EngineError::Closed));
     assert_eq!(engine.writable(), Err(EngineError::Closed));
 }
 

@@ -150,7 +150,7 @@ pub async fn logs_and_rows_keep_apart(f: &mut dyn Fixture) {
         put(&log, 1, &["a", "b"]).await;
         trim(&log, 2).await;
     }
-    engine.drop_log(LogId::new(1)).await.expect("a log can be dropped");
+    engine.drop_logs(vec![LogId::new(1)]).await.expect("a log can be dropped");
     assert!(rows(&engine).await == mine);
     let engine = f.reopen(engine).await;
     assert!(rows(&engine).await == mine);

@@ -60,7 +60,7 @@ pub async fn placed_data_is_trimmed_and_dropped(f: &mut dyn Fixture) {
         drop(log);
         engine = f.reopen(engine).await;
     }
-    engine.drop_log(crate::engine::LogId::new(7)).await.expect("a log can be dropped");
+    engine.drop_logs(vec![crate::engine::LogId::new(7)]).await.expect("a log can be dropped");
     let engine = f.reopen(engine).await;
     let log = open(&engine, 7).await;
     assert_eq!(page(&log, 0, EVERYTHING).await, []);

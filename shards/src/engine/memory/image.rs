@@ -14,7 +14,7 @@ use crate::{
 pub(super) enum Write {
     Append(LogId, Vec<Chunk>),
     Trim(LogId, Offset),
-    Drop(LogId),
+    Drop(Vec<LogId>),
     Metadata(Vec<MetadataChange>),
 }
 
@@ -37,8 +37,10 @@ impl Image {
                 }
                 Offset::ZERO
             }
-            Write::Drop(log) => {
-                self.logs.remove(log);
+            Write::Drop(logs) => {
+                for log in logs {
+                    self.logs.remove(log);
+                }
                 Offset::ZERO
             }
             Write::Metadata(changes) => {

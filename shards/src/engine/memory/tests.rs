@@ -135,7 +135,7 @@ fn a_full_engine_can_still_be_emptied() {
     assert!(is_full(&now(log.append(chunk("b")))));
     assert!(is_full(&now(engine.commit_metadata(row("k", "v")))));
     assert_eq!(now(log.trim(Offset::new(1))), Ok(()));
-    assert_eq!(now(engine.drop_log(LogId::new(8))), Ok(()));
+    assert_eq!(now(engine.drop_logs(vec![LogId::new(8)])), Ok(()));
     faults.set_full(false);
     assert_eq!(engine.writable(), Ok(()));
     assert_eq!(now(log.append(chunk("c"))), Ok(Offset::new(1)));
@@ -197,7 +197,7 @@ fn logs_take_up_space_until_they_are_dropped() {
     assert_eq!(engine.logs(), [(LogId::new(7), 2)]);
     now(log.trim(Offset::new(2))).unwrap();
     assert_eq!(engine.logs(), [(LogId::new(7), 0)]);
-    now(engine.drop_log(LogId::new(7))).unwrap();
+    now(engine.drop_logs(vec![LogId::new(7)])).unwrap();
     assert_eq!(engine.logs(), []);
 }
 

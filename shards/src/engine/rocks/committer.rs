@@ -47,7 +47,7 @@ struct Closing<'a>(&'a Core);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
-        self.0.queue.close();
+        self.0.queue.abandon();
     }
 }
 
@@ -68,8 +68,9 @@ fn commit(core: &Core, db: &Db, allowance: &mut Allowance, changes: Vec<Change>)
                 Ok(()) => draft.trim(log, to, minute, reply),
                 Err(error) => answer(reply, Err(error)),
             },
-            Change::Drop { log, reply } => draft.drop_log(log, reply),
+            Change::Drop { logs, reply } => draft.drop_logs(logs, reply),
             Change::Metadata { changes, reply } => draft.change_metadata(changes, reply),
+            Change::Probe => draft.batch.delete_cf(db.family(Family::Meta), keys::PROBE_ROW),
         }
     }
     draft.write(core)
@@ -150,8 +151,13 @@ impl<'a> Draft<'a> {
         self.replies.push(Pending::Done(reply));
     }
 
+    fn drop_logs(&mut self, states: Vec<Arc<LogState>>, reply: Reply<()>) {
+        states.into_iter().for_each(|state| self.drop_log(state));
+        self.replies.push(Pending::Done(reply));
+    }
+
     /// Deletes wherever data could lie: a log that can't be read any more must go too.
-    fn drop_log(&mut self, state: Arc<LogState>, reply: Reply<()>) {
+    fn drop_log(&mut self, state: Arc<LogState>) {
         let id = state.id;
         let (low, high) = (keys::log_start(id), keys::log_end(id));
         for family in [Family::Time].into_iter().chain(TIERS.map(Family::Data)) {
@@ -163,7 +169,6 @@ impl<'a> Draft<'a> {
         let log = draft_log(&mut self.logs, state);
         log.view = View::default();
         log.row = false;
-        self.replies.push(Pending::Done(reply));
     }
 
     fn change_metadata(&mut self, changes: Vec<MetadataChange>, reply: Reply<()>) {

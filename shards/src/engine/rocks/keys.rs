@@ -15,6 +15,9 @@ const SIGN: u64 = 1 << 63;
 const LOG_ROW: u8 = b'l';
 const METADATA_ROW: u8 = b'm';
 
+/// The key in `meta` of a row that is never there: deleting it is a write that changes nothing.
+pub(super) const PROBE_ROW: [u8; 1] = *b"p";
+
 /// A log and a number within it.
 pub(super) type Key = [u8; 16];
 

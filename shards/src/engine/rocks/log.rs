@@ -2,7 +2,10 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -24,12 +27,15 @@ pub(super) struct LogState {
     tier: Mutex<RetentionTier>,
     /// Why the log takes no more changes: its first failure, or that it was dropped.
     end: OnceLock<EngineError>,
+    /// Whether it was dropped, also after a failure.
+    dropped: AtomicBool,
 }
 
 impl LogState {
     pub(super) fn new(id: LogId, tier: RetentionTier, view: View) -> Self {
         let view = ArcSwap::from_pointee(view);
-        Self { id, view, tier: Mutex::new(tier), end: OnceLock::new() }
+        let (end, dropped) = (OnceLock::new(), AtomicBool::new(false));
+        Self { id, view, tier: Mutex::new(tier), end, dropped }
     }
 
     /// The log as it is after the last commit.
@@ -56,6 +62,12 @@ impl LogState {
         let _ = self.end.set(error);
     }
 
+    /// Takes no more changes and gives no more records from now on.
+    pub(super) fn set_dropped(&self) {
+        self.dropped.store(true, Relaxed);
+        self.fail(EngineError::Closed);
+    }
+
     /// Whether the log takes changes.
     ///
     /// # Errors
@@ -67,10 +79,7 @@ impl LogState {
     /// Whether there is anything to read: a log that failed is still read, one that was dropped
     /// isn't.
     fn readable(&self) -> Outcome<Arc<View>> {
-        match self.end.get() {
-            Some(EngineError::Closed) => Err(EngineError::Closed),
-            _ => Ok(self.view()),
-        }
+        if self.dropped.load(Relaxed) { Err(EngineError::Closed) } else { Ok(self.view()) }
     }
 }
 

@@ -40,13 +40,15 @@ pub(super) enum Change {
         reply: Reply<()>,
     },
     Drop {
-        log: Arc<LogState>,
+        logs: Vec<Arc<LogState>>,
         reply: Reply<()>,
     },
     Metadata {
         changes: Vec<MetadataChange>,
         reply: Reply<()>,
     },
+    /// A write that changes nothing, to find out whether writes are taken.
+    Probe,
 }
 
 impl Change {
@@ -55,7 +57,7 @@ impl Change {
         let payload: usize = match self {
             Self::Append { chunks, .. } => chunks.iter().map(|chunk| chunk.bytes().len()).sum(),
             Self::Metadata { changes, .. } => changes.iter().map(metadata_bytes).sum(),
-            Self::Trim { .. } | Self::Drop { .. } => 0,
+            Self::Trim { .. } | Self::Drop { .. } | Self::Probe => 0,
         };
         payload + ENTRY_BYTES
     }
@@ -132,6 +134,12 @@ impl Queue {
         self.lock().closed = true;
         self.filled.notify_all();
         self.drained.notify_all();
+    }
+
+    /// Refuses further changes and drops those that wait, which tells whoever waits for them.
+    pub(super) fn abandon(&self) {
+        self.close();
+        while self.take(usize::MAX).is_some() {}
     }
 
     /// Bytes that wait.

@@ -91,19 +91,31 @@ impl Reclaim {
 
 /// Gives back space until closed.
 pub(super) fn run(core: &Core) {
+    work(core, |db| sweep_all(db, &core.space));
     while let Some(ranges) = core.reclaim.take() {
-        let stopwatch = Stopwatch::start();
-        let swept = core.store.with(|db| {
-            sweep(db, ranges);
-            TIERS.into_iter().try_for_each(|tier| collect(db, &core.space, Family::Data(tier)))
-        });
-        match swept {
-            Ok(()) => {}
-            Err(EngineError::Closed) => return,
-            Err(error) => tracing::warn!(%error, "space could not be given back"),
-        }
-        core.reclaim.rest((stopwatch.elapsed() * REST_PER_WORK).max(REST_MIN));
+        work(core, |db| sweep(db, ranges));
     }
+}
+
+/// Gives back what `sweep` finds, and rests.
+fn work(core: &Core, sweep: impl FnOnce(&Db)) {
+    let stopwatch = Stopwatch::start();
+    let swept = core.store.with(|db| {
+        sweep(db);
+        TIERS.into_iter().try_for_each(|tier| collect(db, &core.space, Family::Data(tier)))
+    });
+    match swept {
+        Ok(()) | Err(EngineError::Closed) => {}
+        Err(error) => tracing::warn!(%error, "space could not be given back"),
+    }
+    core.reclaim.rest((stopwatch.elapsed() * REST_PER_WORK).max(REST_MIN));
+}
+
+/// Nobody remembers what still waited when the engine was closed. Where all was given back there is
+/// nothing to do.
+fn sweep_all(db: &Db, space: &Space) {
+    let large = |family: &Family| db.file_bytes(*family).0 > space.slack_bytes();
+    Family::ALL.into_iter().filter(large).for_each(|family| db.compact_all(family));
 }
 
 fn sweep(db: &Db, ranges: Ranges) {

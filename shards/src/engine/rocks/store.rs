@@ -40,7 +40,7 @@ pub(super) enum Family {
 }
 
 impl Family {
-    const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::Meta,
         Self::Time,
         Self::Data(RetentionTier::Standard),
@@ -163,6 +163,11 @@ impl Db {
     /// was deleted there.
     pub(super) fn compact(&self, family: Family, low: &[u8], high: &[u8]) {
         self.rocksdb.compact_range_cf(self.family(family), Some(low), Some(high));
+    }
+
+    /// Does so for all keys.
+    pub(super) fn compact_all(&self, family: Family) {
+        self.rocksdb.compact_range_cf(self.family(family), None::<&[u8]>, None::<&[u8]>);
     }
 
     /// Bytes of a column family's files, and how many of them nothing points to any more, as far as

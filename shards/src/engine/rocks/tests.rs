@@ -7,7 +7,9 @@ use millpond_api::types::{Blob, Timestamp};
 use super::{Location, RocksEngine, RocksOptions};
 use crate::{
     batch::{Chunk, RecordBatch},
-    engine::{Engine, EngineError, LogId, Offset, ReadLimit, RetentionTier, ShardLog},
+    engine::{
+        Engine, EngineError, LogId, MetadataChange, Offset, ReadLimit, RetentionTier, ShardLog,
+    },
 };
 
 const LOG: LogId = LogId::new(1);
@@ -58,7 +60,10 @@ async fn a_failed_log_leaves_others_alone_and_can_be_dropped() {
     log.append(chunk()).await.unwrap();
     fail(&engine, LOG, "it failed");
     other.append(chunk()).await.unwrap();
-    engine.drop_log(LOG).await.unwrap();
+    engine.drop_logs(vec![LOG]).await.unwrap();
+    let limit = ReadLimit { records: 10, bytes: 1000 };
+    assert_eq!(log.read(Offset::ZERO, limit).await, Err(EngineError::Closed));
+    assert_eq!(log.seek(Timestamp::default()).await, Err(EngineError::Closed));
     assert_eq!(open_log(&engine, LOG).await.bounds(), Offset::ZERO..Offset::ZERO);
     assert_eq!(other.bounds(), Offset::ZERO..Offset::new(1));
 }
@@ -75,6 +80,20 @@ async fn a_failed_write_makes_the_engine_unwritable_until_one_succeeds() {
     assert_eq!(engine.writable(), Ok(()));
     engine.close().await.unwrap();
     assert_eq!(engine.writable(), Err(EngineError::Closed));
+}
+
+#[tokio::test]
+async fn finding_out_whether_a_full_disk_has_space_again_changes_nothing() {
+    let engine = engine();
+    let row = MetadataChange::Put { key: Vec::new(), value: b"kept".to_vec() };
+    engine.commit_metadata(vec![row]).await.unwrap();
+    let full = EngineError::Full("no space".into());
+    engine.core.health.note(&Err(full.clone()));
+    assert_eq!(engine.writable(), Err(full));
+    // What it tries has been written when this is answered.
+    engine.commit_metadata(Vec::new()).await.unwrap();
+    assert_eq!(engine.writable(), Ok(()));
+    assert_eq!(engine.load_metadata().await, Ok(vec![(Vec::new(), b"kept".to_vec())]));
 }
 
 #[tokio::test]

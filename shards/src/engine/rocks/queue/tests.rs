@@ -66,3 +66,13 @@ fn a_closed_queue_gives_what_it_has_and_takes_no_more() {
     assert_eq!(queue.take(MIB).unwrap().len(), 1);
     assert!(queue.take(MIB).is_none());
 }
+
+#[test]
+fn nobody_waits_for_an_abandoned_queue() {
+    let queue = Queue::default();
+    let (reply, outcome) = oneshot::channel();
+    queue.push(Change::Metadata { changes: Vec::new(), reply }).unwrap();
+    queue.abandon();
+    assert!(outcome.blocking_recv().is_err());
+    assert_eq!(queue.push(metadata(1, 1)), Err(EngineError::Closed));
+}
