@@ -24,6 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    answers::Answers,
     auth::{Credential, Credentials, Mode, Settings, Verifier},
     config::{self, Config, Refused},
     gateway,
@@ -40,6 +41,7 @@ pub struct App {
     domain: Domain,
     verifier: Verifier,
     calls: CallQuota,
+    answers: Answers,
     metrics: Metrics,
     clock: Clock,
     transition: Duration,
@@ -100,8 +102,8 @@ impl App {
         };
         let domain = Domain::open(engine, clock.clone(), options).await.map_err(StartError::new)?;
         let (calls, metrics) = (CallQuota::new(quotas(config)), Metrics::default());
-        let transition = config.transition;
-        let app = Self { domain, verifier, calls, metrics, clock, transition };
+        let (answers, transition) = (Answers::new(config.inflight_bytes), config.transition);
+        let app = Self { domain, verifier, calls, answers, metrics, clock, transition };
         app.make_streams(config).await?;
         Ok(Arc::new(app))
     }
@@ -122,6 +124,12 @@ impl App {
     #[must_use]
     pub fn calls(&self) -> &CallQuota {
         &self.calls
+    }
+
+    /// Room for large answers.
+    #[must_use]
+    pub fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// Counts what happens.
