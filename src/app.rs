@@ -27,7 +27,7 @@ use crate::{
     answers::Answers,
     auth::{Credential, Credentials, Mode, Settings, Verifier},
     config::{self, Config, Refused},
-    gateway,
+    error, gateway,
     http::{self, BodyBudget, BodyLimits, ConnectionLimits, Probes},
     ids,
     metrics::Metrics,
@@ -179,7 +179,7 @@ impl App {
         let budget = BodyBudget::new(config.inflight_bytes, limits.body_bytes_max);
         let (counted, asked) = (Arc::clone(&self), Arc::clone(&self));
         let metrics = move || counted.metrics.text(counted.domain.directory());
-        let ready = move || asked.domain.writable().map_err(|error| error.to_string());
+        let ready = move || asked.domain.writable().map_err(|error| error::unwritable(&error));
         let probes = Probes::new(config.metrics, metrics, ready);
         let gateway = move |head, body| gateway::handle(Arc::clone(&self), head, body);
         http::router(gateway, &probes, limits, budget)

@@ -71,7 +71,7 @@ impl Setup {
         let probes = Probes::new(
             MetricsAccess::Local,
             || "millpond_up 1\n".to_owned(),
-            move || if self.is_ready { Ok(()) } else { Err("the disk is full".to_owned()) },
+            move || if self.is_ready { Ok(()) } else { Err("the disk is full") },
         );
         let budget = BodyBudget::new(self.inflight_bytes, self.body.body_bytes_max);
         let gateway = {
