@@ -24,9 +24,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    answers::Answers,
     auth::{Credential, Credentials, Mode, Settings, Verifier},
     config::{self, Config, Refused},
-    gateway,
+    error, gateway,
     http::{self, BodyBudget, BodyLimits, ConnectionLimits, Probes},
     ids,
     metrics::Metrics,
@@ -40,6 +41,7 @@ pub struct App {
     domain: Domain,
     verifier: Verifier,
     calls: CallQuota,
+    answers: Answers,
     metrics: Metrics,
     clock: Clock,
     transition: Duration,
@@ -100,8 +102,8 @@ impl App {
         };
         let domain = Domain::open(engine, clock.clone(), options).await.map_err(StartError::new)?;
         let (calls, metrics) = (CallQuota::new(quotas(config)), Metrics::default());
-        let transition = config.transition;
-        let app = Self { domain, verifier, calls, metrics, clock, transition };
+        let (answers, transition) = (Answers::new(config.inflight_bytes), config.transition);
+        let app = Self { domain, verifier, calls, answers, metrics, clock, transition };
         app.make_streams(config).await?;
         Ok(Arc::new(app))
     }
@@ -122,6 +124,12 @@ impl App {
     #[must_use]
     pub fn calls(&self) -> &CallQuota {
         &self.calls
+    }
+
+    /// Room for large answers.
+    #[must_use]
+    pub fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// Counts what happens.
@@ -171,7 +179,7 @@ impl App {
         let budget = BodyBudget::new(config.inflight_bytes, limits.body_bytes_max);
         let (counted, asked) = (Arc::clone(&self), Arc::clone(&self));
         let metrics = move || counted.metrics.text(counted.domain.directory());
-        let ready = move || asked.domain.writable().map_err(|error| error.to_string());
+        let ready = move || asked.domain.writable().map_err(|error| error::unwritable(&error));
         let probes = Probes::new(config.metrics, metrics, ready);
         let gateway = move |head, body| gateway::handle(Arc::clone(&self), head, body);
         http::router(gateway, &probes, limits, budget)

@@ -23,17 +23,26 @@ impl From<ApiError> for Error {
 
 impl From<EngineError> for Error {
     fn from(error: EngineError) -> Self {
-        let words = match &error {
-            // A retry may succeed, and every SDK retries this one.
-            EngineError::Full(_) => {
-                return Self(Kind::InternalFailureException.with(error.to_string()));
-            }
-            EngineError::Failed(_) | EngineError::Corrupt(_) | EngineError::Closed => {
-                tracing::error!(%error, "storage failed");
-                Kind::InternalFailureException.with("Internal service failure.")
-            }
-        };
-        Self(words)
+        tracing::error!(%error, "storage refused or failed");
+        // A retry may succeed, and every SDK retries this one.
+        Self(Kind::InternalFailureException.with(match error {
+            EngineError::Full(_) => STORAGE_FULL,
+            _ => "Internal service failure.",
+        }))
+    }
+}
+
+const STORAGE_FULL: &str = "Storage is full: no space left for records.";
+
+/// Why nothing can be written, for probes: storage's own words name files, and anybody may ask.
+#[must_use]
+pub fn unwritable(error: &EngineError) -> &'static str {
+    tracing::warn!(%error, "not ready");
+    match error {
+        EngineError::Full(_) => STORAGE_FULL,
+        EngineError::Failed(_) => "Storage failed.",
+        EngineError::Corrupt(_) => "Stored data is damaged.",
+        EngineError::Closed => "Storage is closed.",
     }
 }
 

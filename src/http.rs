@@ -4,9 +4,11 @@
 //! and path, because AWS looks at neither. The gateway gets the request's head and a
 //! [`RequestBody`] that it may refuse to read.
 
+mod answer;
 mod body;
 mod budget;
 mod connection;
+mod pace;
 mod probes;
 mod server;
 

@@ -8,8 +8,10 @@
 //! * [`ops`] has the table of operations, and one file each. They work on the streams and shards
 //!   of `millpond-shards`, with the types of `millpond-api`.
 //! * [`error`] turns the domain's facts into Amazon's words.
+//! * [`answers`] bounds what large answers hold.
 //! * [`metrics`], [`telemetry`], [`banner`] and [`ids`] are what they are called.
 
+pub mod answers;
 pub mod app;
 pub mod auth;
 pub mod banner;

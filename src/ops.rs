@@ -43,7 +43,10 @@ mod write;
 
 pub use cx::Cx;
 
-use crate::error::{Error, Result};
+use crate::{
+    answers::AnswerRoom,
+    error::{Error, Result},
+};
 
 /// How an operation is served: one function from its checked input to its reply.
 pub trait Serve: Operation {
@@ -59,13 +62,15 @@ pub trait Serve: Operation {
 pub struct Reply {
     /// The body in the request's format; empty for operations without output.
     pub body: Vec<u8>,
+    /// What the body holds of the room for large answers, until it is sent.
+    pub room: Option<AnswerRoom>,
 }
 
 impl Reply {
     /// The answer of an operation without output.
     #[must_use]
     pub fn empty() -> Self {
-        Self { body: Vec::new() }
+        Self { body: Vec::new(), room: None }
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Flags {
     /// Connections at once; further ones wait
     #[arg(long, value_name = "N", help_heading = "Network")]
     pub max_connections: NonZeroUsize,
-    /// Memory that all request bodies in flight may hold together
+    /// Memory that all request bodies in flight may hold together; large answers as much again
     #[arg(long, value_name = "SIZE", value_parser = byte_size, help_heading = "Network")]
     pub inflight_bytes: u64,
     /// After SIGTERM or SIGINT, let requests at hand finish for up to this long

@@ -12,7 +12,10 @@ use http_body_util::BodyExt as _;
 use millpond_quotas::limits::REQUEST_BODY_BYTES_MAX;
 use tokio::time::{Instant, timeout_at};
 
-use super::budget::{BodyBudget, Room};
+use super::{
+    budget::{BodyBudget, Room},
+    pace::Pace,
+};
 
 /// What one body may cost.
 #[derive(Debug, Clone, Copy)]
@@ -90,14 +93,21 @@ impl RequestBody {
             self.discard().await;
             return Err(BodyRefused::TooLarge);
         }
-        let mut pace = Pace::start(&self.limits);
+        let deadline = Instant::now() + self.limits.deadline;
+        let mut pace = Pace::start(self.limits.grace, self.limits.bytes_per_second_min);
         let mut gathered = Gathered::default();
-        while let Some(frame) = self.next_frame(pace.due(gathered.len())).await? {
+        loop {
+            let due = deadline.min(pace.due(gathered.len() as u64));
+            let Some(frame) = self.next_frame(due).await? else { break };
             if gathered.len() + frame.len() > body_bytes_max {
                 self.discard().await;
                 return Err(BodyRefused::TooLarge);
             }
-            pace.pause(self.budget.take(&mut gathered.room, frame.len())).await?;
+            // Waiting for room isn't the client's fault, so only the deadline counts meanwhile.
+            let asked = Instant::now();
+            let room = self.budget.take(&mut gathered.room, frame.len());
+            timeout_at(deadline, room).await.map_err(|_| BodyRefused::Busy)?;
+            pace.excuse(asked.elapsed());
             gathered.push(frame, self.body.is_end_stream(), self.declared_bytes);
         }
         Ok(gathered.into_bytes())
@@ -138,39 +148,6 @@ impl RequestBody {
                 }
             }
         }
-    }
-}
-
-/// How far behind its schedule a body may fall.
-struct Pace {
-    deadline: Instant,
-    /// When a client at exactly the slowest rate would have sent its first byte.
-    schedule: Instant,
-    bytes_per_second_min: u32,
-}
-
-impl Pace {
-    fn start(limits: &BodyLimits) -> Self {
-        let now = Instant::now();
-        Self {
-            deadline: now + limits.deadline,
-            schedule: now + limits.grace,
-            bytes_per_second_min: limits.bytes_per_second_min,
-        }
-    }
-
-    /// When the bytes after the first `received` must have begun to come.
-    fn due(&self, received: usize) -> Instant {
-        let earned_ms = received as u64 * 1_000 / u64::from(self.bytes_per_second_min.max(1));
-        self.deadline.min(self.schedule + Duration::from_millis(earned_ms))
-    }
-
-    /// Waits for room. That isn't the client's fault, so only the deadline counts meanwhile.
-    async fn pause(&mut self, room: impl Future<Output = ()>) -> Result<(), BodyRefused> {
-        let paused = Instant::now();
-        timeout_at(self.deadline, room).await.map_err(|_| BodyRefused::Busy)?;
-        self.schedule += paused.elapsed();
-        Ok(())
     }
 }
 

@@ -3,22 +3,17 @@
 use std::{
     convert::Infallible,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use axum::{Router, body::Body};
-use bytes::Bytes;
+use axum::Router;
 use http::{Request, Response};
-use hyper::{
-    body::{Frame, Incoming, SizeHint},
-    service::service_fn,
-};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -29,6 +24,11 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service as _;
+
+use super::{
+    answer::{AnswerBody, Outlet},
+    server::ConnectionLimits,
+};
 
 /// Bytes of a request's head, and of what HTTP/1.1 reads at once. An idle connection may keep it.
 const HEAD_BYTES_MAX: u32 = 32 << 10;
@@ -58,7 +58,8 @@ pub struct Peer(pub SocketAddr);
 pub(super) struct Connections {
     builder: Builder<Spawner>,
     app: Router,
-    idle_max: Duration,
+    limits: Arc<ConnectionLimits>,
+    streams: TaskTracker,
     /// Finish the requests at hand, then close.
     stop: CancellationToken,
     /// Close at once.
@@ -68,25 +69,27 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new(
         app: Router,
-        idle_max: Duration,
+        limits: ConnectionLimits,
         streams: TaskTracker,
         stop: CancellationToken,
         cut: CancellationToken,
     ) -> Self {
-        Self { builder: builder(streams), app, idle_max, stop, cut }
+        let limits = Arc::new(limits);
+        Self { builder: builder(streams.clone()), app, limits, streams, stop, cut }
     }
 
     /// Serves one connection until its client, its idleness or the server ends it.
     pub(super) async fn serve(self, stream: TcpStream, peer: SocketAddr) {
         // Tokens of its own: those of all connections would share one lock, polled on every wake.
         let (stop, cut) = (self.stop.child_token(), self.cut.child_token());
-        let activity = Arc::new(Activity::new());
+        let outlet = Outlet { limits: self.limits.clone(), tasks: self.streams, cut: cut.clone() };
+        let activity = Arc::new(Activity::new(outlet));
         let service = service_fn({
             let activity = Arc::clone(&activity);
             move |request| answer(self.app.clone(), request, peer, activity.begin())
         });
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
-        let (mut since, mut idle_max) = (activity.opened, self.idle_max);
+        let (mut since, mut idle_max) = (activity.opened, self.limits.idle_max);
         let mut closing = false;
         loop {
             tokio::select! {
@@ -148,22 +151,24 @@ async fn answer(
     mut request: Request<Incoming>,
     peer: SocketAddr,
     busy: Busy,
-) -> Result<Response<BusyBody>, Infallible> {
+) -> Result<Response<AnswerBody>, Infallible> {
     request.extensions_mut().insert(Peer(peer));
     let response = app.call(request).await?;
-    Ok(response.map(|body| BusyBody { body, _busy: busy }))
+    Ok(response.map(|body| AnswerBody::new(body, busy)))
 }
 
 /// Whether a connection has requests at hand, and since when it has none.
 struct Activity {
+    outlet: Outlet,
     opened: Instant,
     requests: AtomicUsize,
     idle_since_ms: AtomicU64,
 }
 
 impl Activity {
-    fn new() -> Self {
+    fn new(outlet: Outlet) -> Self {
         Self {
+            outlet,
             opened: Instant::now(),
             requests: AtomicUsize::new(0),
             idle_since_ms: AtomicU64::new(0),
@@ -185,39 +190,20 @@ impl Activity {
     }
 }
 
-/// A request at hand, from its head to the end of its answer.
-struct Busy(Arc<Activity>);
+/// A request at hand, from its head until its answer is handed over.
+pub(super) struct Busy(Arc<Activity>);
+
+impl Busy {
+    /// Where the answer goes.
+    pub(super) fn outlet(&self) -> &Outlet {
+        &self.0.outlet
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
         let now_ms = self.0.opened.elapsed().as_millis() as u64;
         self.0.idle_since_ms.store(now_ms, Ordering::Relaxed);
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// An answer's body, which keeps its connection busy while it is sent.
-struct BusyBody {
-    body: Body,
-    _busy: Busy,
-}
-
-impl hyper::body::Body for BusyBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

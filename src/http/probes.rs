@@ -31,7 +31,7 @@ pub enum MetricsAccess {
 pub struct Probes {
     access: MetricsAccess,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    ready: Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>,
 }
 
 impl Probes {
@@ -39,7 +39,7 @@ impl Probes {
     pub fn new(
         access: MetricsAccess,
         metrics: impl Fn() -> String + Send + Sync + 'static,
-        ready: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+        ready: impl Fn() -> Result<(), &'static str> + Send + Sync + 'static,
     ) -> Self {
         Self { access, metrics: Arc::new(metrics), ready: Arc::new(ready) }
     }
@@ -61,7 +61,9 @@ impl Probes {
         move || {
             ready(match is_ready() {
                 Ok(()) => "ready\n".into_response(),
-                Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n").into_response(),
+                Err(reason) => {
+                    (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response()
+                }
             })
         }
     }

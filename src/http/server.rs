@@ -20,11 +20,21 @@ pub struct ConnectionLimits {
     pub connections_max: usize,
     /// How long a connection may stay open without a complete request head.
     pub idle_max: Duration,
+    /// How long a client may be slower in taking a large answer than
+    /// `answer_bytes_per_second_min` before its connection is cut.
+    pub answer_grace: Duration,
+    /// The slowest client of a large answer that is waited for, on average since it began.
+    pub answer_bytes_per_second_min: u32,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { connections_max: 10_000, idle_max: Duration::from_mins(2) }
+        Self {
+            connections_max: 10_000,
+            idle_max: Duration::from_mins(2),
+            answer_grace: Duration::from_secs(30),
+            answer_bytes_per_second_min: 16 << 10,
+        }
     }
 }
 
@@ -54,9 +64,8 @@ pub async fn serve(
 ) -> usize {
     let (tasks, streams) = (TaskTracker::new(), TaskTracker::new());
     let cut = CancellationToken::new();
-    let connections =
-        Connections::new(app, limits.idle_max, streams.clone(), stop.clone(), cut.clone());
     let mut gate = Gate::new(listener, limits.connections_max);
+    let connections = Connections::new(app, limits, streams.clone(), stop.clone(), cut.clone());
     while let Some(accepted) = stop.run_until_cancelled(gate.accept()).await {
         let Some((stream, peer, place)) = accepted else { continue };
         let connections = connections.clone();

@@ -1,5 +1,6 @@
 //! The listener over real loopback sockets.
 
+mod answers;
 mod clients;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
@@ -70,7 +71,7 @@ impl Setup {
         let probes = Probes::new(
             MetricsAccess::Local,
             || "millpond_up 1\n".to_owned(),
-            move || if self.is_ready { Ok(()) } else { Err("the disk is full".to_owned()) },
+            move || if self.is_ready { Ok(()) } else { Err("the disk is full") },
         );
         let budget = BodyBudget::new(self.inflight_bytes, self.body.body_bytes_max);
         let gateway = {
@@ -117,6 +118,9 @@ async fn echo(gates: Gates, head: Parts, body: RequestBody) -> Response {
         Ok(body) => body,
         Err(refused) => return refused.into_response(),
     };
+    if head.uri.path() == "/large" {
+        return answers::large(&gates);
+    }
     if head.uri.path() == "/stream" {
         let gates = gates.clone();
         let frames = stream::unfold((), move |()| {

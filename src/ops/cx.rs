@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{Reply, address};
 use crate::{
+    answers::AnswerRoom,
     app::App,
     auth::Caller,
     error::{Error, Result},
@@ -79,7 +80,7 @@ impl<'a> Cx<'a> {
     /// The answer that carries `output`.
     #[must_use]
     pub fn reply(&self, output: &impl Serialize) -> Reply {
-        Reply { body: self.codec.encode(output) }
+        Reply { body: self.codec.encode(output), room: None }
     }
 
     /// The answer that carries `output`, which is about `bytes` long: memory is taken once.
@@ -87,7 +88,25 @@ impl<'a> Cx<'a> {
     pub fn reply_of_size(&self, output: &impl Serialize, bytes: usize) -> Reply {
         let mut body = Vec::with_capacity(bytes);
         self.codec.encode_into(output, &mut body);
-        Reply { body }
+        Reply { body, room: None }
+    }
+
+    /// Room for an answer that may become this large, asked for before it is made.
+    ///
+    /// # Errors
+    /// When others hold the room for too long.
+    pub async fn room(&self, bytes: usize) -> Result<AnswerRoom> {
+        let words = "No room for the answer now, as clients take others too slowly.";
+        let room = self.app.answers().room(bytes).await;
+        room.ok_or_else(|| Error(ErrorKind::ServiceUnavailable.with(words)))
+    }
+
+    /// The answer that carries `output`, which is about `bytes` long, in room asked for before.
+    #[must_use]
+    pub fn reply_in(&self, room: AnswerRoom, output: &impl Serialize, bytes: usize) -> Reply {
+        let Reply { body, .. } = self.reply_of_size(output, bytes);
+        let room = room.shrunk_to(body.capacity());
+        Reply { body, room: (!room.is_empty()).then_some(room) }
     }
 
     /// The stream that a request means, whether or not it exists.

@@ -10,6 +10,9 @@ use millpond_api::{
 };
 use millpond_shards::stream::ShardState;
 
+/// What a shard takes in an answer at most.
+pub(super) const SHARD_BYTES: usize = 512;
+
 /// A shard as DescribeStream and ListShards show it.
 pub(super) fn shard(shard: &ShardState) -> Shard<'static> {
     let text = |id: ShardId| Cow::Owned(id.to_string());

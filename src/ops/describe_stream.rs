@@ -21,6 +21,8 @@ impl Serve for DescribeStream {
             .listed_shards(cx.now())
             .filter(|shard| shard.id.to_string().as_str() > after.as_ref());
         let shards: Vec<_> = listed.by_ref().take(page).map(describe::shard).collect();
+        let bytes = describe::SHARD_BYTES * (shards.len() + 1);
+        let room = cx.room(bytes).await?;
         let description = StreamDescription {
             stream_name: state.arn.name.as_str().into(),
             stream_arn: state.arn.to_string().into(),
@@ -34,6 +36,6 @@ impl Serve for DescribeStream {
             encryption_type: Some(EncryptionType::None),
             key_id: None,
         };
-        Ok(cx.reply(&DescribeStreamOutput { stream_description: description }))
+        Ok(cx.reply_in(room, &DescribeStreamOutput { stream_description: description }, bytes))
     }
 }

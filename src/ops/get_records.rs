@@ -18,7 +18,10 @@ use millpond_shards::{
 };
 
 use super::{Cx, Reply, Serve, describe, dry_run};
-use crate::error::{Error, Result, does_not_exist, invalid, read_throttled, unreadable};
+use crate::{
+    answers::AnswerRoom,
+    error::{Error, Result, does_not_exist, invalid, read_throttled, unreadable},
+};
 
 /// What a record takes in an answer, beside data and partition key.
 const RECORD_BYTES: usize = 200;
@@ -39,11 +42,19 @@ impl Serve for GetRecords {
             records: limits::page_size(input.limit, limits::GET_RECORDS_RECORDS_MAX),
             payload_bytes: limits::GET_RECORDS_BYTES_MAX as usize,
         };
+        // Also for the page itself, before it is read: who waits for room holds nothing.
+        let page_bytes = limit.payload_bytes + answer_bytes(limit.payload_bytes, limit.records);
+        let room = cx.room(page_bytes).await?;
         let horizon = stream.state().horizon(cx.now());
         let reading = shard.read(iterator.position, horizon, limit).await;
         let reading = reading.map_err(|e| unreadable(e, &iterator.arn, iterator.shard))?;
-        reply(cx, stream, shard, &reading, iterator)
+        reply(cx, stream, shard, &reading, iterator, room)
     }
+}
+
+/// About what an answer takes: base64 is the longer form.
+fn answer_bytes(payload_bytes: usize, records: usize) -> usize {
+    payload_bytes * 4 / 3 + records * RECORD_BYTES + FRAME_BYTES
 }
 
 /// The iterator, unless it isn't ours, isn't the caller's, or is too old.
@@ -76,6 +87,7 @@ fn reply(
     shard: &Shard,
     reading: &Reading,
     iterator: ShardIterator,
+    room: AnswerRoom,
 ) -> Result<Reply> {
     let now = cx.now();
     let state = stream.state().shard(shard.id())?;
@@ -91,9 +103,8 @@ fn reply(
         millis_behind_latest: Some(millis_behind(reading, state, now)),
         child_shards: ended.then(children),
     };
-    let bytes =
-        reading.payload_bytes() as usize * 4 / 3 + reading.len() * RECORD_BYTES + FRAME_BYTES;
-    Ok(cx.reply_of_size(&output, bytes))
+    let bytes = answer_bytes(reading.payload_bytes() as usize, reading.len());
+    Ok(cx.reply_in(room, &output, bytes))
 }
 
 fn record<'a>(shard: &Shard, view: RecordView<'a>) -> Record<'a> {

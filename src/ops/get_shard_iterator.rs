@@ -4,10 +4,14 @@ use millpond_api::{
     operations::{GetShardIterator, GetShardIteratorInput, GetShardIteratorOutput},
     types::{SequenceNumber, ShardId, ShardIteratorType, StreamArn, StreamStatus},
 };
-use millpond_shards::{engine::Offset, iterator::ShardIterator, shard::Shard};
+use millpond_shards::{
+    engine::{EngineError, Offset},
+    iterator::ShardIterator,
+    shard::Shard,
+};
 
 use super::{Cx, Reply, Serve, address, dry_run};
-use crate::error::{Result, does_not_exist, invalid, read_throttled};
+use crate::error::{Result, does_not_exist, invalid, read_throttled, unreadable};
 
 impl Serve for GetShardIterator {
     async fn serve<'a>(cx: &'a Cx<'a>, input: GetShardIteratorInput<'a>) -> Result<Reply> {
@@ -19,10 +23,10 @@ impl Serve for GetShardIterator {
         let listed = state.listed_shards(cx.now()).any(|shard| shard.id == id);
         let shard = stream.shard(id).filter(|_| listed && state.status != StreamStatus::Creating);
         let shard = shard.ok_or_else(|| does_not_exist(&arn, id))?;
-        let start = Start::of(cx, &arn, id, &input)?;
+        let start = Start::of(cx, &arn, shard, &input)?;
         dry_run::check(input.dry_run)?;
         shard.admit_iterator().map_err(|_| read_throttled(&arn, id))?;
-        let position = start.position(&arn, shard).await?;
+        let position = start.position(shard).await.map_err(|e| unreadable(e, &arn, id))?;
         let iterator =
             ShardIterator { issued: cx.now(), arn, number: state.number, shard: id, position };
         let text = iterator.seal(cx.domain().tokens());
@@ -31,29 +35,27 @@ impl Serve for GetShardIterator {
 }
 
 /// Where reading starts, in the terms of the request.
-enum Start<'a> {
+enum Start {
     Oldest,
     Newest,
-    At(&'a str, SequenceNumber),
-    After(&'a str, SequenceNumber),
+    At(SequenceNumber),
+    After(SequenceNumber),
     Time(millpond_api::types::Timestamp),
 }
 
-impl<'a> Start<'a> {
+impl Start {
     fn of(
         cx: &Cx<'_>,
         arn: &StreamArn,
-        shard: ShardId,
-        input: &'a GetShardIteratorInput<'_>,
+        shard: &Shard,
+        input: &GetShardIteratorInput<'_>,
     ) -> Result<Self> {
         use ShardIteratorType as Type;
         let kind = input.shard_iterator_type;
         let number = input.starting_sequence_number.as_deref();
         match (kind, number) {
-            (Type::AtSequenceNumber, Some(text)) => Ok(Self::At(text, parse(arn, shard, text)?)),
-            (Type::AfterSequenceNumber, Some(text)) => {
-                Ok(Self::After(text, parse(arn, shard, text)?))
-            }
+            (Type::AtSequenceNumber, Some(text)) => Ok(Self::At(own(arn, shard, text)?)),
+            (Type::AfterSequenceNumber, Some(text)) => Ok(Self::After(own(arn, shard, text)?)),
             (Type::AtSequenceNumber | Type::AfterSequenceNumber, None) => {
                 Err(mismatch(kind, "no StartingSequenceNumber"))
             }
@@ -85,19 +87,13 @@ impl<'a> Start<'a> {
         Ok(Self::Time(at))
     }
 
-    async fn position(&self, arn: &StreamArn, shard: &Shard) -> Result<Offset> {
+    async fn position(self, shard: &Shard) -> Result<Offset, EngineError> {
         Ok(match self {
             Self::Oldest => Offset::ZERO,
             Self::Newest => shard.end().await?,
-            Self::Time(at) => shard.seek(*at).await?,
-            Self::At(text, number) => {
-                let number = own(arn, shard, text, *number)?;
-                shard.offset_at(number).min(shard.end().await?)
-            }
-            Self::After(text, number) => {
-                let number = own(arn, shard, text, *number)?;
-                shard.offset_after(number).min(shard.end().await?)
-            }
+            Self::Time(at) => shard.seek(at).await?,
+            Self::At(number) => shard.offset_at(number).min(shard.end().await?),
+            Self::After(number) => shard.offset_after(number).min(shard.end().await?),
         })
     }
 }
@@ -119,17 +115,9 @@ fn unusable(arn: &StreamArn, shard: ShardId, number: &str, why: &str) -> crate::
     ))
 }
 
-fn parse(arn: &StreamArn, shard: ShardId, text: &str) -> Result<SequenceNumber> {
-    text.parse().map_err(|_| unusable(arn, shard, text, ""))
-}
-
-/// The number, if it is one of this shard.
-fn own(
-    arn: &StreamArn,
-    shard: &Shard,
-    text: &str,
-    number: SequenceNumber,
-) -> Result<SequenceNumber> {
+/// The number that `text` is, if it is one of this shard.
+fn own(arn: &StreamArn, shard: &Shard, text: &str) -> Result<SequenceNumber> {
+    let number: SequenceNumber = text.parse().map_err(|_| unusable(arn, shard.id(), text, ""))?;
     if number.shard != shard.id() {
         let (encoded, used) = (number.shard, shard.id());
         return Err(invalid(format!(

@@ -31,8 +31,11 @@ impl Serve for ListShards {
         let page: Vec<_> = listed.by_ref().take(size).collect();
         let more = listed.next().and(page.last());
         let next = more.map(|last| selection.after(last).seal(cx, state).into());
+        let bytes = describe::SHARD_BYTES * page.len();
+        let room = cx.room(bytes).await?;
         let shards = page.into_iter().map(describe::shard).collect();
-        Ok(cx.reply(&ListShardsOutput { shards: Some(shards), next_token: next }))
+        let output = ListShardsOutput { shards: Some(shards), next_token: next };
+        Ok(cx.reply_in(room, &output, bytes))
     }
 }
 

@@ -60,7 +60,7 @@ def test_records_fill_the_disk(start, small_disk):
     ballast.write_bytes(b"\0" * (32 << 20))
     server, ledger = serve(start, small_disk), Ledger()
     write_until_refused(ledger, server.url)
-    assert "has no space left for records" in ledger.refusals[0], ledger.refusals[0]
+    assert "no space left for records" in ledger.refusals[0], ledger.refusals[0]
     status, reason = readiness(server.url)
     assert (status, "no space left" in reason) == (503, True), reason
     held = ledger.check(server.url)

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, response::Response};
 use http::Request;
 use millpond::{
     app::App,
@@ -115,8 +115,12 @@ impl TestServer {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().call(request).await;
-        Answer::of(response.unwrap()).await
+        Answer::of(self.respond(request).await).await
+    }
+
+    /// An answer whose body was not taken yet.
+    pub(crate) async fn respond(&self, request: Request<Body>) -> Response {
+        self.router.clone().call(request).await.unwrap()
     }
 
     /// The header that names the caller. Nobody checks the signature.

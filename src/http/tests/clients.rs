@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -75,6 +75,11 @@ impl Http1 {
         line.trim_end().to_owned()
     }
 
+    /// Reads at most this many bytes; none when the server has closed.
+    pub(super) async fn take(&mut self, bytes: usize) -> usize {
+        self.0.read(&mut vec![0; bytes]).await.unwrap_or_default()
+    }
+
     /// Waits until the server has closed the connection, and returns what it said before.
     pub(super) async fn until_closed(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
@@ -84,8 +89,15 @@ impl Http1 {
 }
 
 pub(super) async fn http2(addr: SocketAddr) -> SendRequest<Full<Bytes>> {
+    http2_with_window(addr, 1 << 20).await
+}
+
+/// A client that takes this much of an answer before it must be asked for more.
+pub(super) async fn http2_with_window(addr: SocketAddr, bytes: u32) -> SendRequest<Full<Bytes>> {
     let stream = TcpStream::connect(addr).await.unwrap();
-    let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(bytes);
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
     TaskTracker::new().spawn(connection);
     sender
 }

@@ -285,3 +285,22 @@ async fn storage_that_fails_is_an_internal_failure() {
     server.engine().faults().fail_reads(false);
     assert_eq!(server.texts(&iterator).await, ["1"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_nobody_takes_leave_no_room_for_others() {
+    let server = TestServer::with("--inflight-bytes 32MiB").await.with_stream("clicks", 1).await;
+    let mebibyte = "x".repeat((1 << 20) - 1);
+    for _ in 0..8 {
+        server.put("clicks", "k", &mebibyte).await;
+    }
+    let iterator = server.iterator("clicks", 0, "TRIM_HORIZON").await;
+    let request = || server.request("GetRecords", format!(r#"{{"ShardIterator":"{iterator}"}}"#));
+    let untaken = server.respond(request()).await;
+    let refused = server.send(request()).await;
+    assert_eq!(refused.outcome().unwrap_err().status, 503);
+    // What is not large is served all the same.
+    server.put("clicks", "k", "small").await;
+
+    drop(untaken);
+    assert_eq!(server.get(&iterator).await["Records"].as_array().unwrap().len(), 9);
+}

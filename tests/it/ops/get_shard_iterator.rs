@@ -194,6 +194,15 @@ async fn five_calls_a_second_are_admitted_to_a_shard() {
         let refusal = server.refusal("GetShardIterator", dry.clone()).await;
         assert!(refusal.starts_with("DryRunOperationException: "), "{refusal}");
     }
+    // What would be refused is refused dry too, and spends nothing.
+    let shards = server.shards("clicks").await;
+    let foreign = &shards[1]["SequenceNumberRange"]["StartingSequenceNumber"];
+    for dry in [true, false].repeat(3) {
+        let mut input = numbered("AT_SEQUENCE_NUMBER", foreign);
+        input["DryRun"] = json!(dry);
+        let refusal = server.refusal("GetShardIterator", input).await;
+        assert!(refusal.starts_with("InvalidArgumentException: "), "{refusal}");
+    }
     for _ in 0..5 {
         server.iterator("clicks", 0, "LATEST").await;
     }

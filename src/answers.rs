@@ -1,0 +1,94 @@
+//! Room for large answers: one number of bytes that those being made and those on their way share.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+/// Answers up to this size need no room.
+const SMALL_ANSWER_BYTES_MAX: usize = 16 << 10;
+
+/// How long an answer waits for room. Room that is taken comes back as clients take their answers,
+/// or lose their connection because they don't.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Bytes of memory that large answers may hold together.
+pub struct Answers {
+    room: Arc<Semaphore>,
+    total_bytes: usize,
+}
+
+impl Answers {
+    /// Room for `total_bytes`.
+    #[must_use]
+    pub fn new(total_bytes: usize) -> Self {
+        let total_bytes = total_bytes.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
+        Self { room: Arc::new(Semaphore::new(total_bytes)), total_bytes }
+    }
+
+    /// Room for one answer that may become this large; `None` when none comes free in time.
+    ///
+    /// An answer that is larger than all the room has it all.
+    pub async fn room(&self, bytes: usize) -> Option<AnswerRoom> {
+        if bytes <= SMALL_ANSWER_BYTES_MAX {
+            return Some(AnswerRoom(None));
+        }
+        let permits = bytes.min(self.total_bytes) as u32;
+        let taken = timeout(WAIT_MAX, Arc::clone(&self.room).acquire_many_owned(permits)).await;
+        Some(AnswerRoom(Some(taken.ok()?.expect("the room is never closed"))))
+    }
+}
+
+/// What one answer holds of the room; dropping it gives the room back.
+#[derive(Debug)]
+pub struct AnswerRoom(Option<OwnedSemaphorePermit>);
+
+impl AnswerRoom {
+    /// Gives back what an answer of this size doesn't need.
+    #[must_use]
+    pub fn shrunk_to(self, bytes: usize) -> Self {
+        let needed = if bytes > SMALL_ANSWER_BYTES_MAX { bytes } else { 0 };
+        let kept = self.0.and_then(|mut held| {
+            let kept = needed.min(held.num_permits());
+            held.split(kept)
+        });
+        Self(kept.filter(|kept| kept.num_permits() > 0))
+    }
+
+    /// Whether an answer in this room holds none of it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn large_answers_wait_for_room_and_not_for_ever() {
+        let answers = Answers::new(100 << 10);
+        let first = answers.room(80 << 10).now_or_never().unwrap().unwrap();
+        assert!(answers.room(80 << 10).await.is_none(), "its time is over");
+
+        let first = first.shrunk_to(20 << 10);
+        let second = answers.room(80 << 10).now_or_never().unwrap().unwrap();
+        assert!(answers.room(20 << 10).await.is_none());
+        drop((first, second));
+        assert!(answers.room(1 << 40).now_or_never().unwrap().is_some(), "all there is");
+    }
+
+    #[tokio::test]
+    async fn small_answers_need_no_room() {
+        let answers = Answers::new(100 << 10);
+        let all = answers.room(100 << 10).await.unwrap();
+        assert!(answers.room(16 << 10).now_or_never().unwrap().unwrap().is_empty());
+        assert!(all.shrunk_to(16 << 10).is_empty());
+        assert!(answers.room(100 << 10).now_or_never().unwrap().is_some());
+    }
+}
