@@ -15,6 +15,7 @@ pub mod answers;
 pub mod app;
 pub mod auth;
 pub mod banner;
+pub mod blocks;
 pub mod config;
 pub mod error;
 pub mod gateway;

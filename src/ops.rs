@@ -45,6 +45,7 @@ pub use cx::Cx;
 
 use crate::{
     answers::AnswerRoom,
+    blocks::Blocks,
     error::{Error, Result},
 };
 
@@ -61,7 +62,7 @@ pub trait Serve: Operation {
 #[derive(Debug)]
 pub struct Reply {
     /// The body in the request's format; empty for operations without output.
-    pub body: Vec<u8>,
+    pub body: Blocks,
     /// What the body holds of the room for large answers, until it is sent.
     pub room: Option<AnswerRoom>,
 }
@@ -70,7 +71,7 @@ impl Reply {
     /// The answer of an operation without output.
     #[must_use]
     pub fn empty() -> Self {
-        Self { body: Vec::new(), room: None }
+        Self { body: Blocks::default(), room: None }
     }
 }
 

@@ -7,8 +7,9 @@ pub(crate) mod receive;
 pub(crate) mod scalar;
 mod values;
 
-use std::marker::PhantomData;
+use std::{io, marker::PhantomData};
 
+use minicbor::encode::write::Writer;
 use serde::{Serialize, de::DeserializeSeed};
 
 use crate::{
@@ -84,14 +85,20 @@ impl Codec {
         body
     }
 
-    /// Appends an output, an event or an error body to `body`.
-    pub fn encode_into(self, value: &impl Serialize, body: &mut Vec<u8>) {
+    /// Appends an output, an event or an error body to `body`, which is memory.
+    ///
+    /// # Panics
+    /// When `body` fails, which memory doesn't.
+    pub fn encode_into(self, value: &impl Serialize, body: &mut impl io::Write) {
         let written = match self {
             Self::Json => {
                 let mut json = serde_json::Serializer::with_formatter(body, json::Json);
                 value.serialize(&mut json).is_ok()
             }
-            Self::Cbor => value.serialize(&mut minicbor_serde::Serializer::new(body)).is_ok(),
+            Self::Cbor => {
+                let mut cbor = minicbor_serde::Serializer::new(Writer::new(body));
+                value.serialize(&mut cbor).is_ok()
+            }
         };
         assert!(written, "types of the model have text for names and are written to memory");
     }

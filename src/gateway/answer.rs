@@ -5,12 +5,11 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use millpond_api::{Codec, Error, ErrorKind};
 use uuid::Uuid;
 
-use crate::{answers::AnswerRoom, http::BodyRefused, ids, ops::Reply};
+use crate::{http::BodyRefused, ids, ops::Reply};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const EXTENDED_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
@@ -105,23 +104,8 @@ pub(super) fn reply(codec: Codec, reply: Reply) -> Response {
     if reply.body.is_empty() {
         return Response::new(Body::empty());
     }
-    let body = match reply.room {
-        None => Body::from(reply.body),
-        Some(room) => Body::from(Bytes::from_owner(Roomed { body: reply.body, _room: room })),
-    };
+    let body = reply.body.into_body(reply.room);
     (content_type(codec.content_type()), body).into_response()
-}
-
-/// A body that holds its room until the last slice of it is dropped.
-struct Roomed {
-    body: Vec<u8>,
-    _room: AnswerRoom,
-}
-
-impl AsRef<[u8]> for Roomed {
-    fn as_ref(&self) -> &[u8] {
-        &self.body
-    }
 }
 
 /// The answer with the ids that every answer carries.

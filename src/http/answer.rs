@@ -33,17 +33,17 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    /// Ends the connection when `bytes`, taken out of what is returned, are not taken in time.
+    /// Ends the connection when the answer that begins now is not taken in time.
     ///
-    /// Time runs until the last slice is dropped: then the kernel has it.
-    fn watch(&self, bytes: Bytes) -> Large {
+    /// Time runs until the last of its bytes is dropped: then the kernel has it.
+    fn watch(&self) -> Watch {
         let limits = &self.limits;
         let pace = Pace::start(limits.answer_grace, limits.answer_bytes_per_second_min);
         let (gone, taken) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
-        let rest = Bytes::from_owner(Watched { bytes, _gone: gone.clone().drop_guard() });
-        let (cut, so_far) = (self.cut.clone(), Arc::clone(&taken));
+        let watch = Watch { taken: Arc::clone(&taken), gone: Arc::new(gone.clone().drop_guard()) };
+        let cut = self.cut.clone();
         self.tasks.spawn(async move {
-            let due = || pace.due(so_far.load(Ordering::Relaxed));
+            let due = || pace.due(taken.load(Ordering::Relaxed));
             while timeout_at(due(), gone.cancelled()).await.is_err() {
                 if due() <= Instant::now() {
                     tracing::debug!("an answer was taken too slowly; its connection is cut");
@@ -51,14 +51,27 @@ impl Outlet {
                 }
             }
         });
-        Large { rest, taken }
+        watch
+    }
+}
+
+/// A large answer on its way.
+struct Watch {
+    taken: Arc<AtomicU64>,
+    /// Dropped with the last of the answer's bytes.
+    gone: Arc<DropGuard>,
+}
+
+impl Watch {
+    fn hold(&self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Watched { bytes, _gone: Arc::clone(&self.gone) })
     }
 }
 
 /// Bytes that tell when the last slice of them is dropped.
 struct Watched {
     bytes: Bytes,
-    _gone: DropGuard,
+    _gone: Arc<DropGuard>,
 }
 
 impl AsRef<[u8]> for Watched {
@@ -67,43 +80,39 @@ impl AsRef<[u8]> for Watched {
     }
 }
 
-/// What is left of a frame that leaves in pieces.
-struct Large {
-    rest: Bytes,
-    taken: Arc<AtomicU64>,
-}
-
-impl Large {
-    fn piece(&mut self) -> Bytes {
-        let piece = self.rest.split_to(PIECE_BYTES.min(self.rest.len()));
-        self.taken.fetch_add(piece.len() as u64, Ordering::Relaxed);
-        piece
-    }
-}
-
 /// An answer's body, which keeps its connection busy until it is handed over.
 pub(super) struct AnswerBody {
     body: Body,
-    large: Option<Large>,
+    /// What is left of a frame that leaves in pieces.
+    rest: Bytes,
+    /// Since the first large frame.
+    watch: Option<Watch>,
     /// None when all frames were handed over.
     busy: Option<Busy>,
 }
 
 impl AnswerBody {
     pub(super) fn new(body: Body, busy: Busy) -> Self {
-        Self { body, large: None, busy: Some(busy) }
+        Self { body, rest: Bytes::new(), watch: None, busy: Some(busy) }
     }
 
     fn frame(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        let is_large = frame.data_ref().is_some_and(|bytes| bytes.len() > PIECE_BYTES);
         match (frame.into_data(), &self.busy) {
-            (Ok(bytes), Some(busy)) if is_large => {
-                let large = self.large.insert(busy.outlet().watch(bytes));
-                Frame::data(large.piece())
+            (Ok(bytes), Some(busy)) if bytes.len() > PIECE_BYTES || self.watch.is_some() => {
+                self.rest = self.watch.get_or_insert_with(|| busy.outlet().watch()).hold(bytes);
+                self.piece()
             }
             (Ok(bytes), _) => Frame::data(bytes),
             (Err(frame), _) => frame,
         }
+    }
+
+    fn piece(&mut self) -> Frame<Bytes> {
+        let piece = self.rest.split_to(PIECE_BYTES.min(self.rest.len()));
+        if let Some(watch) = &self.watch {
+            watch.taken.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        }
+        Frame::data(piece)
     }
 }
 
@@ -115,27 +124,23 @@ impl hyper::body::Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = match &mut self.large {
-            Some(large) => Poll::Ready(Some(Ok(Frame::data(large.piece())))),
-            None => Pin::new(&mut self.body).poll_frame(cx).map_ok(|frame| self.frame(frame)),
+        let polled = if self.rest.is_empty() {
+            Pin::new(&mut self.body).poll_frame(cx).map_ok(|frame| self.frame(frame))
+        } else {
+            Poll::Ready(Some(Ok(self.piece())))
         };
-        self.large.take_if(|large| large.rest.is_empty());
         if self.is_end_stream() {
             // HTTP/2 keeps a body until its client takes the last frame, if it ever does.
-            self.busy = None;
+            (self.watch, self.busy) = (None, None);
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.large.is_none() && self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.large {
-            // Asked for before the first frame, or not at all.
-            Some(_) => SizeHint::new(),
-            None => self.body.size_hint(),
-        }
+        if self.rest.is_empty() { self.body.size_hint() } else { SizeHint::new() }
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     answers::AnswerRoom,
     app::App,
     auth::Caller,
+    blocks::Blocks,
     error::{Error, Result},
 };
 
@@ -80,13 +81,13 @@ impl<'a> Cx<'a> {
     /// The answer that carries `output`.
     #[must_use]
     pub fn reply(&self, output: &impl Serialize) -> Reply {
-        Reply { body: self.codec.encode(output), room: None }
+        Reply { body: self.codec.encode(output).into(), room: None }
     }
 
-    /// The answer that carries `output`, which is about `bytes` long: memory is taken once.
+    /// The answer that carries `output`, which is about `bytes` long.
     #[must_use]
     pub fn reply_of_size(&self, output: &impl Serialize, bytes: usize) -> Reply {
-        let mut body = Vec::with_capacity(bytes);
+        let mut body = Blocks::with_capacity(bytes);
         self.codec.encode_into(output, &mut body);
         Reply { body, room: None }
     }

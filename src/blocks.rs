@@ -1,0 +1,195 @@
+//! The body of an answer: written once, in blocks whose memory is given back as they are sent.
+//!
+//! In one piece, an answer of many megabytes would be memory fresh from the operating system each
+//! time: filling its pages in costs more than writing the answer.
+
+use std::{
+    collections::VecDeque,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+
+use crate::answers::AnswerRoom;
+
+/// Bytes of a block, except that the first and the last may be smaller.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// Bytes in the order that they were written in.
+#[derive(Debug, Default)]
+pub struct Blocks {
+    full: Vec<Vec<u8>>,
+    last: Vec<u8>,
+}
+
+impl From<Vec<u8>> for Blocks {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { full: Vec::new(), last: bytes }
+    }
+}
+
+impl Blocks {
+    /// Empty, with memory for about `bytes`.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Vec::with_capacity(bytes.min(BLOCK_BYTES)).into()
+    }
+
+    /// Whether nothing was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.last.is_empty()
+    }
+
+    /// Bytes of memory that the blocks take.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.full.iter().chain([&self.last]).map(Vec::capacity).sum()
+    }
+
+    /// The body of a response, which holds `room` until its last byte is sent.
+    #[must_use]
+    pub fn into_body(self, room: Option<AnswerRoom>) -> Body {
+        if self.full.is_empty() && room.is_none() {
+            return Body::from(self.last);
+        }
+        let room = Arc::new(room);
+        let blocks = self.full.into_iter().chain([self.last]);
+        let held = |bytes| Bytes::from_owner(Held { bytes, _room: Arc::clone(&room) });
+        Body::new(BlockBody { rest: blocks.filter(|block| !block.is_empty()).map(held).collect() })
+    }
+
+    /// Where `bytes` doesn't fit into the last block.
+    #[cold]
+    fn overflow(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.last.len() == self.last.capacity() {
+                let next = Vec::with_capacity(BLOCK_BYTES);
+                let full = std::mem::replace(&mut self.last, next);
+                self.full.extend((!full.is_empty()).then_some(full));
+            }
+            let free = self.last.capacity() - self.last.len();
+            let (now, later) = bytes.split_at(free.min(bytes.len()));
+            self.last.extend_from_slice(now);
+            bytes = later;
+        }
+    }
+}
+
+impl io::Write for Blocks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() <= self.last.capacity() - self.last.len() {
+            self.last.extend_from_slice(bytes);
+        } else {
+            self.overflow(bytes);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A block that holds the answer's room until the last slice of it is dropped.
+struct Held {
+    bytes: Vec<u8>,
+    _room: Arc<Option<AnswerRoom>>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The blocks that are still to be sent, a frame each.
+struct BlockBody {
+    rest: VecDeque<Bytes>,
+}
+
+impl hyper::body::Body for BlockBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(self.rest.pop_front().map(|block| Ok(Frame::data(block))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.iter().map(|block| block.len() as u64).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use futures::FutureExt as _;
+    use http_body_util::BodyExt as _;
+    use hyper::body::Body as _;
+
+    use super::*;
+
+    /// Bytes that differ from their neighbours, and a block's worth from one another.
+    fn text(bytes: usize) -> Vec<u8> {
+        (0..bytes).map(|at| (at % 251) as u8).collect()
+    }
+
+    async fn sent(body: Body) -> Bytes {
+        let announced = body.size_hint().exact();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        assert_eq!(announced, Some(bytes.len() as u64));
+        bytes
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_sent_whatever_its_size() {
+        let sizes = [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES + 7];
+        for bytes in sizes {
+            for (capacity, piece) in [(0, 1000), (100, BLOCK_BYTES + 3), (bytes, 4096)] {
+                let mut blocks = Blocks::with_capacity(capacity);
+                for piece in text(bytes).chunks(piece) {
+                    blocks.write_all(piece).unwrap();
+                }
+                assert_eq!(blocks.is_empty(), bytes == 0);
+                assert!(blocks.capacity() <= bytes + 2 * BLOCK_BYTES);
+                assert_eq!(sent(blocks.into_body(None)).await, text(bytes));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn room_is_held_until_the_last_block_is_gone() {
+        let answers = crate::answers::Answers::new(1 << 20);
+        let room = answers.room(1 << 20).await;
+        let mut blocks = Blocks::default();
+        blocks.write_all(&text(2 * BLOCK_BYTES)).unwrap();
+        let mut body = blocks.into_body(room);
+        let is_free = || answers.room(1 << 20).now_or_never().is_some();
+        let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        let second = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert!(body.frame().await.is_none());
+        drop((body, first));
+        assert!(!is_free());
+        drop(second);
+        assert!(is_free());
+    }
+}
