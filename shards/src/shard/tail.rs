@@ -94,7 +94,7 @@ impl Tail {
         let mut left = limit;
         let mut page = Page::new();
         for chunk in ring.chunks.range(first..) {
-            if left.records == 0 || left.bytes == 0 {
+            if !page.is_empty() && (left.records == 0 || left.bytes == 0) {
                 break;
             }
             let records = chunk.count_from(from);
