@@ -1,7 +1,7 @@
 //! The single writer of metadata: applies commands one after another, makes each durable, then
 //! visible, and carries transitions through when they are due.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use millpond_api::types::ShardId;
@@ -16,7 +16,7 @@ use crate::{
     engine::EngineError,
     shard::Shared,
     state::{Command, ShardEnd, ShardLimit, State, apply, rows},
-    stream::{Intent, Namespace, StreamState},
+    stream::{Intent, Namespace, StreamNumber, StreamState},
 };
 
 /// Commands that may wait for their turn.
@@ -39,7 +39,7 @@ struct Request {
 
 impl Control {
     /// Applies `command`; durable and visible when it answers. A transition that is due at once has
-    /// taken effect by then.
+    /// taken effect by then, unless storage refused that.
     ///
     /// # Errors
     /// The command's precondition that doesn't hold, or why storage failed.
@@ -62,7 +62,8 @@ impl Control {
         let state = rows::load(&shared.engine.load_metadata().await?, shard_limit)?;
         directory.publish(&state);
         let (requests, received) = mpsc::channel(COMMANDS_MAX);
-        let writer = Writer { state, directory, shared: shared.clone(), retry_at: None };
+        let writer =
+            Writer { state, directory, shared: shared.clone(), retries: Retries::default() };
         shared.tasks.spawn("control", writer.run(received, shared.tasks.stop()));
         Ok(Self { requests })
     }
@@ -73,7 +74,14 @@ struct Writer {
     state: State,
     directory: Arc<Directory>,
     shared: Shared,
-    retry_at: Option<Time>,
+    retries: Retries,
+}
+
+/// When to try again what storage refused; it stays due meanwhile.
+#[derive(Debug, Default)]
+struct Retries {
+    transitions: HashMap<StreamNumber, Time>,
+    unused_logs: Option<Time>,
 }
 
 impl Writer {
@@ -92,7 +100,6 @@ impl Writer {
                     reply.send(outcome).ok();
                 }
                 () = self.shared.clock.sleep_until(due.unwrap_or_default()), if due.is_some() => {
-                    self.retry_at = None;
                     self.settle_due().await;
                 }
             }
@@ -102,9 +109,11 @@ impl Writer {
     }
 
     fn next_due(&self) -> Option<Time> {
-        let due = self.state.next_transition().map(|due| Time::from_millis(due.millis()));
-        // A state that storage refused to change stays due; don't ask again at once.
-        due.map(|due| self.retry_at.map_or(due, |at| due.max(at))).or(self.retry_at)
+        let due = |stream: &Arc<StreamState>| {
+            let due = Time::from_millis(stream.transition.as_ref()?.due.millis());
+            Some(self.retries.transitions.get(&stream.number).map_or(due, |at| due.max(*at)))
+        };
+        self.state.streams().filter_map(due).chain(self.retries.unused_logs).min()
     }
 
     async fn commit(&mut self, command: &Command) -> Result<(), Error> {
@@ -124,18 +133,25 @@ impl Writer {
 
     /// Carries through what is due.
     async fn settle_due(&mut self) {
-        if self.retry_at.is_some_and(|at| self.shared.clock.now() < at) {
-            return;
-        }
+        let clock = self.shared.clock.clone();
+        let is_early = |retry: Option<&Time>| retry.is_some_and(|at| clock.now() < *at);
         for stream in self.state.due_transitions(self.shared.now()) {
+            if is_early(self.retries.transitions.get(&stream.number)) {
+                continue;
+            }
+            self.retries.transitions.remove(&stream.number);
             if let Err(error) = self.settle(&stream).await {
                 tracing::error!(stream = %stream.arn, %error, "transition failed, will be retried");
-                self.retry_at = Some(self.shared.clock.now() + RETRY_AFTER);
+                self.retries.transitions.insert(stream.number, clock.now() + RETRY_AFTER);
             }
         }
+        if is_early(self.retries.unused_logs.as_ref()) {
+            return;
+        }
+        self.retries.unused_logs = None;
         if let Err(error) = self.drop_unused_logs().await {
             tracing::error!(%error, "unused logs not dropped, will be retried");
-            self.retry_at = Some(self.shared.clock.now() + RETRY_AFTER);
+            self.retries.unused_logs = Some(clock.now() + RETRY_AFTER);
         }
     }
 

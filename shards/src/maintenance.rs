@@ -33,9 +33,14 @@ impl Maintenance {
 
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let clock = self.shared.clock.clone();
-        while stop.run_until_cancelled(clock.sleep(PERIOD)).await.is_some() {
-            self.keep_house().await;
-        }
+        let keep_house = async {
+            loop {
+                clock.sleep(PERIOD).await;
+                self.keep_house().await;
+            }
+        };
+        // What is left off is taken up after the next start.
+        stop.run_until_cancelled(keep_house).await;
     }
 
     async fn keep_house(&mut self) {
@@ -89,9 +94,68 @@ impl Maintenance {
 }
 
 /// Whether enough may have expired since the shard was last trimmed to be worth the trouble. A
-/// shard that is younger than its retention period holds nothing that has expired.
+/// shard that is younger than its retention period holds nothing that has expired; one that has
+/// expired as a whole is forgotten instead.
 fn is_due(shard: &ShardState, hours: u32, last: Option<Timestamp>, horizon: Timestamp) -> bool {
     let since = last.unwrap_or(shard.created).millis();
     let step = if last.is_some() { retention::trim_step_millis(hours) } else { 1 };
-    horizon.millis() - since >= step
+    !shard.is_expired(horizon) && horizon.millis() - since >= step
+}
+
+#[cfg(test)]
+mod tests {
+    use millpond_api::types::{Blob, StreamArn};
+    use millpond_quotas::{Clock, Time};
+
+    use super::*;
+    use crate::{
+        batch::RecordBatch,
+        domain::tests::open,
+        engine::{Offset, memory::MemoryEngine},
+        state::{NewStream, tests::stream_of},
+        stream::{Closing, Namespace},
+    };
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    #[test]
+    fn a_shard_that_is_forgotten_is_not_trimmed() {
+        let stream = stream_of(1);
+        let mut shard = stream.open_shards().next().unwrap().clone();
+        let horizon = Timestamp::from_millis(shard.created.millis() + DAY.as_millis() as i64);
+        assert!(is_due(&shard, 24, None, horizon));
+        shard.closed = Some(Closing { at: shard.created, end: Offset::new(1) });
+        assert!(!is_due(&shard, 24, None, horizon));
+    }
+
+    #[tokio::test]
+    async fn stopping_waits_for_no_more_than_the_write_under_way() {
+        let (engine, clock) = (MemoryEngine::new(), Clock::manual(Time::from_seconds(1000)));
+        let domain = open(&engine, &clock).await;
+        let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
+        let (namespace, now, tags) = (Namespace::of(&arn), domain.now(), Vec::new());
+        let name = arn.name.clone();
+        let new = NewStream { arn, shards: 5, max_record_kib: 1024, tags, now, due: now };
+        domain.control().submit(Command::CreateStream(new)).await.unwrap();
+        for shard in domain.directory().stream(&namespace, &name).unwrap().shards() {
+            let mut batch = RecordBatch::default();
+            batch.push("key", None, &Blob::Bytes([1].as_slice().into()));
+            shard.append(batch).await.unwrap();
+        }
+        let faults = engine.faults();
+        faults.hold();
+        clock.advance(2 * DAY);
+        // The time, and a trim.
+        while faults.queued() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let closed = tokio::spawn(async move { domain.close().await });
+        let mut writes = 0;
+        while !closed.is_finished() {
+            tokio::task::yield_now().await;
+            writes += u32::from(faults.step());
+        }
+        assert_eq!(closed.await.unwrap(), Ok(()));
+        assert_eq!(writes, 3, "the time is noted once more");
+    }
 }

@@ -254,7 +254,25 @@ mod tests {
         }
 
         #[test]
-        fn damaged_chunks_are_errors(bytes in vec(any::<u8>(), 0..200), count in 0..9_u32) {
+        fn a_chunk_that_is_cut_short_ends_with_an_error(
+            entries in vec((".{1,20}", option::of(any::<u128>()), vec(any::<u8>(), 0..90)), 1..9),
+            cut: prop::sample::Index,
+        ) {
+            let mut batch = RecordBatch::default();
+            for (key, explicit, data) in &entries {
+                batch.push(key, explicit.map(HashKey::new), &Blob::Bytes(data.into()));
+            }
+            let mut chunk = stored(batch, 0).remove(0);
+            chunk.bytes.truncate(HEADER_BYTES + cut.index(chunk.bytes.len() - HEADER_BYTES));
+            let read: Vec<_> = chunk.records().unwrap().collect();
+            let (last, whole) = read.split_last().unwrap();
+            prop_assert!(matches!(last, Err(EngineError::Corrupt(_))), "{last:?}");
+            prop_assert!(whole.iter().all(Result::is_ok));
+            prop_assert!(whole.len() < entries.len());
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes in vec(any::<u8>(), 0..200), count in 0..9_u32) {
             let mut chunk = vec![0; HEADER_BYTES];
             chunk.extend(bytes);
             set_count(&mut chunk, count);

@@ -93,12 +93,6 @@ impl State {
             .ok_or_else(|| Error::StreamNotFound { stream: arn.clone() })
     }
 
-    /// When the next transition is due.
-    #[must_use]
-    pub fn next_transition(&self) -> Option<Timestamp> {
-        self.streams().filter_map(|stream| Some(stream.transition.as_ref()?.due)).min()
-    }
-
     /// Streams whose transitions are due, the longest due first.
     #[must_use]
     pub fn due_transitions(&self, now: Timestamp) -> Vec<Arc<StreamState>> {

@@ -1,6 +1,6 @@
 //! Transitions over storage that fails between any two of their steps.
 
-use millpond_api::types::{Blob, HashKey, StreamArn, StreamStatus};
+use millpond_api::types::{Blob, HashKey, StreamArn, StreamStatus, Timestamp};
 use millpond_quotas::Clock;
 
 use super::*;
@@ -182,9 +182,37 @@ async fn a_transition_that_fails_holds_up_no_other() {
     assert_eq!(case.stream().state().status, StreamStatus::Updating);
     let other: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/b".parse().unwrap();
     case.create(&other, 1).await;
-    let creating = case.stream_of(&other);
-    case.clock.advance(RETRY_AFTER);
-    case.change(&creating).await;
     assert_eq!(case.stream_of(&other).state().status, StreamStatus::Active);
     assert_eq!(case.stream().state().status, StreamStatus::Updating);
+}
+
+#[tokio::test]
+async fn logs_that_could_not_be_dropped_wait_for_no_transition() {
+    let case = Case::new().await;
+    append(&case.stream()).await.unwrap();
+    let other: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/b".parse().unwrap();
+    let (tags, now) = (Vec::new(), case.domain.now());
+    let due = Timestamp::from_millis(now.millis() + 3_600_000);
+    let new = NewStream { arn: other, shards: 1, max_record_kib: 1024, tags, now, due };
+    case.domain.control().submit(Command::CreateStream(new)).await.unwrap();
+    let faults = case.engine.faults();
+    faults.hold();
+    let storage = async {
+        step(&faults).await;
+        step(&faults).await;
+        faults.next(Fault::Failed { stored: false });
+        step(&faults).await;
+        faults.release();
+    };
+    let delete = Command::DeleteStream { stream: case.arn.clone(), due: now };
+    let (deleted, ()) = tokio::join!(case.domain.control().submit(delete), storage);
+    assert_eq!(deleted, Ok(()));
+    assert_eq!(case.engine.logs().len(), 1);
+    case.clock.advance(RETRY_AFTER);
+    let dropped = async {
+        while !case.engine.logs().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, dropped).await.expect("it is dropped in the end");
 }

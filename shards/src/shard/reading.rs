@@ -129,7 +129,7 @@ impl Reading {
                     continue;
                 }
                 let bytes = reading.payload_bytes + record.payload_bytes() as u64;
-                let full = reading.count == limit.records || bytes > limit.payload_bytes as u64;
+                let full = reading.count >= limit.records || bytes > limit.payload_bytes as u64;
                 if full && reading.count > 0 {
                     break 'page;
                 }

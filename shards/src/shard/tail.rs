@@ -20,6 +20,8 @@ const SHARD_BYTES_MAX: usize = 2 * 1024 * 1024;
 #[derive(Debug)]
 pub struct TailBudget {
     used: AtomicUsize,
+    // Tails that keep anything.
+    tails: AtomicUsize,
     bytes_max: usize,
 }
 
@@ -27,7 +29,7 @@ impl TailBudget {
     /// A budget of this many bytes of chunks.
     #[must_use]
     pub fn new(bytes_max: usize) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), bytes_max })
+        Arc::new(Self { used: AtomicUsize::default(), tails: AtomicUsize::default(), bytes_max })
     }
 
     /// Bytes kept now.
@@ -38,6 +40,16 @@ impl TailBudget {
 
     fn is_exceeded(&self) -> bool {
         self.used() > self.bytes_max
+    }
+
+    /// What one tail may keep. When little is left they share alike, so that who comes late finds
+    /// room: the others shrink as they go on writing.
+    fn share(&self) -> usize {
+        let shared = self.bytes_max / 4 * 3;
+        if self.used() <= shared {
+            return SHARD_BYTES_MAX;
+        }
+        SHARD_BYTES_MAX.min(shared / self.tails.load(Ordering::Relaxed).max(1))
     }
 }
 
@@ -75,7 +87,7 @@ impl Tail {
             ring.push(chunk, &self.budget);
         }
         ring.newest = arrival;
-        while ring.bytes > SHARD_BYTES_MAX || (self.budget.is_exceeded() && ring.bytes > 0) {
+        while ring.is_too_large(&self.budget) {
             ring.drop_oldest(&self.budget);
         }
         self.end.send_replace(end);
@@ -94,7 +106,7 @@ impl Tail {
         let mut left = limit;
         let mut page = Page::new();
         for chunk in ring.chunks.range(first..) {
-            if left.records == 0 || left.bytes == 0 {
+            if !page.is_empty() && (left.records == 0 || left.bytes == 0) {
                 break;
             }
             let records = chunk.count_from(from);
@@ -131,7 +143,18 @@ impl Drop for Tail {
 }
 
 impl Ring {
+    fn is_too_large(&self, budget: &TailBudget) -> bool {
+        match self.chunks.len() {
+            0 => false,
+            1 => self.bytes > SHARD_BYTES_MAX || budget.is_exceeded(),
+            _ => self.bytes > budget.share() || budget.is_exceeded(),
+        }
+    }
+
     fn push(&mut self, chunk: StoredChunk, budget: &TailBudget) {
+        if self.chunks.is_empty() {
+            budget.tails.fetch_add(1, Ordering::Relaxed);
+        }
         self.bytes += chunk.bytes.len();
         budget.used.fetch_add(chunk.bytes.len(), Ordering::Relaxed);
         self.chunks.push_back(chunk);
@@ -141,10 +164,16 @@ impl Ring {
         if let Some(chunk) = self.chunks.pop_front() {
             self.bytes -= chunk.bytes.len();
             budget.used.fetch_sub(chunk.bytes.len(), Ordering::Relaxed);
+            if self.chunks.is_empty() {
+                budget.tails.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 
     fn clear(&mut self, budget: &TailBudget) {
+        if !self.chunks.is_empty() {
+            budget.tails.fetch_sub(1, Ordering::Relaxed);
+        }
         budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
         self.chunks = VecDeque::new();
         self.bytes = 0;
@@ -209,6 +238,23 @@ mod tests {
         assert_eq!(tail.read(Offset::new(9), ALL), None);
         drop(other);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn who_comes_late_gets_a_share() {
+        let budget = TailBudget::new(1 << 20);
+        let [early, late] = [0, 1].map(|_| Tail::new(Offset::ZERO, Arc::clone(&budget)));
+        (0..10).for_each(|i| push(&early, i, 100_000));
+        for i in 0..5 {
+            push(&late, i, 100_000);
+            push(&early, 10 + i, 100_000);
+            assert!(budget.used() <= 1 << 20);
+        }
+        assert_eq!(late.read(Offset::new(3), ALL).unwrap().len(), 2);
+        assert_eq!(early.read(Offset::new(13), ALL).unwrap().len(), 2);
+        drop(late);
+        drop(early);
+        assert_eq!((budget.used(), budget.tails.load(Ordering::Relaxed)), (0, 0));
     }
 
     #[test]

@@ -74,3 +74,17 @@ async fn records_that_nobody_waits_for_take_room_until_they_are_stored() {
     assert_eq!(shard.shared.waiting_kib.available_permits(), WAITING_KIB_MAX);
     assert_eq!(shard.meter().snapshot().incoming_records, 1);
 }
+
+#[tokio::test]
+async fn a_limit_of_zero_is_one_record() {
+    let engine = MemoryEngine::new();
+    let shard = shard(&engine);
+    for _ in 0..3 {
+        shard.append(record()).await.unwrap();
+    }
+    for (records, payload_bytes) in [(0, 0), (0, usize::MAX), (usize::MAX, 0)] {
+        let limit = Limit { records, payload_bytes };
+        let reading = shard.read(Offset::ZERO, Timestamp::default(), limit).await.unwrap();
+        assert_eq!((reading.len(), reading.next()), (1, Offset::new(1)), "{limit:?}");
+    }
+}

@@ -58,6 +58,24 @@ impl Fixture for OnDisk {
     }
 }
 
+/// Opens engines in memory. There is nothing to open them from again: where a case closes or crashes
+/// one, it goes on.
+pub(crate) struct InMemory;
+
+impl Fixture for InMemory {
+    fn open(&mut self) -> BoxFuture<'_, Arc<dyn Engine>> {
+        async { Arc::new(in_memory(1 << 30)) as Arc<dyn Engine> }.boxed()
+    }
+
+    fn reopen(&mut self, engine: Arc<dyn Engine>) -> BoxFuture<'_, Arc<dyn Engine>> {
+        async { engine }.boxed()
+    }
+
+    fn crash_and_reopen(&mut self, engine: Arc<dyn Engine>) -> BoxFuture<'_, Arc<dyn Engine>> {
+        async { engine }.boxed()
+    }
+}
+
 pub(crate) fn try_open(directory: &Path, durability: Durability) -> Result<RocksEngine, OpenError> {
     let location = Location::Directory(directory.to_owned());
     RocksEngine::open(&RocksOptions { durability, ..RocksOptions::new(location) })

@@ -18,6 +18,12 @@ use crate::{
 /// What happens in one life.
 const ACTS: usize = 400;
 
+/// Records that are stored in a life at least; in most it is ten times as many.
+const RECORDS_MIN: usize = 50;
+
+/// Commands that are carried out at least; in most it is twice as many.
+const COMMANDS_MIN: usize = 15;
+
 /// Commands that wait at a time.
 const ASKED_MAX: usize = 4;
 
@@ -43,6 +49,10 @@ pub(crate) fn live(seed: u64) -> Vec<String> {
             world.drain();
         }
     }
+    let deeds = world.deeds();
+    assert!(deeds.records_stored >= RECORDS_MIN, "{deeds:?}");
+    assert!(deeds.commands_done >= COMMANDS_MIN, "{deeds:?}");
+    assert!(deeds.reshards >= 1, "{deeds:?}");
     world.end()
 }
 

@@ -21,6 +21,13 @@ const MILLIS_PER_HOUR: i64 = 3_600_000;
 /// All streams as they are seen, by namespace and name.
 pub(crate) type Streams = Vec<Arc<StreamState>>;
 
+/// What a command does that isn't refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Nothing,
+    Change,
+}
+
 /// The state, and the commands that made it.
 pub(crate) struct Mirror {
     state: State,
@@ -57,8 +64,9 @@ impl Mirror {
     }
 
     /// What the state says of a command now.
-    pub(crate) fn judge(&self, command: &Command) -> Result<(), Error> {
-        apply(&self.state, command).map(|_| ())
+    pub(crate) fn judge(&self, command: &Command) -> Result<Effect, Error> {
+        let next = apply(&self.state, command)?;
+        Ok(if next == self.state { Effect::Nothing } else { Effect::Change })
     }
 
     /// Nobody will ever learn what became of the command.

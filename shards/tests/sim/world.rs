@@ -24,7 +24,7 @@ use tokio::{
 use crate::{
     consumer::{self, Consumer},
     ledger::Ledger,
-    mirror::{Mirror, SHARD_LIMIT, Streams},
+    mirror::{Effect, Mirror, SHARD_LIMIT, Streams},
     producer::{self, Entry, Fate},
 };
 
@@ -69,7 +69,9 @@ struct Put {
 struct Asked {
     command: Command,
     /// What the state said of it, each time that the state was another one.
-    judgements: Vec<Result<(), Error>>,
+    judgements: Vec<Result<Effect, Error>>,
+    /// Whether what it does was seen.
+    seen: bool,
     answer: JoinHandle<Result<(), Error>>,
 }
 
@@ -88,6 +90,15 @@ pub(crate) struct World {
     next_serial: u64,
     gap: u64,
     plan: Plan,
+    deeds: Deeds,
+}
+
+/// What clients have achieved.
+#[derive(Debug, Default)]
+pub(crate) struct Deeds {
+    pub(crate) records_stored: usize,
+    pub(crate) commands_done: usize,
+    pub(crate) reshards: usize,
 }
 
 /// Blows that are to come, each after so many more writes.
@@ -122,6 +133,7 @@ impl World {
             next_serial: 1,
             gap,
             plan,
+            deeds: Deeds::default(),
         };
         world.note(format!("seed {seed}, {:?}", world.plan));
         world.open();
@@ -139,6 +151,10 @@ impl World {
     /// All streams as the server shows them.
     pub(crate) fn streams(&self) -> Streams {
         self.mirror.streams()
+    }
+
+    pub(crate) fn deeds(&self) -> &Deeds {
+        &self.deeds
     }
 
     pub(crate) fn faults(&self) -> Faults {
@@ -189,7 +205,7 @@ impl World {
         let answer =
             self.process.runtime.spawn(async move { domain.control().submit(submitted).await });
         let judgements = vec![self.mirror.judge(&command)];
-        self.asked.push(Asked { command, judgements, answer });
+        self.asked.push(Asked { command, judgements, seen: false, answer });
         self.settle();
     }
 
@@ -404,6 +420,13 @@ impl World {
                 raised.for_each(|stream| self.ledger.retain(stream, *now));
             }
             self.expire();
+            if let Command::Settle { ends, .. } = &command {
+                self.deeds.reshards += usize::from(!ends.is_empty());
+            }
+            let mut waiting = self.asked.iter_mut().filter(|asked| !asked.seen);
+            if let Some(asked) = waiting.find(|asked| asked.command == command) {
+                asked.seen = true;
+            }
             for asked in &mut self.asked {
                 asked.judgements.push(self.mirror.judge(&asked.command));
             }
@@ -420,6 +443,7 @@ impl World {
             self.note(format!("put: {fates:?}"));
             let end = self.mirror.streams_end();
             for (serial, fate) in fates {
+                self.deeds.records_stored += usize::from(matches!(fate, Fate::Stored { .. }));
                 self.ledger.fated(serial, fate, end);
             }
         }
@@ -427,14 +451,21 @@ impl World {
 
     fn collect_answers(&mut self) {
         let done = self.asked.extract_if(.., |asked| asked.answer.is_finished());
-        for Asked { command, judgements, answer } in done.collect::<Vec<_>>() {
+        for Asked { command, judgements, seen, answer } in done.collect::<Vec<_>>() {
             let answer = self.process.runtime.block_on(answer).expect("asking doesn't panic");
             self.note(format!("answer: {answer:?}"));
             match answer {
-                Ok(()) => {}
+                Ok(()) => {
+                    let changes_nothing = judgements.contains(&Ok(Effect::Nothing));
+                    self.deeds.commands_done += 1;
+                    assert!(seen || changes_nothing, "{command:?} had no effect: {judgements:?}");
+                }
                 Err(Error::Engine(_)) => self.mirror.unknown(command),
                 // It is answered after transitions that were due have been carried through.
-                refused => assert!(judgements.contains(&refused), "{judgements:?}: {refused:?}"),
+                Err(refused) => {
+                    let judged = judgements.contains(&Err(refused.clone()));
+                    assert!(judged, "{judgements:?}: {refused:?}");
+                }
             }
         }
     }

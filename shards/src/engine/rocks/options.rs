@@ -107,6 +107,10 @@ impl RocksOptions {
         options.set_skip_stats_update_on_db_open(true);
         options.set_stats_dump_period_sec(0);
         options.set_stats_persist_period_sec(0);
+        // Tests see by them what a write does; each operation would pay for them.
+        if cfg!(test) {
+            options.enable_statistics();
+        }
         options.set_log_level(LogLevel::Warn);
         // In memory it would only complain that its directory isn't on disk.
         if !self.in_memory() {

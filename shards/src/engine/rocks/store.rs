@@ -251,3 +251,6 @@ fn log_file_bytes(path: &Path) -> u64 {
     let logs = files.filter(|file| is_log(&file.path()));
     logs.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
 }
+
+#[cfg(test)]
+mod tests;
