@@ -96,11 +96,11 @@ def test_others_fill_the_disk_to_the_last_byte(start, small_disk):
 
 
 def test_records_fill_the_memory(start):
-    """The same in words of memory; deleting a stream makes room."""
+    """The same in memory; deleting a stream makes room."""
     flags = ["--memory-limit", "32MiB", "--stream", f"{STREAM}:2", "--stream", "other"]
     server, ledger = start(*flags, mode="dev"), Ledger()
     write_until_refused(ledger, server.url)
-    assert "memory limit of 33554432 bytes" in ledger.refusals[0], ledger.refusals[0]
+    assert "no space left for records" in ledger.refusals[0], ledger.refusals[0]
     assert readiness(server.url)[0] == 503
     ledger.check(server.url)
 
