@@ -9,7 +9,7 @@ use axum::{
     Extension,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::connection::Peer;
 
@@ -20,7 +20,7 @@ const METRICS_CONTENT_TYPE: HeaderValue =
 /// Who may read `/metrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum MetricsAccess {
-    /// Clients on a loopback address of the same host.
+    /// Clients on a loopback address of the same host, unless a proxy there passes others on.
     Local,
     /// Whoever reaches the port.
     Open,
@@ -46,9 +46,13 @@ impl Probes {
 
     pub(super) fn metrics(
         &self,
-    ) -> impl Fn(Option<Extension<Peer>>) -> Ready<Response> + Clone + Send + Sync + use<> {
+    ) -> impl Fn(Option<Extension<Peer>>, HeaderMap) -> Ready<Response> + Clone + Send + Sync + use<>
+    {
         let Self { access, metrics, .. } = self.clone();
-        move |peer| ready(answer_metrics(access, peer, &*metrics))
+        move |peer, headers| {
+            let is_local = is_local(peer, &headers);
+            ready(answer_metrics(access, is_local, &*metrics))
+        }
     }
 
     #[expect(clippy::unused_self, reason = "liveness depends on nothing, and says so here")]
@@ -69,12 +73,14 @@ impl Probes {
     }
 }
 
-fn answer_metrics(
-    access: MetricsAccess,
-    peer: Option<Extension<Peer>>,
-    metrics: &dyn Fn() -> String,
-) -> Response {
-    let is_local = peer.is_some_and(|Extension(Peer(peer))| peer.ip().to_canonical().is_loopback());
+/// Whether nobody else asks than a client on this host, as far as proxies say whom they speak for.
+fn is_local(peer: Option<Extension<Peer>>, headers: &HeaderMap) -> bool {
+    let forwarded = ["forwarded", "x-forwarded-for", "via"];
+    peer.is_some_and(|Extension(Peer(peer))| peer.ip().to_canonical().is_loopback())
+        && !forwarded.iter().any(|name| headers.contains_key(*name))
+}
+
+fn answer_metrics(access: MetricsAccess, is_local: bool, metrics: &dyn Fn() -> String) -> Response {
     if access == MetricsAccess::Local && !is_local {
         let hint = "metrics are served to this host only; start with --metrics open\n";
         return (StatusCode::FORBIDDEN, hint).into_response();
