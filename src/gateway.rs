@@ -50,6 +50,9 @@ pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
         Ok(reply) => answer::reply(codec, reply),
         Err(failure) => failure.into_response(codec),
     };
+    if response.status().is_server_error() {
+        tracing::warn!(%id, operation, error = code, "failed");
+    }
     answer::with_ids(response, id)
 }
 

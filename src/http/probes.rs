@@ -6,10 +6,10 @@ use std::{
 };
 
 use axum::{
-    Extension,
+    extract::Request,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 
 use super::connection::Peer;
 
@@ -46,13 +46,9 @@ impl Probes {
 
     pub(super) fn metrics(
         &self,
-    ) -> impl Fn(Option<Extension<Peer>>, HeaderMap) -> Ready<Response> + Clone + Send + Sync + use<>
-    {
+    ) -> impl Fn(Request) -> Ready<Response> + Clone + Send + Sync + use<> {
         let Self { access, metrics, .. } = self.clone();
-        move |peer, headers| {
-            let is_local = is_local(peer, &headers);
-            ready(answer_metrics(access, is_local, &*metrics))
-        }
+        move |request| ready(answer_metrics(access, &request, &*metrics))
     }
 
     #[expect(clippy::unused_self, reason = "liveness depends on nothing, and says so here")]
@@ -74,14 +70,19 @@ impl Probes {
 }
 
 /// Whether nobody else asks than a client on this host, as far as proxies say whom they speak for.
-fn is_local(peer: Option<Extension<Peer>>, headers: &HeaderMap) -> bool {
+fn is_local(request: &Request) -> bool {
+    let peer = request.extensions().get::<Peer>();
     let forwarded = ["forwarded", "x-forwarded-for", "via"];
-    peer.is_some_and(|Extension(Peer(peer))| peer.ip().to_canonical().is_loopback())
-        && !forwarded.iter().any(|name| headers.contains_key(*name))
+    peer.is_some_and(|Peer(peer)| peer.ip().to_canonical().is_loopback())
+        && !forwarded.iter().any(|name| request.headers().contains_key(*name))
 }
 
-fn answer_metrics(access: MetricsAccess, is_local: bool, metrics: &dyn Fn() -> String) -> Response {
-    if access == MetricsAccess::Local && !is_local {
+fn answer_metrics(
+    access: MetricsAccess,
+    request: &Request,
+    metrics: &dyn Fn() -> String,
+) -> Response {
+    if access == MetricsAccess::Local && !is_local(request) {
         let hint = "metrics are served to this host only; start with --metrics open\n";
         return (StatusCode::FORBIDDEN, hint).into_response();
     }

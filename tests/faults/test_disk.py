@@ -105,6 +105,12 @@ def test_records_fill_the_memory(start):
     ledger.check(server.url)
 
     kinesis = client(server.url)
+    with pytest.raises(kinesis.exceptions.ClientError) as refused:
+        for _ in range(32):
+            kinesis.put_record(StreamName=STREAM, PartitionKey="k", Data=b"x" * 1_000_000)
+    request = refused.value.response["ResponseMetadata"]["RequestId"]
+    told = f"id={request} operation=\"PutRecord\" error=\"InternalFailureException\""
+    wait_until(lambda: any(told in line for line in server.last_lines), "a word in the log")
     kinesis.delete_stream(StreamName=STREAM)
     wait_until(lambda: readiness(server.url)[0] == 200, "readiness")
     kinesis.put_record(StreamName="other", PartitionKey="k", Data=b"room")
