@@ -300,7 +300,6 @@ fn verifier(config: &Config) -> Result<Verifier, StartError> {
         account: config.account,
         region: config.region.clone(),
         skew_minutes_max: Settings::SKEW_MINUTES_MAX,
-        unsigned_payload: false,
     };
     let credentials = Credentials::new(credentials).map_err(StartError::refused)?;
     Ok(Verifier::new(credentials, settings))
