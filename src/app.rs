@@ -20,6 +20,7 @@ use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
+    sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,7 @@ pub struct App {
     verifier: Verifier,
     calls: CallQuota,
     answers: Answers,
+    refused_bodies: Semaphore,
     metrics: Metrics,
     clock: Clock,
     transition: Duration,
@@ -102,8 +104,11 @@ impl App {
         };
         let domain = Domain::open(engine, clock.clone(), options).await.map_err(StartError::new)?;
         let (calls, metrics) = (CallQuota::new(quotas(config)), Metrics::default());
-        let (answers, transition) = (Answers::new(config.inflight_bytes), config.transition);
-        let app = Self { domain, verifier, calls, answers, metrics, clock, transition };
+        let answers = Answers::new(config.inflight_bytes);
+        let refused_bodies = Semaphore::new(gateway::REFUSED_BODIES_MAX);
+        let transition = config.transition;
+        let app =
+            Self { domain, verifier, calls, answers, refused_bodies, metrics, clock, transition };
         app.make_streams(config).await?;
         Ok(Arc::new(app))
     }
@@ -130,6 +135,12 @@ impl App {
     #[must_use]
     pub fn answers(&self) -> &Answers {
         &self.answers
+    }
+
+    /// Places for bodies of requests that their head refuses.
+    #[must_use]
+    pub fn refused_bodies(&self) -> &Semaphore {
+        &self.refused_bodies
     }
 
     /// Counts what happens.
@@ -289,7 +300,6 @@ fn verifier(config: &Config) -> Result<Verifier, StartError> {
         account: config.account,
         region: config.region.clone(),
         skew_minutes_max: Settings::SKEW_MINUTES_MAX,
-        unsigned_payload: false,
     };
     let credentials = Credentials::new(credentials).map_err(StartError::refused)?;
     Ok(Verifier::new(credentials, settings))

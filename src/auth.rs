@@ -15,7 +15,6 @@ mod tests;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use aws_sigv4::sign::v4::calculate_signature;
 use http::request::Parts;
 use millpond_api::types::{AccountId, Region, Timestamp};
@@ -62,9 +61,6 @@ pub struct Settings {
     /// How far a request's date may be from the server's wall clock; AWS' own value is
     /// [`Settings::SKEW_MINUTES_MAX`].
     pub skew_minutes_max: u16,
-    /// Whether `x-amz-content-sha256: UNSIGNED-PAYLOAD` excuses the body from the signature,
-    /// which Kinesis itself does not offer.
-    pub unsigned_payload: bool,
 }
 
 impl Settings {
@@ -85,7 +81,7 @@ pub struct Caller {
 
 /// Checks signatures against the credentials of this server.
 pub struct Verifier {
-    credentials: ArcSwap<Credentials>,
+    credentials: Credentials,
     settings: Settings,
     keys: SigningKeys,
 }
@@ -94,13 +90,7 @@ impl Verifier {
     /// A verifier that knows `credentials`.
     #[must_use]
     pub fn new(credentials: Credentials, settings: Settings) -> Self {
-        let credentials = ArcSwap::from_pointee(credentials);
         Self { credentials, settings, keys: SigningKeys::new() }
-    }
-
-    /// Replaces all credentials, for every request that is examined from now on.
-    pub fn replace_credentials(&self, credentials: Credentials) {
-        self.credentials.store(Arc::new(credentials));
     }
 
     /// Checks all that needs no body: form, date, scope, access key id and session token.
@@ -109,10 +99,10 @@ impl Verifier {
     ///
     /// # Errors
     /// The first fault in AWS' order: missing parts, date, signed host, algorithm, scope, access
-    /// key id, session token, declared payload.
+    /// key id, session token, declared payload, signed target.
     pub fn examine<'a>(&'a self, request: &'a Parts, now: Timestamp) -> Result<Claim<'a>, Refusal> {
         let authorization = Authorization::find(request)?;
-        let credential = self.credentials.load().get(authorization.access_key_id()).map(Arc::clone);
+        let credential = self.credentials.get(authorization.access_key_id());
         if credential.is_none() && self.settings.mode == Mode::Any {
             return self.admit_stranger(&authorization);
         }
@@ -123,10 +113,11 @@ impl Verifier {
         let region = scope.check(&date)?;
         let credential = credential.ok_or(Refusal::InvalidToken)?;
         credential.check_token(authorization.token.as_deref(), now)?;
-        let payload = self.declared_payload(request)?;
-        let known = self.keys.get(&credential, region.as_str(), &date);
+        let payload = declared_payload(request)?;
+        authorization.check_target_is_signed(request)?;
+        let known = self.keys.get(credential, region.as_str(), &date);
         let key_is_new = known.is_none();
-        let key = known.unwrap_or_else(|| Arc::new(SigningKey::derive(&credential, region, date)));
+        let key = known.unwrap_or_else(|| Arc::new(SigningKey::derive(credential, region, date)));
         let claim =
             Signed { verifier: self, request, authorization, date, payload, key, key_is_new };
         Ok(Claim(Standing::Signed(claim)))
@@ -171,26 +162,23 @@ impl Verifier {
             _ => Ok(()),
         }
     }
+}
 
-    fn declared_payload<'a>(&self, request: &'a Parts) -> Result<Payload<'a>, Refusal> {
-        let Some(declared) = request.headers.get("x-amz-content-sha256") else {
-            return Ok(Payload::Undeclared);
-        };
-        match declared.as_bytes() {
-            UNSIGNED_PAYLOAD if self.settings.unsigned_payload => Ok(Payload::Unsigned),
-            unsigned if unsigned == UNSIGNED_PAYLOAD || unsigned.starts_with(b"STREAMING-") => {
-                let declared = String::from_utf8_lossy(unsigned).into_owned();
-                Err(Refusal::PayloadNotSigned { declared })
-            }
-            hash => Ok(Payload::Declared(hash)),
-        }
+fn declared_payload(request: &Parts) -> Result<Payload<'_>, Refusal> {
+    let Some(declared) = request.headers.get("x-amz-content-sha256") else {
+        return Ok(Payload::Undeclared);
+    };
+    let declared = declared.as_bytes();
+    if declared == UNSIGNED_PAYLOAD || declared.starts_with(b"STREAMING-") {
+        let declared = String::from_utf8_lossy(declared).into_owned();
+        return Err(Refusal::PayloadNotSigned { declared });
     }
+    Ok(Payload::Declared(declared))
 }
 
 /// A request whose head is in order. It says who is calling; `confirm` finds whether it is true.
 pub struct Claim<'a>(Standing<'a>);
 
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, on the stack")]
 enum Standing<'a> {
     /// Let in unverified.
     Admitted(Caller),
@@ -212,7 +200,6 @@ struct Signed<'a> {
 enum Payload<'a> {
     Undeclared,
     Declared(&'a [u8]),
-    Unsigned,
 }
 
 impl Claim<'_> {
@@ -236,7 +223,6 @@ impl Signed<'_> {
                 return Err(Refusal::PayloadMismatch);
             }
             Payload::Declared(hash) => self.check_signature(hash)?,
-            Payload::Unsigned => self.check_signature(UNSIGNED_PAYLOAD)?,
         }
         Ok(self.into_caller())
     }

@@ -48,14 +48,7 @@ pub fn unwritable(error: &EngineError) -> &'static str {
 
 impl From<auth::Refusal> for Error {
     fn from(refusal: auth::Refusal) -> Self {
-        let kind = match refusal.kind() {
-            "MissingAuthenticationTokenException" => Kind::MissingAuthenticationToken,
-            "IncompleteSignatureException" => Kind::IncompleteSignature,
-            "UnrecognizedClientException" => Kind::UnrecognizedClient,
-            "ExpiredTokenException" => Kind::ExpiredToken,
-            _ => Kind::InvalidSignature,
-        };
-        Self(kind.with(refusal.to_string()))
+        Self(refusal.kind().with(refusal.to_string()))
     }
 }
 

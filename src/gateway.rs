@@ -29,6 +29,10 @@ const SERVICE: &str = "Kinesis_20131202";
 /// AWS looks at the body first: who sends rubbish is told so, signed or not.
 const BODY_READ_BEFORE_REFUSAL_MAX: u64 = 64 << 10;
 
+/// How many such bodies are read at once. They are from strangers, and whole ones wait for room in
+/// the same budget as everybody's.
+pub const REFUSED_BODIES_MAX: usize = 64;
+
 /// Answers one request.
 pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
     let started = app.clock().now();
@@ -46,6 +50,9 @@ pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
         Ok(reply) => answer::reply(codec, reply),
         Err(failure) => failure.into_response(codec),
     };
+    if response.status().is_server_error() {
+        tracing::warn!(%id, operation, error = code, "failed");
+    }
     answer::with_ids(response, id)
 }
 
@@ -146,10 +153,13 @@ impl Request<'_> {
     /// A request is refused for its head; but AWS would have looked at its body before.
     #[cold]
     async fn refuse(&self, refusal: Failure, format: Format, body: RequestBody) -> Failure {
-        if body.declared_bytes().is_none_or(|bytes| bytes > BODY_READ_BEFORE_REFUSAL_MAX) {
+        let is_large =
+            body.declared_bytes().is_none_or(|bytes| bytes > BODY_READ_BEFORE_REFUSAL_MAX);
+        let Some(_place) = self.app.refused_bodies().try_acquire().ok().filter(|_| !is_large)
+        else {
             body.discard().await;
             return refusal;
-        }
+        };
         let body = match body.collect().await {
             Ok(body) => body,
             Err(refused) => return refused.into(),

@@ -182,18 +182,6 @@ impl Credentials {
         Ok(Self(known))
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(super) fn get(&self, id: &str) -> Option<&Arc<Credential>> {
         self.0.get(id)
     }

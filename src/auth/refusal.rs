@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use millpond_api::ErrorKind;
 use thiserror::Error;
 
 use super::date::AmzDate;
@@ -203,17 +204,17 @@ pub enum ScopeFault {
 }
 
 impl Refusal {
-    /// The code of the error on the wire.
+    /// The kind of error on the wire.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Missing => "MissingAuthenticationTokenException",
+            Self::Missing => ErrorKind::MissingAuthenticationToken,
             Self::IncompleteHeader { .. }
             | Self::IncompleteQuery { .. }
             | Self::DateFormat { .. }
             | Self::ExpiresFormat
             | Self::Algorithm { .. }
-            | Self::CredentialElements { .. } => "IncompleteSignatureException",
+            | Self::CredentialElements { .. } => ErrorKind::IncompleteSignature,
             Self::HeaderAndQuery
             | Self::ExpiresTooLong { .. }
             | Self::Expired { .. }
@@ -223,9 +224,9 @@ impl Refusal {
             | Self::Scope { .. }
             | Self::PayloadNotSigned { .. }
             | Self::PayloadMismatch
-            | Self::SignatureMismatch => "InvalidSignatureException",
-            Self::InvalidToken => "UnrecognizedClientException",
-            Self::ExpiredToken => "ExpiredTokenException",
+            | Self::SignatureMismatch => ErrorKind::InvalidSignature,
+            Self::InvalidToken => ErrorKind::UnrecognizedClient,
+            Self::ExpiredToken => ErrorKind::ExpiredToken,
         }
     }
 }

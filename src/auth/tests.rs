@@ -97,7 +97,6 @@ fn settings(mode: Mode) -> Settings {
         account: "000000000000".parse().unwrap(),
         region: "us-east-1".parse().unwrap(),
         skew_minutes_max: Settings::SKEW_MINUTES_MAX,
-        unsigned_payload: false,
     }
 }
 

@@ -25,8 +25,8 @@ impl BodyBudget {
     }
 
     /// Bytes that could be taken now without waiting, the room set aside not counted.
-    #[must_use]
-    pub fn available_bytes(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn available_bytes(&self) -> usize {
         self.shared.available_permits()
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{
-    Extension,
+    extract::Request,
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
@@ -20,7 +20,7 @@ const METRICS_CONTENT_TYPE: HeaderValue =
 /// Who may read `/metrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum MetricsAccess {
-    /// Clients on a loopback address of the same host.
+    /// Clients on a loopback address of the same host, unless a proxy there passes others on.
     Local,
     /// Whoever reaches the port.
     Open,
@@ -46,9 +46,9 @@ impl Probes {
 
     pub(super) fn metrics(
         &self,
-    ) -> impl Fn(Option<Extension<Peer>>) -> Ready<Response> + Clone + Send + Sync + use<> {
+    ) -> impl Fn(Request) -> Ready<Response> + Clone + Send + Sync + use<> {
         let Self { access, metrics, .. } = self.clone();
-        move |peer| ready(answer_metrics(access, peer, &*metrics))
+        move |request| ready(answer_metrics(access, &request, &*metrics))
     }
 
     #[expect(clippy::unused_self, reason = "liveness depends on nothing, and says so here")]
@@ -69,13 +69,20 @@ impl Probes {
     }
 }
 
+/// Whether nobody else asks than a client on this host, as far as proxies say whom they speak for.
+fn is_local(request: &Request) -> bool {
+    let peer = request.extensions().get::<Peer>();
+    let forwarded = ["forwarded", "x-forwarded-for", "via"];
+    peer.is_some_and(|Peer(peer)| peer.ip().to_canonical().is_loopback())
+        && !forwarded.iter().any(|name| request.headers().contains_key(*name))
+}
+
 fn answer_metrics(
     access: MetricsAccess,
-    peer: Option<Extension<Peer>>,
+    request: &Request,
     metrics: &dyn Fn() -> String,
 ) -> Response {
-    let is_local = peer.is_some_and(|Extension(Peer(peer))| peer.ip().to_canonical().is_loopback());
-    if access == MetricsAccess::Local && !is_local {
+    if access == MetricsAccess::Local && !is_local(request) {
         let hint = "metrics are served to this host only; start with --metrics open\n";
         return (StatusCode::FORBIDDEN, hint).into_response();
     }

@@ -7,7 +7,7 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, response::IntoResponse as _};
 use futures::{StreamExt as _, stream};
-use http::{Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -208,19 +208,28 @@ async fn probes_are_answered_beside_the_gateway() {
 async fn metrics_are_for_this_host_unless_opened() {
     use MetricsAccess::{Local, Open};
 
-    let ask = async |access, peer: &str| {
+    let ask_by = async |access, peer: &str, proxy: Option<&str>| {
         let probes = Probes::new(access, || "secret\n".to_owned(), || Ok(()));
         let gateway = |_, _| std::future::ready(StatusCode::OK.into_response());
         let budget = BodyBudget::new(1 << 20, 1 << 20);
         let mut app = router(gateway, &probes, BodyLimits::default(), budget);
         let mut request = Request::get("/metrics").body(Body::empty()).unwrap();
         request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+        if let Some(name) = proxy {
+            let name = http::HeaderName::try_from(name).unwrap();
+            request.headers_mut().insert(name, HeaderValue::from_static("10.0.0.1"));
+        }
         tower_service::Service::call(&mut app, request).await.unwrap().status()
     };
+    let ask = async |access, peer: &str| ask_by(access, peer, None).await;
     assert_eq!(ask(Local, "127.0.0.1:9").await, StatusCode::OK);
     assert_eq!(ask(Local, "[::ffff:127.0.0.1]:9").await, StatusCode::OK);
     assert_eq!(ask(Local, "10.0.0.1:9").await, StatusCode::FORBIDDEN);
     assert_eq!(ask(Open, "10.0.0.1:9").await, StatusCode::OK);
+    for proxy in ["forwarded", "x-forwarded-for", "via"] {
+        assert_eq!(ask_by(Local, "127.0.0.1:9", Some(proxy)).await, StatusCode::FORBIDDEN);
+        assert_eq!(ask_by(Open, "127.0.0.1:9", Some(proxy)).await, StatusCode::OK);
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ impl Serve for AddTagsToStream {
     async fn serve<'a>(cx: &'a Cx<'a>, input: AddTagsToStreamInput<'a>) -> Result<Reply> {
         let stream = cx.control(input.stream())?;
         // A missing stream is told before a bad character.
-        cx.stream(input.stream())?;
+        cx.find(&stream)?;
         let texts = input.tags.iter().flat_map(|(key, value)| [key, value]);
         tags::check_characters(&stream, tags::Act::Add, texts)?;
         let tags = input.tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();

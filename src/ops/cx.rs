@@ -123,8 +123,15 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// Those of `address`, and when there is no such stream.
     pub fn stream(&self, stream: StreamRef<'_>) -> Result<Arc<Stream>> {
-        let arn = self.address(stream)?;
-        Ok(self.domain().directory().stream(&Namespace::of(&arn), &arn.name)?)
+        self.find(&self.address(stream)?)
+    }
+
+    /// The stream of this name, as it is now.
+    ///
+    /// # Errors
+    /// When there is no such stream.
+    pub fn find(&self, arn: &StreamArn) -> Result<Arc<Stream>> {
+        Ok(self.domain().directory().stream(&Namespace::of(arn), &arn.name)?)
     }
 
     /// The stream that a control operation means, once the operation's call rate allows the call.
@@ -135,6 +142,14 @@ impl<'a> Cx<'a> {
         let arn = self.address(stream)?;
         self.admit(Some(&arn))?;
         Ok(arn)
+    }
+
+    /// The stream that a control operation means, as it is now, once the call is allowed.
+    ///
+    /// # Errors
+    /// Those of `control`, and when there is no such stream.
+    pub fn controlled(&self, stream: StreamRef<'_>) -> Result<Arc<Stream>> {
+        self.find(&self.control(stream)?)
     }
 
     /// Asks for room for one call of this operation.

@@ -12,7 +12,7 @@ impl Serve for DecreaseStreamRetentionPeriod {
         input: DecreaseStreamRetentionPeriodInput<'a>,
     ) -> Result<Reply> {
         let stream = cx.control(input.stream())?;
-        cx.stream(input.stream())?;
+        cx.find(&stream)?;
         let hours = retention::check(input.retention_period_hours)?;
         let (now, due) = (cx.now(), cx.due());
         cx.submit(Command::DecreaseRetention { stream, hours, now, due }).await?;

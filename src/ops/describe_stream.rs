@@ -11,8 +11,7 @@ use crate::error::Result;
 
 impl Serve for DescribeStream {
     async fn serve<'a>(cx: &'a Cx<'a>, input: DescribeStreamInput<'a>) -> Result<Reply> {
-        cx.control(input.stream())?;
-        let stream = cx.stream(input.stream())?;
+        let stream = cx.controlled(input.stream())?;
         let state = stream.state();
         let page = limits::page_size(input.limit, limits::DESCRIBE_STREAM_SHARDS_PAGE_MAX);
         // Ids are compared as text, as AWS does: the start need not be a shard's id.

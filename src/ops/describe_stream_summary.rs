@@ -13,8 +13,7 @@ use crate::error::Result;
 
 impl Serve for DescribeStreamSummary {
     async fn serve<'a>(cx: &'a Cx<'a>, input: DescribeStreamSummaryInput<'a>) -> Result<Reply> {
-        cx.control(input.stream())?;
-        let stream = cx.stream(input.stream())?;
+        let stream = cx.controlled(input.stream())?;
         let state = stream.state();
         let summary = StreamDescriptionSummary {
             stream_name: state.arn.name.as_str().into(),

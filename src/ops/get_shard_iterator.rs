@@ -18,7 +18,7 @@ impl Serve for GetShardIterator {
         let arn = cx.address(input.stream())?;
         let id = address::shard(&arn, &input.shard_id)?;
         // A missing stream is told as a missing shard.
-        let stream = cx.stream(input.stream()).map_err(|_| does_not_exist(&arn, id))?;
+        let stream = cx.find(&arn).map_err(|_| does_not_exist(&arn, id))?;
         let state = stream.state();
         let listed = state.listed_shards(cx.now()).any(|shard| shard.id == id);
         let shard = stream.shard(id).filter(|_| listed && state.status != StreamStatus::Creating);

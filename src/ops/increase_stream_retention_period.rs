@@ -12,7 +12,7 @@ impl Serve for IncreaseStreamRetentionPeriod {
         input: IncreaseStreamRetentionPeriodInput<'a>,
     ) -> Result<Reply> {
         let stream = cx.control(input.stream())?;
-        cx.stream(input.stream())?;
+        cx.find(&stream)?;
         let hours = retention::check(input.retention_period_hours)?;
         let (now, due) = (cx.now(), cx.due());
         cx.submit(Command::IncreaseRetention { stream, hours, now, due }).await?;

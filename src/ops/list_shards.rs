@@ -43,8 +43,7 @@ fn begin(cx: &Cx<'_>, input: &ListShardsInput<'_>) -> Result<(Arc<Stream>, Selec
     if input.stream().name.is_none() && input.stream().arn.is_none() {
         return Err(invalid("Either NextToken or StreamName should be provided."));
     }
-    cx.control(input.stream())?;
-    let stream = usable(cx.stream(input.stream())?)?;
+    let stream = usable(cx.controlled(input.stream())?)?;
     if input
         .stream_creation_timestamp
         .is_some_and(|at| at.seconds() != stream.state().created.seconds())

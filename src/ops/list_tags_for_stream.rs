@@ -13,8 +13,7 @@ use crate::error::Result;
 
 impl Serve for ListTagsForStream {
     async fn serve<'a>(cx: &'a Cx<'a>, input: ListTagsForStreamInput<'a>) -> Result<Reply> {
-        cx.control(input.stream())?;
-        let stream = cx.stream(input.stream())?;
+        let stream = cx.controlled(input.stream())?;
         let after = match input.exclusive_start_tag_key.as_deref() {
             Some(key) => Bound::Excluded(key),
             None => Bound::Unbounded,

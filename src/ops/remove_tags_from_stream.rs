@@ -10,7 +10,7 @@ impl Serve for RemoveTagsFromStream {
     async fn serve<'a>(cx: &'a Cx<'a>, input: RemoveTagsFromStreamInput<'a>) -> Result<Reply> {
         let stream = cx.control(input.stream())?;
         // A missing stream is told before a bad character.
-        cx.stream(input.stream())?;
+        cx.find(&stream)?;
         tags::check_characters(&stream, tags::Act::Remove, input.tag_keys.iter())?;
         let keys = input.tag_keys.into_iter().map(Into::into).collect();
         cx.submit(Command::RemoveTags { stream, keys }).await?;

@@ -96,15 +96,21 @@ def test_others_fill_the_disk_to_the_last_byte(start, small_disk):
 
 
 def test_records_fill_the_memory(start):
-    """The same in words of memory; deleting a stream makes room."""
+    """The same in memory; deleting a stream makes room."""
     flags = ["--memory-limit", "32MiB", "--stream", f"{STREAM}:2", "--stream", "other"]
     server, ledger = start(*flags, mode="dev"), Ledger()
     write_until_refused(ledger, server.url)
-    assert "memory limit of 33554432 bytes" in ledger.refusals[0], ledger.refusals[0]
+    assert "no space left for records" in ledger.refusals[0], ledger.refusals[0]
     assert readiness(server.url)[0] == 503
     ledger.check(server.url)
 
     kinesis = client(server.url)
+    with pytest.raises(kinesis.exceptions.ClientError) as refused:
+        for _ in range(32):
+            kinesis.put_record(StreamName=STREAM, PartitionKey="k", Data=b"x" * 1_000_000)
+    request = refused.value.response["ResponseMetadata"]["RequestId"]
+    told = f"id={request} operation=\"PutRecord\" error=\"InternalFailureException\""
+    wait_until(lambda: any(told in line for line in server.last_lines), "a word in the log")
     kinesis.delete_stream(StreamName=STREAM)
     wait_until(lambda: readiness(server.url)[0] == 200, "readiness")
     kinesis.put_record(StreamName="other", PartitionKey="k", Data=b"room")

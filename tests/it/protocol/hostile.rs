@@ -1,7 +1,15 @@
 //! Bodies and heads that mean harm: whatever comes, the answer is an error, soon, and nobody else
 //! notices.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::body::Body;
+use futures::FutureExt as _;
 use http::{HeaderName, HeaderValue};
+use millpond::gateway::REFUSED_BODIES_MAX;
 use millpond_api::Codec;
 use proptest::{collection::vec, prelude::*};
 use serde_json::json;
@@ -175,4 +183,47 @@ fn no_header_is_too_strange() {
     });
     let answer = victim.send("ListStreams", Codec::Json, b"{}".to_vec());
     assert_eq!(answer.status, 200);
+}
+
+/// A body that is announced and never comes.
+struct Stalled;
+
+impl hyper::body::Body for Stalled {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+        Poll::Pending
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        hyper::body::SizeHint::with_exact(60_000)
+    }
+}
+
+/// What strangers announce holds little, so that others' bodies find room.
+#[tokio::test]
+async fn few_bodies_are_read_of_requests_that_are_refused_anyway() {
+    let server = TestServer::new().await;
+    let unsigned = |body: Body| {
+        let mut request = server.request("ListStreams", "").map(|_| body);
+        request.headers_mut().remove("authorization");
+        request
+    };
+    let code = async || server.send(unsigned("rubbish".into())).await.refusal().code;
+    assert_eq!(code().await, "SerializationException", "as AWS does");
+
+    let mut stalled: Vec<_> = (0..REFUSED_BODIES_MAX)
+        .map(|_| server.respond(unsigned(Body::new(Stalled))))
+        .map(Box::pin)
+        .collect();
+    for waiting in &mut stalled {
+        assert!(waiting.now_or_never().is_none());
+    }
+    assert_eq!(code().await, "MissingAuthenticationTokenException");
+    drop(stalled);
+    assert_eq!(code().await, "SerializationException");
 }
