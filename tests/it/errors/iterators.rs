@@ -13,11 +13,11 @@ const INVALID: &str = "InvalidArgumentException";
 const VALIDATION: &str = "ValidationException";
 const THROTTLED: &str = "ProvisionedThroughputExceededException";
 
-/// The numbers that the first two shards of a stream begin with that is made when tests begin.
-/// Streams of the scenes are an hour younger.
+/// The numbers that the first two shards of a stream begin with that was made a second before tests
+/// begin.
 const FIRST: [&str; 2] = [
-    "49646437577108476416916876405825929425585429676275269634",
-    "49646437577130777162115407028967465143858078037781250066",
+    "49646437576751664493740386435561357933223055823460106242",
+    "49646437576773965238938917058702893651495704184966086674",
 ];
 
 pub(super) fn cases() -> Vec<Case> {
