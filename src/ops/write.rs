@@ -1,7 +1,7 @@
 //! Writing entries to a stream: where each goes, whether there is room, and what became of it.
 //! PutRecord is PutRecords of one.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use millpond_api::{
@@ -125,7 +125,7 @@ pub(super) async fn write(
     let mut waiting: Vec<usize> = (0..entries.len()).collect();
     for round in 0..=REROUTE_MAX {
         let shares = share_out(&stream, entries, &waiting, round == 0, &mut outcomes);
-        let appends = shares.into_values().map(Share::append);
+        let appends = shares.into_iter().map(Share::append);
         waiting.clear();
         for (share, appended) in join_all(appends).await {
             match appended {
@@ -168,35 +168,49 @@ fn share_out(
     waiting: &[usize],
     admit: bool,
     outcomes: &mut [Option<Result<Written>>],
-) -> BTreeMap<usize, Share> {
-    let mut shares = BTreeMap::new();
+) -> Vec<Share> {
     let routing = stream.routing();
-    let stored_bytes =
-        |i: &usize| entries.get(*i).map_or(0, Entry::payload_bytes) + RECORD_OVERHEAD_BYTES;
-    let share_bytes =
-        waiting.iter().map(stored_bytes).sum::<usize>() / routing.shards().len().max(1);
-    for &index in waiting {
-        let (Some(entry), Some(outcome)) = (entries.get(index), outcomes.get_mut(index)) else {
-            continue;
-        };
-        let Some(owner) = routing.index_of(entry.hash_key()) else { continue };
-        let Some(target) = routing.shards().get(owner) else { continue };
-        if admit && target.admit_write(entry.payload_bytes() as u64).is_err() {
-            *outcome = Some(Err(write_throttled(&stream.state().arn, target.id())));
-            continue;
-        }
-        let share = shares.entry(owner).or_insert_with(|| Share {
-            shard: Arc::clone(target),
-            batch: RecordBatch::with_capacity(share_bytes + share_bytes / 4),
-            entries: Vec::new(),
+    let route = |&index: &usize| {
+        let entry = entries.get(index)?;
+        Some(Routed { owner: routing.index_of(entry.hash_key())?, index, entry })
+    };
+    let mut routed: Vec<_> = waiting.iter().filter_map(route).collect();
+    routed.sort_unstable_by_key(|routed| (routed.owner, routed.index));
+    if admit {
+        routed.retain(|Routed { owner, index, entry }| {
+            let Some(shard) = routing.shards().get(*owner) else { return false };
+            let admitted = shard.admit_write(entry.payload_bytes() as u64).is_ok();
+            if let Some(outcome) = outcomes.get_mut(*index).filter(|_| !admitted) {
+                *outcome = Some(Err(write_throttled(&stream.state().arn, shard.id())));
+            }
+            admitted
         });
-        share.batch.push(entry.partition_key, entry.explicit, entry.data);
-        share.entries.push(index);
     }
-    shares
+    let share = |group: &[Routed<'_>]| {
+        let shard = routing.shards().get(group.first()?.owner)?;
+        Some(Share::new(Arc::clone(shard), group))
+    };
+    routed.chunk_by(|a, b| a.owner == b.owner).filter_map(share).collect()
+}
+
+/// An entry and the place of its shard in the routing table.
+struct Routed<'a> {
+    owner: usize,
+    index: usize,
+    entry: &'a Entry<'a>,
 }
 
 impl Share {
+    fn new(shard: Arc<Shard>, routed: &[Routed<'_>]) -> Self {
+        let stored_bytes =
+            |routed: &Routed<'_>| routed.entry.payload_bytes() + RECORD_OVERHEAD_BYTES;
+        let mut batch = RecordBatch::with_capacity(routed.iter().map(stored_bytes).sum());
+        for Routed { entry, .. } in routed {
+            batch.push(entry.partition_key, entry.explicit, entry.data);
+        }
+        Self { shard, batch, entries: routed.iter().map(|routed| routed.index).collect() }
+    }
+
     async fn append(mut self) -> (Self, Result<Appended, AppendError>) {
         let batch = std::mem::take(&mut self.batch);
         let appended = self.shard.append(batch).await;
