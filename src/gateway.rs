@@ -13,7 +13,7 @@ use crate::{
     auth::Claim,
     error::Error,
     http::{BodyRefused, RequestBody},
-    ops::{Cx, Reply, entrypoint},
+    ops::{self, Cx, Reply},
 };
 
 mod answer;
@@ -147,7 +147,11 @@ impl Request<'_> {
             Err(refusal) => return Err(Failure::Error(Error::from(refusal).0)),
         };
         let cx = Cx::new(self.app, operation, codec, caller);
-        entrypoint(operation)(&cx, body).await.map_err(|error| Failure::Error(error.0))
+        let outcome = match ops::entrypoint(operation) {
+            Some(serve) => serve(&cx, body).await,
+            None => Err(ops::unserved(operation)),
+        };
+        outcome.map_err(|error| Failure::Error(error.0))
     }
 
     /// A request is refused for its head; but AWS would have looked at its body before.
