@@ -29,8 +29,8 @@ const SERVICE: &str = "Kinesis_20131202";
 /// AWS looks at the body first: who sends rubbish is told so, signed or not.
 const BODY_READ_BEFORE_REFUSAL_MAX: u64 = 64 << 10;
 
-/// How many such bodies are read at once. They are from strangers, and whole ones wait for room in
-/// the same budget as everybody's.
+/// How many such bodies are read at once: they are from strangers, and take room in the same budget
+/// as everybody's.
 pub const REFUSED_BODIES_MAX: usize = 64;
 
 /// Answers one request.
