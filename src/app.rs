@@ -1,6 +1,6 @@
 //! The server as a whole: what it owns, how it starts, and how it ends without losing anything.
 
-use std::{fmt, io, sync::Arc, thread, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use millpond_api::types::StreamArn;
@@ -13,25 +13,19 @@ use millpond_shards::{
     },
     state::{Command, NewStream, ShardLimit},
     stream::Namespace,
-    tasks::Tasks,
 };
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::{
-    net::TcpListener,
-    runtime::{Builder, Runtime},
-    signal::unix::{SignalKind, signal},
-    sync::Semaphore,
-};
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     answers::Answers,
-    auth::{Credential, Credentials, Mode, Settings, Verifier},
-    config::{self, Config, Refused},
+    auth::{Credential, Credentials, Settings, Verifier},
+    config::{self, Config},
     error, gateway,
     http::{self, BodyBudget, BodyLimits, ConnectionLimits, Probes},
     ids,
     metrics::Metrics,
+    process::StartError,
 };
 
 /// Bytes of the newest records that are kept in memory.
@@ -48,39 +42,6 @@ pub struct App {
     clock: Clock,
     transition: Duration,
 }
-
-/// Why the server can't start: one sentence that says what to do.
-#[derive(Debug)]
-pub struct StartError {
-    reason: String,
-    exit_code: u8,
-}
-
-impl StartError {
-    /// The sentence that says it.
-    pub fn new(reason: impl fmt::Display) -> Self {
-        Self { reason: reason.to_string(), exit_code: 1 }
-    }
-
-    /// The same when the configuration is to blame.
-    fn refused(reason: impl fmt::Display) -> Self {
-        Self { reason: reason.to_string(), exit_code: Refused::EXIT_CODE }
-    }
-
-    /// What the process ends with.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        self.exit_code
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
-    }
-}
-
-impl std::error::Error for StartError {}
 
 impl App {
     /// Opens what the configuration names, over `engine`, and makes the streams that it asks for.
@@ -240,44 +201,6 @@ pub fn open_engine(config: &Config) -> Result<Arc<dyn Engine>, StartError> {
     Ok(Arc::new(RocksEngine::open(&options).map_err(StartError::new)?))
 }
 
-/// The threads that requests run on: one core is left to the thread that commits, and to RocksDB.
-///
-/// # Errors
-/// When the system refuses threads.
-pub fn runtime() -> io::Result<Runtime> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    Builder::new_multi_thread().worker_threads((cores - 1).max(1)).enable_all().build()
-}
-
-/// Takes as many open files as this process may have: each connection is one, and many systems
-/// begin with 1,024. Without them the server runs all the same, with fewer connections.
-pub fn raise_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, ..limit };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit on open files stays as it is (see ulimit -n)");
-    }
-}
-
-/// A token that SIGTERM and SIGINT cancel.
-///
-/// # Errors
-/// When the process can't take signals.
-pub fn stop_on_signal() -> Result<CancellationToken, StartError> {
-    let stop = CancellationToken::new();
-    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::new)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::new)?;
-    let told = stop.clone();
-    Tasks::default().spawn("signals", async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        told.cancel();
-    });
-    Ok(stop)
-}
-
 fn quotas(config: &Config) -> Quotas {
     match config.quotas {
         config::Quotas::Strict => Quotas::Strict,
@@ -293,10 +216,7 @@ fn verifier(config: &Config) -> Result<Verifier, StartError> {
         credentials.extend(Credential::read_file(file).map_err(StartError::refused)?);
     }
     let settings = Settings {
-        mode: match config.auth {
-            config::Auth::Verify => Mode::Verify,
-            config::Auth::Any => Mode::Any,
-        },
+        mode: config.auth,
         account: config.account,
         region: config.region.clone(),
         skew_minutes_max: Settings::SKEW_MINUTES_MAX,

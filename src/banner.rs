@@ -2,7 +2,10 @@
 
 use std::{fmt::Write as _, net::SocketAddr};
 
-use crate::config::{Auth, Config, Durability, Quotas, Storage};
+use crate::{
+    auth::Mode as Auth,
+    config::{Config, Durability, Quotas, Storage},
+};
 
 /// The banner of a server that was configured so and is bound to `addr`. Shows no secret.
 #[must_use]

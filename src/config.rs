@@ -14,10 +14,10 @@ use millpond_api::types::{AccountId, Region};
 use millpond_quotas::limits;
 
 use self::{flags::Flags, layers::Layers};
-use crate::http::MetricsAccess;
+use crate::{auth::Mode as Auth, http::MetricsAccess};
 
 pub use values::{
-    Auth, Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, StreamSpec, Switch,
+    Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, StreamSpec, Switch,
 };
 
 /// Where `serve` keeps its data unless told otherwise.

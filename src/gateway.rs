@@ -13,7 +13,7 @@ use crate::{
     auth::Claim,
     error::Error,
     http::{BodyRefused, RequestBody},
-    ops::{Cx, Reply, entrypoint},
+    ops::{self, Cx, Reply},
 };
 
 mod answer;
@@ -29,8 +29,8 @@ const SERVICE: &str = "Kinesis_20131202";
 /// AWS looks at the body first: who sends rubbish is told so, signed or not.
 const BODY_READ_BEFORE_REFUSAL_MAX: u64 = 64 << 10;
 
-/// How many such bodies are read at once. They are from strangers, and whole ones wait for room in
-/// the same budget as everybody's.
+/// How many such bodies are read at once: they are from strangers, and take room in the same budget
+/// as everybody's.
 pub const REFUSED_BODIES_MAX: usize = 64;
 
 /// Answers one request.
@@ -147,7 +147,11 @@ impl Request<'_> {
             Err(refusal) => return Err(Failure::Error(Error::from(refusal).0)),
         };
         let cx = Cx::new(self.app, operation, codec, caller);
-        entrypoint(operation)(&cx, body).await.map_err(|error| Failure::Error(error.0))
+        let outcome = match ops::entrypoint(operation) {
+            Some(serve) => serve(&cx, body).await,
+            None => Err(ops::unserved(operation)),
+        };
+        outcome.map_err(|error| Failure::Error(error.0))
     }
 
     /// A request is refused for its head; but AWS would have looked at its body before.

@@ -2,7 +2,8 @@
 //!
 //! In reading order:
 //!
-//! * [`config`] is the command line, [`app`] the server that is made of it.
+//! * [`config`] is the command line, [`process`] what the system gives and takes, [`app`] the
+//!   server that is made of it.
 //! * [`http`] listens and reads bodies; [`gateway`] is the one pipeline behind it; [`auth`] says
 //!   who asks.
 //! * [`ops`] has the table of operations, and one file each. They work on the streams and shards
@@ -23,4 +24,5 @@ pub mod http;
 pub mod ids;
 pub mod metrics;
 pub mod ops;
+pub mod process;
 pub mod telemetry;

@@ -3,9 +3,10 @@
 use std::{process::ExitCode, sync::Arc};
 
 use millpond::{
-    app::{self, App, StartError},
+    app::{self, App},
     banner,
     config::{self, Config, Refused, Request},
+    process::{self, StartError},
     telemetry,
 };
 use millpond_quotas::Clock;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     };
     let run = || -> Result<(), StartError> {
         telemetry::init(config.log_format, &config.log_filter).map_err(StartError::new)?;
-        let runtime = app::runtime().map_err(StartError::new)?;
+        let runtime = process::runtime().map_err(StartError::new)?;
         runtime.block_on(serve(&config))
     };
     match run() {
@@ -38,12 +39,12 @@ fn main() -> ExitCode {
 
 /// Runs the server until a signal, then lets requests at hand finish.
 async fn serve(config: &Config) -> Result<(), StartError> {
-    app::raise_open_files();
+    process::raise_open_files();
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         StartError::new(format!("{} can't be listened on: {error}", config.listen))
     })?;
     let address = listener.local_addr().map_err(StartError::new)?;
-    let stop = app::stop_on_signal()?;
+    let stop = process::stop_on_signal()?;
     let engine = app::open_engine(config)?;
     let app = App::open(config, engine, Clock::system()).await?;
     print!("{}", banner::banner(config, address));

@@ -78,12 +78,12 @@ impl Reply {
 /// An operation as the gateway calls it: the caller's context and the body of the request.
 pub type Entrypoint = for<'a> fn(&'a Cx<'a>, &'a [u8]) -> BoxFuture<'a, Result<Reply>>;
 
-/// How each operation of the model is served. The match is exhaustive: a new model does not build
-/// until every new operation has a row, if only among the unserved.
+/// How each operation of the model is served, if it is. The match is exhaustive: a new model does
+/// not build until every new operation has a row, if only among the unserved.
 #[must_use]
-pub const fn entrypoint(operation: OperationId) -> Entrypoint {
+pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
     use OperationId as Id;
-    match operation {
+    Some(match operation {
         Id::AddTagsToStream => served::<AddTagsToStream>,
         Id::CreateStream => served::<CreateStream>,
         Id::DecreaseStreamRetentionPeriod => served::<DecreaseStreamRetentionPeriod>,
@@ -140,8 +140,8 @@ pub const fn entrypoint(operation: OperationId) -> Entrypoint {
         | Id::UpdateQueueRecordsVisibility
         | Id::UpdateStreamMode
         | Id::UpdateStreamRecordDistributionStrategy
-        | Id::UpdateStreamWarmThroughput => unserved,
-    }
+        | Id::UpdateStreamWarmThroughput => return None,
+    })
 }
 
 fn served<'a, O: Serve>(cx: &'a Cx<'a>, body: &'a [u8]) -> BoxFuture<'a, Result<Reply>> {
@@ -151,8 +151,9 @@ fn served<'a, O: Serve>(cx: &'a Cx<'a>, body: &'a [u8]) -> BoxFuture<'a, Result<
     })
 }
 
-fn unserved<'a>(cx: &'a Cx<'a>, _: &'a [u8]) -> BoxFuture<'a, Result<Reply>> {
-    let operation = cx.operation().name();
-    let words = format!("millpond does not serve {operation} yet.");
-    Box::pin(std::future::ready(Err(Error(ErrorKind::UnknownOperation.with(words)))))
+/// The answer of an operation that has no entrypoint.
+#[must_use]
+pub fn unserved(operation: OperationId) -> Error {
+    let words = format!("millpond does not serve {} yet.", operation.name());
+    Error(ErrorKind::UnknownOperation.with(words))
 }

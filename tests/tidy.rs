@@ -150,6 +150,10 @@ fn the_readme_tells_truly_which_operations_are_served() {
         }
     }
     none("README's table of operations", &faults);
+    let counts = format!("All {} operations", model().len());
+    assert!(readme.contains(&counts), "README doesn't say {counts:?}");
+    let counts = format!("are in the types; {} are served", served.len());
+    assert!(readme.contains(&counts), "README doesn't say {counts:?}");
 }
 
 /// The operations that `src/ops.rs` serves.

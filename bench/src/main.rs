@@ -62,29 +62,33 @@ fn main() -> ExitCode {
 }
 
 fn measure(measure: Measure) -> Result<()> {
-    if let Measure::BareServer(server) = measure {
-        return Builder::new_multi_thread().enable_all().build()?.block_on(server.run());
+    match measure {
+        Measure::Run(run) => drive(run.run()),
+        Measure::Start(start) => drive(start.run()),
+        Measure::Idle(idle) => drive(idle.run()),
+        Measure::BareServer(server) => {
+            Builder::new_multi_thread().enable_all().build()?.block_on(async {
+                tokio::select! {
+                    done = server.run() => done,
+                    _ = stopped() => Ok(()),
+                }
+            })
+        }
     }
+}
+
+fn drive(measured: impl Future<Output = Result<()>>) -> Result<()> {
     // One thread drives all connections: what it leaves of the machine is the server's.
     let runtime: Runtime = Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         tokio::select! {
-            done = run(measure) => done,
+            done = measured => done,
             stopped = stopped() => stopped,
         }
     });
     // A sampling thread may still wait for the end of a window that nobody needs any more.
     runtime.shutdown_background();
     done
-}
-
-async fn run(measure: Measure) -> Result<()> {
-    match measure {
-        Measure::Run(run) => run.run().await,
-        Measure::Start(start) => start.run().await,
-        Measure::Idle(idle) => idle.run().await,
-        Measure::BareServer(server) => server.run().await,
-    }
 }
 
 /// Waits for a signal to stop, so that servers are ended and their data removed.

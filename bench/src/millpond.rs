@@ -25,9 +25,10 @@ pub(crate) struct Millpond {
     /// One more argument for the server; may be given again
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     server_arg: Vec<String>,
-    /// Where data directories are made; must lie on the disk to be measured, not on a tmpfs
-    #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
-    scratch: PathBuf,
+    /// Where data directories are made, on the disk to be measured; else beside the binary, as the
+    /// temporary folder may be in memory, where fsync costs nothing
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
 }
 
 impl Millpond {
@@ -37,11 +38,12 @@ impl Millpond {
 
     /// An empty directory that goes away when dropped.
     pub(crate) fn scratch(&self) -> Result<TempDir> {
-        let prefix = "millpond-bench-";
+        let beside = || self.server_bin.parent().unwrap_or(Path::new("."));
+        let scratch = self.scratch.as_deref().unwrap_or_else(beside);
         tempfile::Builder::new()
-            .prefix(prefix)
-            .tempdir_in(&self.scratch)
-            .with_context(|| format!("making a directory in {}", self.scratch.display()))
+            .prefix("millpond-bench-")
+            .tempdir_in(scratch)
+            .with_context(|| format!("making a directory in {}", scratch.display()))
     }
 
     /// `millpond serve` as for production, but without quotas, which would be what is measured.

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -57,7 +57,8 @@ impl Server {
         kill_process(Pid::from_child(&self.child), Signal::TERM).context("stopping the server")?;
         let deadline = Instant::now() + STOP_MAX;
         while Instant::now() < deadline {
-            if self.child.try_wait()?.is_some() {
+            if let Some(status) = self.child.try_wait()? {
+                ensure!(status.success(), "the server ended with {status}");
                 return Ok(());
             }
             sleep(STOP_POLL).await;
@@ -122,11 +123,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_banner_on_standard_error_is_found_and_the_process_ends_when_asked() {
-        let script = "echo hello; echo at http://127.0.0.1:99 >&2; exec cat /dev/zero >/dev/null";
-        let server = Server::start(Path::new("/bin/sh"), &shell(script)).await.unwrap();
-        assert_eq!(server.address.port(), 99);
-        assert!(Path::new(&format!("/proc/{}", server.pid())).exists());
-        server.stop().await.unwrap();
+        for (code, ends_well) in [(0, true), (1, false)] {
+            let script = format!(
+                "trap 'exit {code}' TERM; echo hello; echo at http://127.0.0.1:99 >&2; \
+                 while :; do sleep 1 & wait; done"
+            );
+            let server = Server::start(Path::new("/bin/sh"), &shell(&script)).await.unwrap();
+            assert_eq!(server.address.port(), 99);
+            assert!(Path::new(&format!("/proc/{}", server.pid())).exists());
+            assert_eq!(server.stop().await.is_ok(), ends_well);
+        }
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::wire::{Codec, Input, Output, Record, Result, Shard, StreamSummary};
 
@@ -42,7 +43,11 @@ fn main() -> std::io::Result<()> {
     Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         println!("stub on http://{}", listener.local_addr()?);
-        axum::serve(listener, app).await
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            served = axum::serve(listener, app) => served,
+            _ = terminate.recv() => Ok(()),
+        }
     })
 }
 

@@ -77,6 +77,7 @@ fn entries_that_fail_fail_the_run() {
 fn a_server_that_cannot_start_is_told() {
     let output = Command::new(env!("CARGO_BIN_EXE_bench"))
         .args(["start", "--server-bin", "/no/such/server"])
+        .args(["--scratch", env!("CARGO_TARGET_TMPDIR")])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -6,10 +6,10 @@ use clap::{Arg, ArgAction, Args as _, Command, builder::BoolishValueParser};
 use millpond_api::types::{AccountId, Region};
 
 use super::values::{
-    Auth, Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, StreamSpec, Switch, byte_size,
+    Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, StreamSpec, Switch, byte_size,
     duration, listen_addr, log_filter,
 };
-use crate::http::MetricsAccess;
+use crate::{auth::Mode as Auth, http::MetricsAccess};
 
 /// The flags as clap reads them. Both subcommands have all of them; only defaults differ.
 #[derive(clap::Args)]

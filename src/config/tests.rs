@@ -251,7 +251,7 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("drain", "7s", "drain: 7s,"),
     ("data-dir", "/elsewhere", "storage: Directory(\"/elsewhere\"),"),
     ("in-memory", "true", "storage: Memory {"),
-    ("memory-limit", "64MiB", "mode:"),
+    ("memory-limit", "64MiB", "limit_bytes: 67108864"),
     ("durability", "os", "durability: Os,"),
     ("auth", "any", "auth: Any,"),
     ("credential", "AKIDEXAMPLE:x", "has_built_in_credential: false,"),
@@ -276,12 +276,14 @@ fn every_flag_is_a_variable_and_a_key_and_stands_in_the_help() {
     assert_eq!(named, [&["config"], tried.as_slice()].concat(), "OTHERWISE names every flag");
     for (flag, value, shown) in OTHERWISE {
         let variable = flags::variable_of(flag);
-        let arguments = format!("serve --{flag}={value}");
+        // A limit on memory means nothing on disk.
+        let serve = if *flag == "memory-limit" { "serve --in-memory" } else { "serve" };
+        let arguments = format!("{serve} --{flag}={value}");
         let by_flag = config(&arguments);
         let variables = &[(variable.as_str(), *value)];
-        let by_variable = Said { arguments: "serve", variables, file: None }.config();
+        let by_variable = Said { arguments: serve, variables, file: None }.config();
         let file = format!("{flag} = \"{value}\"");
-        let by_key = Said { arguments: "serve", file: Some(&file), ..Said::default() }.config();
+        let by_key = Said { arguments: serve, file: Some(&file), ..Said::default() }.config();
         for config in [by_flag, by_variable, by_key] {
             let config = format!("{config:?}");
             assert!(config.contains(shown), "{flag}: {config}");

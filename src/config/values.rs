@@ -56,15 +56,6 @@ pub enum Quotas {
     Off,
 }
 
-/// Which requests are believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Auth {
-    /// Signed with a known key, for this service, now.
-    Verify,
-    /// Well-formed ones; keys that are known are still verified.
-    Any,
-}
-
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {

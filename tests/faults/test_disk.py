@@ -109,7 +109,7 @@ def test_records_fill_the_memory(start):
         for _ in range(32):
             kinesis.put_record(StreamName=STREAM, PartitionKey="k", Data=b"x" * 1_000_000)
     request = refused.value.response["ResponseMetadata"]["RequestId"]
-    told = f"id={request} operation=\"PutRecord\" error=\"InternalFailureException\""
+    told = f'id={request} operation="PutRecord" error="InternalFailureException"'
     wait_until(lambda: any(told in line for line in server.last_lines), "a word in the log")
     kinesis.delete_stream(StreamName=STREAM)
     wait_until(lambda: readiness(server.url)[0] == 200, "readiness")

@@ -12,10 +12,9 @@ use serde_json::Value;
 use super::source::{self, read};
 
 /// Who may use whom among our own crates. What is not here uses none.
-const ARROWS: [(&str, &[&str]); 3] = [
+const ARROWS: [(&str, &[&str]); 2] = [
     ("millpond", &["millpond-api", "millpond-quotas", "millpond-shards"]),
     ("millpond-shards", &["millpond-api", "millpond-quotas"]),
-    ("millpond-bench", &["millpond-api"]),
 ];
 
 /// Two majors of a direct dependency that others force on us, each with its reason.

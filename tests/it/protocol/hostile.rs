@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    errors::SERVED,
+    errors::served,
     server::TestServer,
     wire::{self, Answer},
 };
@@ -42,7 +42,7 @@ impl Victim {
 
     /// Sends the body to each operation; none may fail otherwise than by refusing it.
     fn survives(&self, codec: Codec, body: &[u8]) {
-        for operation in SERVED {
+        for operation in served() {
             let answer = self.send(operation, codec, body.to_vec());
             assert!(answer.status == 200 || answer.status == 400, "{operation}: {answer:?}");
             if answer.status == 400 {
