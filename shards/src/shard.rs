@@ -8,7 +8,7 @@ use std::{
 
 use millpond_api::types::{SequenceNumber, ShardId, Timestamp};
 use millpond_quotas::{Clock, Meter, Refusal, ShardQuota};
-use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot};
 
 use crate::{
     Error,
@@ -205,14 +205,6 @@ impl Shard {
     /// When the log can't be opened.
     pub async fn end(&self) -> Result<Offset, EngineError> {
         Ok(self.storage().await?.log.bounds().end)
-    }
-
-    /// The position after the last record, as it moves.
-    ///
-    /// # Errors
-    /// When the log can't be opened.
-    pub async fn watch_end(&self) -> Result<watch::Receiver<Offset>, EngineError> {
-        Ok(self.storage().await?.tail.watch())
     }
 
     /// Position of the first record that arrived at or after `at`; the end when there is none.

@@ -1,7 +1,7 @@
 //! A shard over storage that fails.
 
 use millpond_api::types::Blob;
-use millpond_quotas::Time;
+use millpond_quotas::{Quotas, Time};
 
 use super::*;
 use crate::{
@@ -19,7 +19,7 @@ fn shard(engine: &MemoryEngine) -> Shard {
     };
     let stream = stream_of(1);
     let state = stream.open_shards().next().unwrap();
-    Shard::new(state, RetentionTier::Standard, ShardQuota::off(), shared)
+    Shard::new(state, RetentionTier::Standard, ShardQuota::new(Quotas::Off, 0), shared)
 }
 
 fn record() -> RecordBatch {
