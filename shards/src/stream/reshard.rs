@@ -130,13 +130,16 @@ fn planned(shard: &ShardState) -> NewShard {
 struct Planner {
     opens: Vec<NewShard>,
     closes: Vec<ShardId>,
-    /// The index that the first new shard gets.
+    /// The index of the first new shard.
     first: i32,
+    /// The index of the next one.
+    next: i32,
 }
 
 impl Planner {
     fn new(stream: &StreamState) -> Self {
-        Self { opens: Vec::new(), closes: Vec::new(), first: stream.next_shard }
+        let first = stream.next_shard;
+        Self { opens: Vec::new(), closes: Vec::new(), first, next: first }
     }
 
     fn split(&mut self, shard: &NewShard, at: HashKey) -> [NewShard; 2] {
@@ -168,7 +171,8 @@ impl Planner {
     }
 
     fn open(&mut self, range: HashKeyRange, parents: Parents, generation: u32) -> NewShard {
-        let id = ShardId::new(self.first + self.opens.len() as i32);
+        let id = ShardId::new(self.next);
+        self.next += 1;
         let shard = NewShard { id, range, parents, generation: generation + 1, passing: false };
         self.opens.push(shard);
         shard
