@@ -1,9 +1,9 @@
-//! Every number of the Kinesis contract, once, with its unit and its source; also those of what the
-//! service doesn't serve yet (enhanced fan-out, on-demand capacity, encryption), which nothing reads.
+//! Every number of the Kinesis contract, once, with its unit and its source; also those of what
+//! isn't served yet (enhanced fan-out, on-demand capacity, encryption), which nothing reads.
 //!
 //! The unit is the last word of a name, or the type (`Duration`). Constraints of single members of
-//! requests (lengths, patterns) are not here: they come with the model. "MB" and "KB" of AWS are binary.
-//! Figures that AWS publishes no more exactly than a range, or that are inferred, say so.
+//! requests (lengths, patterns) are not here: they come with the model. "MB" and "KB" of AWS are
+//! binary. Figures that AWS publishes no more exactly than a range, or that are inferred, say so.
 //!
 //! Sources, on <https://docs.aws.amazon.com>:
 //! - *quotas*: streams/latest/dev/service-sizes-and-limits.html

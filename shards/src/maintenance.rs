@@ -1,5 +1,5 @@
-//! Once a minute: retention gives up expired records, and shards that have expired as a whole; shards
-//! at rest give back the memory of their newest records.
+//! Once a minute: retention gives up expired records, and shards that have expired as a whole;
+//! shards at rest give back the memory of their newest records.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

@@ -33,7 +33,8 @@ use tail::Tail;
 const MAILBOX_BATCHES_MAX: usize = 1024;
 
 /// Records that may wait to be durable, all shards together, whether their requests still wait or
-/// not; more wait in their requests, before they reach an actor. Less than the engine's queue holds, so that no actor ever waits there.
+/// not; more wait in their requests, before they reach an actor. Less than the engine's queue
+/// holds, so that no actor ever waits there.
 pub const WAITING_KIB_MAX: usize = 32 * 1024;
 
 /// How long a request waits for its records to be durable.

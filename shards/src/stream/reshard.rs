@@ -101,8 +101,8 @@ fn boundaries(parts: u32) -> impl Iterator<Item = HashKey> {
     (1..parts).map(move |k| HashKey::new(k * width + k * rest / parts))
 }
 
-/// The start of a shard that lies within `tolerance` keys of `boundary`, the nearest one: a boundary
-/// that differs by rounding alone is kept.
+/// The nearest start of a shard that lies within `tolerance` keys of `boundary`: a boundary that
+/// differs by rounding alone is kept.
 fn nearest_start(open: &VecDeque<NewShard>, boundary: HashKey, tolerance: u32) -> Option<HashKey> {
     let distance = |start: &HashKey| start.value().abs_diff(boundary.value());
     let lowest = HashKey::new(boundary.value().saturating_sub(tolerance.into()));
