@@ -1,4 +1,8 @@
 //! Counted calls a second, by governor, at times that the caller knows.
+//!
+//! governor is the limiter of choice for records and calls. Bytes need a
+//! [`Bucket`](crate::bucket::Bucket): one that can be looked at without taking from it, and that an
+//! answer can be charged to afterwards, into debt.
 
 use std::{cell::Cell, num::NonZeroU32};
 

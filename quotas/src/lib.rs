@@ -8,16 +8,16 @@ pub mod bucket;
 pub mod clock;
 pub mod limits;
 
-mod account;
 mod calls;
+mod control_calls;
 mod meter;
 #[cfg(test)]
 mod promise;
 mod refusal;
 mod shard;
 
-pub use account::CallQuota;
 pub use clock::{Clock, Time};
+pub use control_calls::CallQuota;
 pub use meter::{Meter, Usage};
 pub use refusal::{Limit, Quotas, Refusal};
 pub use shard::ShardQuota;

@@ -1,8 +1,9 @@
-//! Every number of the Kinesis contract that the service keeps, once, with its unit and its source.
+//! Every number of the Kinesis contract, once, with its unit and its source; also those of what
+//! isn't served yet (enhanced fan-out, on-demand capacity, encryption), which nothing reads.
 //!
-//! The unit is the last word of a name, or the type (`Duration`). Constraints of single members
-//! (lengths, patterns) are not here: they come with the model. "MB" and "KB" of AWS are binary.
-//! Figures that AWS publishes no more exactly than a range, or that are inferred, say so.
+//! The unit is the last word of a name, or the type (`Duration`). Constraints of single members of
+//! requests (lengths, patterns) are not here: they come with the model. "MB" and "KB" of AWS are
+//! binary. Figures that AWS publishes no more exactly than a range, or that are inferred, say so.
 //!
 //! Sources, on <https://docs.aws.amazon.com>:
 //! - *quotas*: streams/latest/dev/service-sizes-and-limits.html
@@ -36,14 +37,8 @@ pub const PRESIGNED_LIFE_MAX: Duration = Duration::from_hours(7 * 24);
 /// partition key together (*API* `UpdateMaxRecordSize`).
 pub const RECORD_SIZE_DEFAULT_KIB: u64 = 1_024;
 
-/// The least record size limit of a stream.
-pub const RECORD_SIZE_MIN_KIB: u64 = 1_024;
-
 /// The greatest record size limit of a stream.
 pub const RECORD_SIZE_MAX_KIB: u64 = 10_240;
-
-/// Entries of one PutRecords (*API* `PutRecords`).
-pub const PUT_RECORDS_ENTRIES_MAX: usize = 500;
 
 /// Data and partition keys of one PutRecords (*API* `PutRecords`; 5 MiB before large records).
 pub const PUT_RECORDS_BYTES_MAX: u64 = 10 * MIB;
@@ -308,7 +303,6 @@ mod tests {
     // What must hold between the numbers for the buckets to be deep enough, whoever edits them.
     const _: () = assert!(record_bytes_max(RECORD_SIZE_MAX_KIB) <= PUT_RECORDS_BYTES_MAX);
     const _: () = assert!(PUT_RECORDS_BYTES_MAX * 4 / 3 < REQUEST_BODY_BYTES_MAX as u64);
-    const _: () = assert!(RECORD_SIZE_MIN_KIB <= RECORD_SIZE_DEFAULT_KIB);
 
     #[test]
     fn each_control_operation_has_one_limit() {

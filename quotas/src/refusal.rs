@@ -30,7 +30,8 @@ pub enum Limit {
     ControlCalls,
 }
 
-/// A request was throttled; nothing was spent on it.
+/// A request was throttled. Nothing was spent on it, but for the rare case that
+/// [`ShardQuota::admit_write`](crate::ShardQuota::admit_write) names.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
     /// The limit in the way.

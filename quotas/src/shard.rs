@@ -44,12 +44,6 @@ impl ShardQuota {
         })
     }
 
-    /// Quotas that admit everything.
-    #[must_use]
-    pub const fn off() -> Self {
-        Self(None)
-    }
-
     /// May a record of `payload_bytes`, data and partition key together, be written? Spends one
     /// record and its bytes if both are there.
     ///

@@ -14,7 +14,7 @@ use crate::{
     directory::Directory,
     domain::note_of_time,
     engine::EngineError,
-    shard::Shared,
+    services::Services,
     state::{Command, ShardEnd, ShardLimit, State, apply, rows},
     stream::{Intent, Namespace, StreamNumber, StreamState},
 };
@@ -55,16 +55,16 @@ impl Control {
     /// # Errors
     /// When the metadata can't be read.
     pub(crate) async fn start(
-        shared: Shared,
+        services: Services,
         directory: Arc<Directory>,
         shard_limit: ShardLimit,
     ) -> Result<Self, Error> {
-        let state = rows::load(&shared.engine.load_metadata().await?, shard_limit)?;
+        let state = rows::load(&services.engine.load_metadata().await?, shard_limit)?;
         directory.publish(&state);
         let (requests, received) = mpsc::channel(COMMANDS_MAX);
         let writer =
-            Writer { state, directory, shared: shared.clone(), retries: Retries::default() };
-        shared.tasks.spawn("control", writer.run(received, shared.tasks.stop()));
+            Writer { state, directory, services: services.clone(), retries: Retries::default() };
+        services.tasks.spawn("control", writer.run(received, services.tasks.stop()));
         Ok(Self { requests })
     }
 }
@@ -73,7 +73,7 @@ impl Control {
 struct Writer {
     state: State,
     directory: Arc<Directory>,
-    shared: Shared,
+    services: Services,
     retries: Retries,
 }
 
@@ -99,7 +99,7 @@ impl Writer {
                     // Who asked may be gone; what was asked is done.
                     reply.send(outcome).ok();
                 }
-                () = self.shared.clock.sleep_until(due.unwrap_or_default()), if due.is_some() => {
+                () = self.services.clock.sleep_until(due.unwrap_or_default()), if due.is_some() => {
                     self.settle_due().await;
                 }
             }
@@ -123,8 +123,8 @@ impl Writer {
             return Ok(());
         }
         // Metadata is never from the future, even where the machine's clock is set back meanwhile.
-        changes.push(note_of_time(&self.shared.clock));
-        self.shared.engine.commit_metadata(changes).await?;
+        changes.push(note_of_time(&self.services.clock));
+        self.services.engine.commit_metadata(changes).await?;
         tracing::debug!(?command, "metadata changed");
         self.state = next;
         self.directory.publish(&self.state);
@@ -133,9 +133,9 @@ impl Writer {
 
     /// Carries through what is due.
     async fn settle_due(&mut self) {
-        let clock = self.shared.clock.clone();
+        let clock = self.services.clock.clone();
         let is_early = |retry: Option<&Time>| retry.is_some_and(|at| clock.now() < *at);
-        for stream in self.state.due_transitions(self.shared.now()) {
+        for stream in self.state.due_transitions(self.services.now()) {
             if is_early(self.retries.transitions.get(&stream.number)) {
                 continue;
             }
@@ -172,7 +172,7 @@ impl Writer {
                 return Err(error);
             }
         };
-        let (arn, number, now) = (stream.arn.clone(), stream.number, self.shared.now());
+        let (arn, number, now) = (stream.arn.clone(), stream.number, self.services.now());
         let settled = self.commit(&Command::Settle { stream: arn, number, ends, now }).await;
         // After any other failure this may be durable all the same: a shard that was closed on disk
         // must not grow.
@@ -206,7 +206,7 @@ impl Writer {
         if logs.is_empty() {
             return Ok(());
         }
-        self.shared.engine.drop_logs(logs.clone()).await?;
+        self.services.engine.drop_logs(logs.clone()).await?;
         self.commit(&Command::ForgetLogs { logs }).await
     }
 }

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 
 use crate::{
     Error,
-    shard::{Shard, Shared},
+    services::Services,
+    shard::Shard,
     state::{ShardLimit, State},
     stream::{Namespace, StreamNumber, StreamState, retention, routing::RoutingTable},
 };
@@ -86,7 +87,7 @@ impl Snapshot {
 pub struct Directory {
     current: ArcSwap<Snapshot>,
     version: watch::Sender<u64>,
-    shared: Shared,
+    services: Services,
     quotas: Quotas,
     shard_limit: ShardLimit,
 }
@@ -94,9 +95,9 @@ pub struct Directory {
 impl Directory {
     /// A directory of no streams.
     #[must_use]
-    pub fn new(shared: Shared, quotas: Quotas, shard_limit: ShardLimit) -> Self {
+    pub fn new(services: Services, quotas: Quotas, shard_limit: ShardLimit) -> Self {
         let (current, version) = (ArcSwap::default(), watch::Sender::new(0));
-        Self { current, version, shared, quotas, shard_limit }
+        Self { current, version, services, quotas, shard_limit }
     }
 
     /// Open shards that a namespace may have.
@@ -164,7 +165,7 @@ impl Directory {
             let handle = known.unwrap_or_else(|| {
                 let bytes_max = limits::record_bytes_max(state.max_record_kib.into());
                 let quota = ShardQuota::new(self.quotas, bytes_max);
-                Arc::new(Shard::new(shard, tier, quota, self.shared.clone()))
+                Arc::new(Shard::new(shard, tier, quota, self.services.clone()))
             });
             handle.place(tier);
             shards.insert(shard.id, handle);

@@ -12,7 +12,8 @@ use crate::{
     directory::Directory,
     engine::{Engine, EngineError, MetadataChange},
     maintenance::Maintenance,
-    shard::{Shared, TailBudget, WAITING_KIB_MAX},
+    services::Services,
+    shard::{TailBudget, WAITING_KIB_MAX},
     state::ShardLimit,
     tasks::Tasks,
     token::{KEY_BYTES, Tokens},
@@ -44,7 +45,7 @@ pub struct Domain {
     directory: Arc<Directory>,
     control: Control,
     tokens: Tokens,
-    shared: Shared,
+    services: Services,
 }
 
 impl Domain {
@@ -60,16 +61,16 @@ impl Domain {
         let tail_budget = TailBudget::new(options.tail_bytes_max);
         let tasks = Tasks::default();
         let waiting_kib = Arc::new(Semaphore::new(WAITING_KIB_MAX));
-        let shared = Shared { engine, clock, tail_budget, tasks, waiting_kib };
-        let key = prepare(&shared, options.token_key).await?;
+        let services = Services { engine, clock, tail_budget, tasks, waiting_kib };
+        let key = prepare(&services, options.token_key).await?;
         let limit = options.shard_limit;
-        let directory = Arc::new(Directory::new(shared.clone(), options.quotas, limit));
-        let control = Control::start(shared.clone(), Arc::clone(&directory), limit).await?;
-        let keeper = Maintenance::new(Arc::clone(&directory), control.clone(), shared.clone());
-        let stop = shared.tasks.stop();
-        shared.tasks.spawn("maintenance", keeper.run(stop));
-        shared.tasks.spawn("time keeper", keep_time(shared.clone()));
-        Ok(Self { directory, control, tokens: Tokens::new(&key), shared })
+        let directory = Arc::new(Directory::new(services.clone(), options.quotas, limit));
+        let control = Control::start(services.clone(), Arc::clone(&directory), limit).await?;
+        let keeper = Maintenance::new(Arc::clone(&directory), control.clone(), services.clone());
+        let stop = services.tasks.stop();
+        services.tasks.spawn("maintenance", keeper.run(stop));
+        services.tasks.spawn("time keeper", keep_time(services.clone()));
+        Ok(Self { directory, control, tokens: Tokens::new(&key), services })
     }
 
     /// All streams.
@@ -93,7 +94,7 @@ impl Domain {
     /// Service time in the resolution that clients see.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.shared.now()
+        self.services.now()
     }
 
     /// Whether records would be stored now.
@@ -101,7 +102,7 @@ impl Domain {
     /// # Errors
     /// Why not.
     pub fn writable(&self) -> Result<(), EngineError> {
-        self.shared.engine.writable()
+        self.services.engine.writable()
     }
 
     /// Ends every task, lets commits finish, and closes the engine. Requests have ended before.
@@ -110,39 +111,39 @@ impl Domain {
     /// When the engine can't be closed cleanly; everything that was acknowledged is stored all the
     /// same.
     pub async fn close(&self) -> Result<(), EngineError> {
-        self.shared.tasks.finish().await;
+        self.services.tasks.finish().await;
         // The engine may be failing already; what counts then is how closing it ends.
-        note_time(&self.shared).await.ok();
-        self.shared.engine.close().await
+        note_time(&self.services).await.ok();
+        self.services.engine.close().await
     }
 }
 
 /// The key for tokens, stored when there is none; and time goes on from where it was.
-async fn prepare(shared: &Shared, new_key: [u8; KEY_BYTES]) -> Result<[u8; KEY_BYTES], Error> {
-    let rows = shared.engine.load_metadata().await?;
+async fn prepare(services: &Services, new_key: [u8; KEY_BYTES]) -> Result<[u8; KEY_BYTES], Error> {
+    let rows = services.engine.load_metadata().await?;
     let row = |key: &[u8]| rows.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_slice());
     if let Some(bytes) = row(LAST_SEEN).and_then(|bytes| bytes.try_into().ok()) {
-        shared.clock.not_before(Time::from_nanos(u64::from_be_bytes(bytes)));
+        services.clock.not_before(Time::from_nanos(u64::from_be_bytes(bytes)));
     }
     if let Some(key) = row(TOKEN_KEY).and_then(|bytes| bytes.try_into().ok()) {
         return Ok(key);
     }
     let change = MetadataChange::Put { key: TOKEN_KEY.into(), value: new_key.into() };
-    shared.engine.commit_metadata(vec![change]).await?;
+    services.engine.commit_metadata(vec![change]).await?;
     Ok(new_key)
 }
 
-async fn keep_time(shared: Shared) {
-    let stop = shared.tasks.stop();
-    while stop.run_until_cancelled(shared.clock.sleep(NOTE_TIME_EVERY)).await.is_some() {
-        if let Err(error) = note_time(&shared).await {
+async fn keep_time(services: Services) {
+    let stop = services.tasks.stop();
+    while stop.run_until_cancelled(services.clock.sleep(NOTE_TIME_EVERY)).await.is_some() {
+        if let Err(error) = note_time(&services).await {
             tracing::warn!(%error, "service time not noted");
         }
     }
 }
 
-async fn note_time(shared: &Shared) -> Result<(), EngineError> {
-    shared.engine.commit_metadata(vec![note_of_time(&shared.clock)]).await
+async fn note_time(services: &Services) -> Result<(), EngineError> {
+    services.engine.commit_metadata(vec![note_of_time(&services.clock)]).await
 }
 
 /// Stores the service time: after a crash it goes on from there at the earliest.
@@ -153,11 +154,13 @@ pub(crate) fn note_of_time(clock: &Clock) -> MetadataChange {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::pin::pin;
+
     use millpond_api::types::StreamArn;
 
     use super::*;
     use crate::{
-        engine::memory::MemoryEngine,
+        engine::memory::{Faults, MemoryEngine},
         state::{Command, NewStream},
     };
 
@@ -172,6 +175,19 @@ pub(crate) mod tests {
             token_key: [7; KEY_BYTES],
         };
         Domain::open(Arc::new(engine.clone()), clock.clone(), options).await.unwrap()
+    }
+
+    /// Lets writes that are held happen until `work` is done; how many there were.
+    pub(crate) async fn writes_of<T>(faults: &Faults, work: impl Future<Output = T>) -> (T, u32) {
+        let mut work = pin!(work);
+        let mut writes = 0;
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return (done, writes),
+                () = tokio::task::yield_now() => writes += u32::from(faults.step()),
+            }
+        }
     }
 
     #[tokio::test]

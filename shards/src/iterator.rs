@@ -26,7 +26,7 @@ pub struct ShardIterator {
     pub position: Offset,
 }
 
-/// Tells apart iterators that are issued in the same millisecond: no two are alike.
+/// Tells apart iterators that a process issues in the same millisecond: no two are alike.
 static ISSUED: AtomicU32 = AtomicU32::new(0);
 
 impl ShardIterator {
@@ -69,6 +69,8 @@ impl ShardIterator {
 
 #[cfg(test)]
 mod tests {
+    use millpond_quotas::limits;
+
     use super::*;
 
     #[test]
@@ -85,7 +87,7 @@ mod tests {
         let tokens = Tokens::new(&[1; crate::token::KEY_BYTES]);
         let (one, two) = (iterator.seal(&tokens), iterator.seal(&tokens));
         assert_ne!(one, two);
-        assert!(one.len() <= 512, "{}", one.len());
+        assert!(one.len() <= limits::SHARD_ITERATOR_CHARS_MAX, "{}", one.len());
         assert_eq!(ShardIterator::open(&tokens, &one), Some(iterator.clone()));
         assert_eq!(ShardIterator::open(&tokens, &two), Some(iterator));
         assert_eq!(ShardIterator::open(&tokens, "AAAA"), None);

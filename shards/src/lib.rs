@@ -24,6 +24,7 @@ mod error;
 pub mod iterator;
 mod maintenance;
 pub mod record;
+pub mod services;
 pub mod shard;
 pub mod state;
 pub mod stream;

@@ -1,5 +1,5 @@
-//! Keeps house once a minute: gives back the space of expired records, forgets shards that have
-//! expired, and the newest records of shards at rest.
+//! Once a minute: retention gives up expired records, and shards that have expired as a whole;
+//! shards at rest give back the memory of their newest records.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -9,42 +9,42 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     control::Control,
     directory::{Directory, Stream},
-    shard::Shared,
+    services::Services,
     state::Command,
     stream::{ShardState, StreamNumber, retention},
 };
 
-/// How often the house is kept.
+/// How often all streams are gone through.
 const PERIOD: Duration = Duration::from_mins(1);
 
-/// The housekeeper of one server.
+/// What one server does by itself, from time to time.
 pub(crate) struct Maintenance {
     directory: Arc<Directory>,
     control: Control,
-    shared: Shared,
+    services: Services,
     // The horizon that each shard was last trimmed to.
     trimmed: HashMap<(StreamNumber, ShardId), Timestamp>,
 }
 
 impl Maintenance {
-    pub(crate) fn new(directory: Arc<Directory>, control: Control, shared: Shared) -> Self {
-        Self { directory, control, shared, trimmed: HashMap::new() }
+    pub(crate) fn new(directory: Arc<Directory>, control: Control, services: Services) -> Self {
+        Self { directory, control, services, trimmed: HashMap::new() }
     }
 
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let clock = self.shared.clock.clone();
-        let keep_house = async {
+        let clock = self.services.clock.clone();
+        let maintain = async {
             loop {
                 clock.sleep(PERIOD).await;
-                self.keep_house().await;
+                self.maintain().await;
             }
         };
         // What is left off is taken up after the next start.
-        stop.run_until_cancelled(keep_house).await;
+        stop.run_until_cancelled(maintain).await;
     }
 
-    async fn keep_house(&mut self) {
-        let now = self.shared.now();
+    async fn maintain(&mut self) {
+        let now = self.services.now();
         let snapshot = self.directory.snapshot();
         for stream in snapshot.streams() {
             self.forget_expired_shards(stream, now).await;
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::{
         batch::RecordBatch,
-        domain::tests::open,
+        domain::tests::{open, writes_of},
         engine::{Offset, memory::MemoryEngine},
         state::{NewStream, tests::stream_of},
         stream::{Closing, Namespace},
@@ -149,13 +149,7 @@ mod tests {
         while faults.queued() < 2 {
             tokio::task::yield_now().await;
         }
-        let closed = tokio::spawn(async move { domain.close().await });
-        let mut writes = 0;
-        while !closed.is_finished() {
-            tokio::task::yield_now().await;
-            writes += u32::from(faults.step());
-        }
-        assert_eq!(closed.await.unwrap(), Ok(()));
-        assert_eq!(writes, 3, "the time is noted once more");
+        // The time is noted once more.
+        assert_eq!(writes_of(&faults, domain.close()).await, (Ok(()), 3));
     }
 }

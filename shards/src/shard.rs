@@ -7,16 +7,16 @@ use std::{
 };
 
 use millpond_api::types::{SequenceNumber, ShardId, Timestamp};
-use millpond_quotas::{Clock, Meter, Refusal, ShardQuota};
-use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
+use millpond_quotas::{Meter, Refusal, ShardQuota};
+use tokio::sync::{OnceCell, mpsc, oneshot};
 
 use crate::{
     Error,
     batch::RecordBatch,
-    engine::{Engine, EngineError, Offset, RetentionTier, ShardLog},
+    engine::{EngineError, Offset, RetentionTier, ShardLog},
+    services::Services,
     state::ShardEnd,
     stream::{Segment, ShardState},
-    tasks::Tasks,
 };
 
 mod actor;
@@ -33,34 +33,12 @@ use tail::Tail;
 const MAILBOX_BATCHES_MAX: usize = 1024;
 
 /// Records that may wait to be durable, all shards together, whether their requests still wait or
-/// not; more wait in their requests, before they reach an actor. Less than the engine's queue holds, so that no actor ever waits there.
+/// not; more wait in their requests, before they reach an actor. Less than the engine's queue
+/// holds, so that no actor ever waits there.
 pub const WAITING_KIB_MAX: usize = 32 * 1024;
 
 /// How long a request waits for its records to be durable.
 const APPEND_DEADLINE: Duration = Duration::from_secs(10);
-
-/// What all shards of a server share.
-#[derive(Clone)]
-pub struct Shared {
-    /// Where records are kept.
-    pub engine: Arc<dyn Engine>,
-    /// Service time.
-    pub clock: Clock,
-    /// Memory for the newest records.
-    pub tail_budget: Arc<TailBudget>,
-    /// Home of the actors.
-    pub tasks: Tasks,
-    /// Room for records that wait to be durable, in KiB.
-    pub waiting_kib: Arc<Semaphore>,
-}
-
-impl Shared {
-    /// Service time in the resolution that clients see.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.clock.now().millis())
-    }
-}
 
 /// A shard that records are appended to and read from.
 pub struct Shard {
@@ -71,7 +49,7 @@ pub struct Shard {
     tier: Mutex<RetentionTier>,
     quota: ShardQuota,
     meter: Arc<Meter>,
-    shared: Shared,
+    services: Services,
     // Opened by the first request, so that a thousand idle shards cost next to nothing.
     storage: OnceCell<Storage>,
     mailbox: OnceLock<mpsc::Sender<Message>>,
@@ -106,7 +84,12 @@ pub enum AppendError {
 impl Shard {
     /// A handle to the shard that `state` describes.
     #[must_use]
-    pub fn new(state: &ShardState, tier: RetentionTier, quota: ShardQuota, shared: Shared) -> Self {
+    pub fn new(
+        state: &ShardState,
+        tier: RetentionTier,
+        quota: ShardQuota,
+        services: Services,
+    ) -> Self {
         Self {
             id: state.id,
             created: state.created,
@@ -114,7 +97,7 @@ impl Shard {
             tier: Mutex::new(tier),
             quota,
             meter: Arc::default(),
-            shared,
+            services,
             storage: OnceCell::new(),
             mailbox: OnceLock::new(),
         }
@@ -135,9 +118,9 @@ impl Shard {
     /// Asks for room for one record of this many bytes of data and partition key.
     ///
     /// # Errors
-    /// The limit that refuses it; nothing is spent then.
+    /// The limit that refuses it; as to what is spent then, see [`ShardQuota::admit_write`].
     pub fn admit_write(&self, payload_bytes: u64) -> Result<(), Refusal> {
-        let admitted = self.quota.admit_write(self.shared.clock.now(), payload_bytes);
+        let admitted = self.quota.admit_write(self.services.clock.now(), payload_bytes);
         admitted.inspect_err(|_| self.meter.count_write_throttles(1))
     }
 
@@ -146,7 +129,7 @@ impl Shard {
     /// # Errors
     /// The limit that refuses it; nothing is spent then.
     pub fn admit_read(&self) -> Result<(), Refusal> {
-        let admitted = self.quota.admit_read_call(self.shared.clock.now());
+        let admitted = self.quota.admit_read_call(self.services.clock.now());
         admitted.inspect_err(|_| self.meter.count_read_throttle())
     }
 
@@ -155,7 +138,7 @@ impl Shard {
     /// # Errors
     /// The limit that refuses it; nothing is spent then.
     pub fn admit_iterator(&self) -> Result<(), Refusal> {
-        self.quota.admit_iterator_call(self.shared.clock.now())
+        self.quota.admit_iterator_call(self.services.clock.now())
     }
 
     /// Stores the records of `batch`, which is not empty, and answers when they are durable.
@@ -167,7 +150,7 @@ impl Shard {
         let (reply, appended) = oneshot::channel();
         let kib = batch.stored_bytes().div_ceil(1024).min(WAITING_KIB_MAX);
         let stored = async {
-            let room = Arc::clone(&self.shared.waiting_kib).acquire_many_owned(kib as u32).await;
+            let room = Arc::clone(&self.services.waiting_kib).acquire_many_owned(kib as u32).await;
             let room = room.expect("the room is never closed");
             let waiter = Waiter { records: batch.records(), reply, _room: room };
             let message = Message::Append { batch, waiter };
@@ -205,14 +188,6 @@ impl Shard {
     /// When the log can't be opened.
     pub async fn end(&self) -> Result<Offset, EngineError> {
         Ok(self.storage().await?.log.bounds().end)
-    }
-
-    /// The position after the last record, as it moves.
-    ///
-    /// # Errors
-    /// When the log can't be opened.
-    pub async fn watch_end(&self) -> Result<watch::Receiver<Offset>, EngineError> {
-        Ok(self.storage().await?.tail.watch())
     }
 
     /// Position of the first record that arrived at or after `at`; the end when there is none.
@@ -282,8 +257,8 @@ impl Shard {
     async fn storage(&self) -> Result<&Storage, EngineError> {
         let open = async || {
             let tier = *self.tier();
-            let log = self.shared.engine.open_log(self.segment.log, tier).await?;
-            let tail = Tail::new(log.bounds().end, Arc::clone(&self.shared.tail_budget));
+            let log = self.services.engine.open_log(self.segment.log, tier).await?;
+            let tail = Tail::new(log.bounds().end, Arc::clone(&self.services.tail_budget));
             Ok(Storage { log, tail: Arc::new(tail) })
         };
         self.storage.get_or_try_init(open).await
@@ -297,8 +272,8 @@ impl Shard {
         self.mailbox.get_or_init(|| {
             let (sender, messages) = mpsc::channel(MAILBOX_BATCHES_MAX);
             let (storage, meter) = (storage.clone(), Arc::clone(&self.meter));
-            let actor = Actor::new(self.id, storage, meter, self.shared.clock.clone(), messages);
-            self.shared.tasks.spawn("shard", actor.run());
+            let actor = Actor::new(self.id, storage, meter, self.services.clock.clone(), messages);
+            self.services.tasks.spawn("shard", actor.run());
             sender
         })
     }

@@ -24,7 +24,8 @@ pub(crate) mod tests;
 pub use apply::apply;
 pub use command::{Command, NewStream, ShardEnd};
 
-/// Everything that the metadata says. Cheap to clone: streams are shared.
+/// Everything that the metadata says. A clone shares the streams: it costs a name and a pointer for
+/// each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     namespaces: BTreeMap<Namespace, BTreeMap<StreamName, Arc<StreamState>>>,

@@ -8,7 +8,7 @@ use crate::{
     Domain,
     batch::RecordBatch,
     directory::Stream,
-    domain::tests::open,
+    domain::tests::{open, writes_of},
     engine::{
         Offset,
         memory::{Fault, Faults, MemoryEngine},
@@ -124,10 +124,16 @@ async fn closing_waits_for_the_transition_that_is_under_way() {
     let case = Case::new().await;
     let faults = case.engine.faults();
     faults.hold();
-    let (control, split) = (case.domain.control().clone(), case.split());
-    tokio::spawn(async move { control.submit(split).await });
-    while faults.queued() == 0 {
-        tokio::task::yield_now().await;
+    let queued = async {
+        while faults.queued() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    // Who asked doesn't wait for the answer.
+    tokio::select! {
+        biased;
+        answer = case.domain.control().submit(case.split()) => panic!("{answer:?}"),
+        () = queued => {}
     }
     let release = async {
         tokio::task::yield_now().await;
@@ -159,17 +165,10 @@ async fn deleting_takes_as_many_writes_for_many_shards_as_for_one() {
     let faults = case.engine.faults();
     faults.hold();
     for stream in [case.arn.clone(), many] {
-        let (control, due) = (case.domain.control().clone(), case.domain.now());
-        let delete = Command::DeleteStream { stream, due };
-        let deleted = tokio::spawn(async move { control.submit(delete).await });
-        let mut writes = 0;
-        while !deleted.is_finished() {
-            writes += u32::from(faults.step());
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(deleted.await.unwrap(), Ok(()));
+        let delete = Command::DeleteStream { stream, due: case.domain.now() };
+        let deleted = writes_of(&faults, case.domain.control().submit(delete)).await;
         // That it is DELETING, that it is gone, its logs, and that these are gone.
-        assert_eq!(writes, 4);
+        assert_eq!(deleted, (Ok(()), 4));
     }
 }
 

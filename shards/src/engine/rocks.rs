@@ -149,7 +149,7 @@ impl Core {
     }
 
     /// `Ok` unless the engine was closed.
-    fn open(&self) -> Outcome<()> {
+    fn check_open(&self) -> Outcome<()> {
         self.store.with(|_| Ok(()))
     }
 

@@ -98,7 +98,7 @@ impl Shard {
             page = storage.page(from, limit).await?;
         }
         let reading = Reading::of(page, from, end, limit)?;
-        self.quota.charge_read(self.shared.clock.now(), reading.payload_bytes);
+        self.quota.charge_read(self.services.clock.now(), reading.payload_bytes);
         self.meter.count_outgoing(reading.count as u64, reading.payload_bytes);
         Ok(reading)
     }

@@ -9,7 +9,6 @@ use std::{
 };
 
 use millpond_api::types::Timestamp;
-use tokio::sync::watch;
 
 use crate::engine::{Offset, Page, ReadLimit, StoredChunk};
 
@@ -53,12 +52,12 @@ impl TailBudget {
     }
 }
 
-/// The ring of a shard's newest chunks. Written by the shard's actor alone.
+/// The ring of a shard's newest chunks. The shard's actor publishes them; maintenance clears a ring
+/// at rest.
 #[derive(Debug)]
 pub(crate) struct Tail {
     // Held only to push, drop or clone a few pointers, never while waiting.
     ring: Mutex<Ring>,
-    end: watch::Sender<Offset>,
     budget: Arc<TailBudget>,
 }
 
@@ -67,19 +66,20 @@ struct Ring {
     chunks: VecDeque<StoredChunk>,
     bytes: usize,
     newest: Timestamp,
+    // The position after the last record that was published.
+    end: Offset,
 }
 
 impl Tail {
     /// An empty tail of a shard whose next record gets position `end`.
     pub(crate) fn new(end: Offset, budget: Arc<TailBudget>) -> Self {
-        Self { ring: Mutex::default(), end: watch::Sender::new(end), budget }
+        Self { ring: Mutex::new(Ring { end, ..Ring::default() }), budget }
     }
 
-    /// Publishes committed chunks and wakes who waits for them. `end` is the position after their
-    /// last record.
+    /// Publishes committed chunks. `end` is the position after their last record.
     pub(crate) fn advance(&self, chunks: Vec<StoredChunk>, end: Offset, arrival: Timestamp) {
         let mut ring = self.ring();
-        let contiguous = chunks.first().is_some_and(|first| *self.end.borrow() == first.first);
+        let contiguous = chunks.first().is_some_and(|first| ring.end == first.first);
         if !contiguous {
             ring.clear(&self.budget);
         }
@@ -87,10 +87,10 @@ impl Tail {
             ring.push(chunk, &self.budget);
         }
         ring.newest = arrival;
+        ring.end = end;
         while ring.is_too_large(&self.budget) {
             ring.drop_oldest(&self.budget);
         }
-        self.end.send_replace(end);
     }
 
     /// The chunks from the one that holds `from`, or `None` where that is no longer, or not yet, in
@@ -98,8 +98,7 @@ impl Tail {
     pub(crate) fn read(&self, from: Offset, limit: ReadLimit) -> Option<Page> {
         let ring = self.ring();
         // A record is committed a moment before it is published here: until then the log has it.
-        let published = *self.end.borrow();
-        if from >= published || ring.chunks.front().is_none_or(|oldest| from < oldest.first) {
+        if from >= ring.end || ring.chunks.front().is_none_or(|oldest| from < oldest.first) {
             return None;
         }
         let first = ring.chunks.partition_point(|chunk| chunk.first <= from) - 1;
@@ -115,11 +114,6 @@ impl Tail {
             page.push(chunk.clone());
         }
         Some(page)
-    }
-
-    /// The position after the last committed record, as it moves.
-    pub(crate) fn watch(&self) -> watch::Receiver<Offset> {
-        self.end.subscribe()
     }
 
     /// Gives the memory back when nothing has arrived since `before`.
@@ -212,7 +206,6 @@ mod tests {
         assert_eq!(tail.read(Offset::new(3), ALL).unwrap().len(), 7);
         let two = ReadLimit { records: 2, bytes: usize::MAX };
         assert_eq!(tail.read(Offset::new(3), two).unwrap().len(), 2);
-        assert_eq!(*tail.watch().borrow(), Offset::new(10));
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! A shard over storage that fails.
 
 use millpond_api::types::Blob;
-use millpond_quotas::Time;
+use millpond_quotas::{Clock, Quotas, Time};
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::{
     engine::memory::{Fault, MemoryEngine},
     state::tests::stream_of,
+    tasks::Tasks,
 };
 
 fn shard(engine: &MemoryEngine) -> Shard {
-    let shared = Shared {
+    let services = Services {
         engine: Arc::new(engine.clone()),
         clock: Clock::manual(Time::from_seconds(1000)),
         tail_budget: TailBudget::new(1 << 20),
@@ -19,7 +21,7 @@ fn shard(engine: &MemoryEngine) -> Shard {
     };
     let stream = stream_of(1);
     let state = stream.open_shards().next().unwrap();
-    Shard::new(state, RetentionTier::Standard, ShardQuota::off(), shared)
+    Shard::new(state, RetentionTier::Standard, ShardQuota::new(Quotas::Off, 0), services)
 }
 
 fn record() -> RecordBatch {
@@ -68,10 +70,10 @@ async fn records_that_nobody_waits_for_take_room_until_they_are_stored() {
         stored = shard.append(record()) => panic!("{stored:?}"),
         () = queued => {}
     }
-    assert_eq!(shard.shared.waiting_kib.available_permits(), WAITING_KIB_MAX - 1);
+    assert_eq!(shard.services.waiting_kib.available_permits(), WAITING_KIB_MAX - 1);
     faults.release();
     assert_eq!(shard.seal().await.unwrap().end, Offset::new(1));
-    assert_eq!(shard.shared.waiting_kib.available_permits(), WAITING_KIB_MAX);
+    assert_eq!(shard.services.waiting_kib.available_permits(), WAITING_KIB_MAX);
     assert_eq!(shard.meter().snapshot().incoming_records, 1);
 }
 

@@ -32,6 +32,7 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
         Command::DeleteStream { stream, due } => delete(&mut next, stream, *due)?,
         Command::SplitShard { stream, shard, at, due } => {
             let changed = next.active_stream(stream)?;
+            // AWS looks for the shard first, then at the limit, then at the hash key.
             changed.shard(*shard)?;
             next.check_shard_limit(&Namespace::of(stream), 1)?;
             let plan = reshard::split(&changed, *shard, *at)?;

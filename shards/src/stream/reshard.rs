@@ -101,8 +101,8 @@ fn boundaries(parts: u32) -> impl Iterator<Item = HashKey> {
     (1..parts).map(move |k| HashKey::new(k * width + k * rest / parts))
 }
 
-/// The start of a shard that lies within `tolerance` keys of `boundary`, the nearest one: a boundary
-/// that differs by rounding alone is kept.
+/// The nearest start of a shard that lies within `tolerance` keys of `boundary`: a boundary that
+/// differs by rounding alone is kept.
 fn nearest_start(open: &VecDeque<NewShard>, boundary: HashKey, tolerance: u32) -> Option<HashKey> {
     let distance = |start: &HashKey| start.value().abs_diff(boundary.value());
     let lowest = HashKey::new(boundary.value().saturating_sub(tolerance.into()));
@@ -130,13 +130,16 @@ fn planned(shard: &ShardState) -> NewShard {
 struct Planner {
     opens: Vec<NewShard>,
     closes: Vec<ShardId>,
-    /// The index that the first new shard gets.
+    /// The index of the first new shard.
     first: i32,
+    /// The index of the next one.
+    next: i32,
 }
 
 impl Planner {
     fn new(stream: &StreamState) -> Self {
-        Self { opens: Vec::new(), closes: Vec::new(), first: stream.next_shard }
+        let first = stream.next_shard;
+        Self { opens: Vec::new(), closes: Vec::new(), first, next: first }
     }
 
     fn split(&mut self, shard: &NewShard, at: HashKey) -> [NewShard; 2] {
@@ -168,7 +171,8 @@ impl Planner {
     }
 
     fn open(&mut self, range: HashKeyRange, parents: Parents, generation: u32) -> NewShard {
-        let id = ShardId::new(self.first + self.opens.len() as i32);
+        let id = ShardId::new(self.next);
+        self.next += 1;
         let shard = NewShard { id, range, parents, generation: generation + 1, passing: false };
         self.opens.push(shard);
         shard

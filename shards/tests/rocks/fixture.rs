@@ -58,8 +58,8 @@ impl Fixture for OnDisk {
     }
 }
 
-/// Opens engines in memory. There is nothing to open them from again: where a case closes or crashes
-/// one, it goes on.
+/// Opens engines in memory. There is nothing to open them from again: where a case closes or
+/// crashes one, it goes on.
 pub(crate) struct InMemory;
 
 impl Fixture for InMemory {

@@ -152,7 +152,9 @@ impl<'a> Draft<'a> {
     }
 
     fn drop_logs(&mut self, states: Vec<Arc<LogState>>, reply: Reply<()>) {
-        states.into_iter().for_each(|state| self.drop_log(state));
+        for state in states {
+            self.drop_log(state);
+        }
         self.replies.push(Pending::Done(reply));
     }
 

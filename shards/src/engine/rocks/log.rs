@@ -106,7 +106,7 @@ impl RocksLog {
         self.state.usable()?;
         let view = self.state.view();
         if before <= view.start {
-            return self.core.open();
+            return self.core.check_open();
         }
         let start = view.start;
         let boundary = self.read_from(view, move |reader| reader.boundary(before)).await?;
@@ -129,7 +129,7 @@ impl ShardLog for RocksLog {
         match self.state.readable() {
             Err(error) => future::ready(Err(error)).boxed(),
             Ok(view) if from >= view.end || view.start == view.end => {
-                future::ready(self.core.open().map(|()| Page::new())).boxed()
+                future::ready(self.core.check_open().map(|()| Page::new())).boxed()
             }
             Ok(view) => self.read_from(view, move |reader| reader.read(from, limit)).boxed(),
         }
@@ -139,7 +139,7 @@ impl ShardLog for RocksLog {
         match self.state.readable() {
             Err(error) => future::ready(Err(error)).boxed(),
             Ok(view) if at > view.last_arrival || view.start == view.end => {
-                future::ready(self.core.open().map(|()| view.end)).boxed()
+                future::ready(self.core.check_open().map(|()| view.end)).boxed()
             }
             Ok(view) => self.read_from(view, move |reader| reader.seek(at)).boxed(),
         }
