@@ -53,7 +53,6 @@ impl Blocks {
     }
 
     /// The body of a response, which holds `room` until its last byte is sent.
-    #[must_use]
     pub fn into_body(self, room: Option<AnswerRoom>) -> Body {
         if self.full.is_empty() && room.is_none() {
             return Body::from(self.last);
