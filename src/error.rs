@@ -2,7 +2,7 @@
 
 use millpond_api::{
     Error as ApiError, ErrorKind as Kind,
-    types::{ShardId, StreamArn},
+    types::{ConsumerArn, ShardId, StreamArn},
 };
 use millpond_shards::{Error as Fact, engine::EngineError};
 
@@ -66,6 +66,55 @@ impl From<Fact> for Error {
                 let status = status.as_str();
                 Kind::ResourceInUse.with(format!(
                     "Stream {name} under account {account} not ACTIVE, instead in state {status}"
+                ))
+            }
+            Fact::StreamHasConsumers { stream: StreamArn { name, account, .. } } => {
+                Kind::ResourceInUse.with(format!(
+                    "DeleteStream can’t delete {account}:{name} because there are consumers \
+                     associated with this data stream. To delete {name} anyway, set the \
+                     EnforceConsumerDeletion parameter to true to force the deletion of all the \
+                     consumers that are associated with it."
+                ))
+            }
+            Fact::ConsumerNotFound { consumer: ConsumerArn { stream, name, created } } => {
+                let StreamArn { name: stream, account, .. } = stream;
+                Kind::ResourceNotFound.with(format!(
+                    "Consumer {name} with creation timestamp {created} under stream: {stream}, \
+                     account {account} not found."
+                ))
+            }
+            Fact::ConsumerExists { consumer: ConsumerArn { stream, name, .. } } => {
+                let StreamArn { name: stream, account, .. } = stream;
+                Kind::ResourceInUse.with(format!(
+                    "Consumer {name} under stream {stream} and account {account} already exists."
+                ))
+            }
+            Fact::ConsumerNotActive { consumer: ConsumerArn { stream, name, created } } => {
+                let StreamArn { name: stream, account, .. } = stream;
+                Kind::ResourceInUse.with(format!(
+                    "Consumer {name} with creation timestamp {created} under stream {stream} and \
+                     account {account} is not in ACTIVE status."
+                ))
+            }
+            Fact::TooManyConsumers { stream: StreamArn { name, account, .. }, limit } => {
+                Kind::LimitExceeded.with(format!(
+                    "This request would exceed the limit of {limit} consumers of stream {name} \
+                     under account {account}."
+                ))
+            }
+            Fact::TooManyConsumersCreating { stream: StreamArn { name, account, .. }, limit } => {
+                Kind::LimitExceeded.with(format!(
+                    "This request would exceed the limit of {limit} consumers in the CREATING \
+                     state of stream {name} under account {account}."
+                ))
+            }
+            Fact::TooManyConsumerTags { consumer, limit } => {
+                let ConsumerArn { stream: StreamArn { name: stream, account, .. }, name, .. } =
+                    consumer;
+                Kind::InvalidArgument.with(format!(
+                    "Failed to add tags to consumer {name} under stream {stream} and account \
+                     {account} because a given consumer cannot have more than {limit} tags \
+                     associated with it."
                 ))
             }
             Fact::ShardNotFound { stream, shard } => {
@@ -163,6 +212,17 @@ pub fn could_not_find(stream: &StreamArn, shard: &str) -> Error {
     Error(
         Kind::ResourceNotFound.with(format!(
             "Could not find shard {shard} in stream {name} under account {account}."
+        )),
+    )
+}
+
+/// A consumer that a request names and the stream doesn't have.
+#[must_use]
+pub fn no_consumer(stream: &StreamArn, consumer: &str) -> Error {
+    let StreamArn { name, account, .. } = stream;
+    Error(
+        Kind::ResourceNotFound.with(format!(
+            "Consumer {consumer} under stream: {name}, account {account} not found."
         )),
     )
 }

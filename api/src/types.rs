@@ -4,6 +4,7 @@
 mod account;
 mod arn;
 mod blob;
+mod consumer_arn;
 mod enums;
 mod hash_key;
 mod sequence_number;
@@ -16,6 +17,7 @@ mod values;
 pub use account::{AccountId, InvalidAccountId, InvalidRegion, Region};
 pub use arn::{InvalidArn, StreamArn};
 pub use blob::{Blob, InvalidBase64};
+pub use consumer_arn::{ConsumerArn, InvalidConsumerArn};
 pub use enums::*;
 pub use hash_key::{HashKey, HashKeyRange, InvalidHashKey};
 pub use sequence_number::{InvalidSequenceNumber, SequenceNumber};

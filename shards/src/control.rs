@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use millpond_api::types::ShardId;
+use millpond_api::types::{ShardId, Timestamp};
 use millpond_quotas::Time;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use crate::{
     domain::note_of_time,
     engine::EngineError,
     services::Services,
-    state::{Command, ShardEnd, ShardLimit, State, apply, rows},
+    state::{Command, ConsumerCommand, ShardEnd, ShardLimit, State, apply, rows},
     stream::{Intent, Namespace, StreamNumber, StreamState},
 };
 
@@ -110,7 +110,7 @@ impl Writer {
 
     fn next_due(&self) -> Option<Time> {
         let due = |stream: &Arc<StreamState>| {
-            let due = Time::from_millis(stream.transition.as_ref()?.due.millis());
+            let due = Time::from_millis(stream.due()?.millis());
             Some(self.retries.transitions.get(&stream.number).map_or(due, |at| due.max(*at)))
         };
         self.state.streams().filter_map(due).chain(self.retries.unused_logs).min()
@@ -135,12 +135,13 @@ impl Writer {
     async fn settle_due(&mut self) {
         let clock = self.services.clock.clone();
         let is_early = |retry: Option<&Time>| retry.is_some_and(|at| clock.now() < *at);
-        for stream in self.state.due_transitions(self.services.now()) {
+        let now = self.services.now();
+        for stream in self.state.due_transitions(now) {
             if is_early(self.retries.transitions.get(&stream.number)) {
                 continue;
             }
             self.retries.transitions.remove(&stream.number);
-            if let Err(error) = self.settle(&stream).await {
+            if let Err(error) = self.settle(&stream, now).await {
                 tracing::error!(stream = %stream.arn, %error, "transition failed, will be retried");
                 self.retries.transitions.insert(stream.number, clock.now() + RETRY_AFTER);
             }
@@ -155,7 +156,20 @@ impl Writer {
         }
     }
 
-    async fn settle(&mut self, stream: &StreamState) -> Result<(), Error> {
+    async fn settle(&mut self, stream: &StreamState, now: Timestamp) -> Result<(), Error> {
+        let is_due = |due: Option<Timestamp>| due.is_some_and(|at| at <= now);
+        if stream.consumers.values().any(|consumer| is_due(consumer.due)) {
+            let (stream, number) = (stream.arn.clone(), stream.number);
+            let settle = ConsumerCommand::Settle { stream, number, now };
+            self.commit(&Command::Consumer(settle)).await?;
+        }
+        if is_due(stream.transition.as_ref().map(|transition| transition.due)) {
+            self.settle_stream(stream).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_stream(&mut self, stream: &StreamState) -> Result<(), Error> {
         let intent = stream.transition.as_ref().map(|transition| &transition.intent);
         let closes = match intent {
             Some(Intent::Reshard(plan)) => plan.closes.clone(),

@@ -1,6 +1,6 @@
 //! Why the domain refuses: facts, which the edge turns into Amazon's words.
 
-use millpond_api::types::{HashKey, HashKeyRange, ShardId, StreamArn, StreamStatus};
+use millpond_api::types::{ConsumerArn, HashKey, HashKeyRange, ShardId, StreamArn, StreamStatus};
 
 use crate::{engine::EngineError, stream::Namespace};
 
@@ -14,6 +14,20 @@ pub enum Error {
     StreamExists { stream: StreamArn },
     #[error("stream {stream} is {status:?}")]
     StreamNotActive { stream: StreamArn, status: StreamStatus },
+    #[error("stream {stream} has consumers")]
+    StreamHasConsumers { stream: StreamArn },
+    #[error("consumer {consumer} not found")]
+    ConsumerNotFound { consumer: ConsumerArn },
+    #[error("consumer {consumer} exists")]
+    ConsumerExists { consumer: ConsumerArn },
+    #[error("consumer {consumer} is not ACTIVE")]
+    ConsumerNotActive { consumer: ConsumerArn },
+    #[error("more than {limit} consumers of {stream}")]
+    TooManyConsumers { stream: StreamArn, limit: usize },
+    #[error("more than {limit} consumers of {stream} being created")]
+    TooManyConsumersCreating { stream: StreamArn, limit: usize },
+    #[error("more than {limit} tags on {consumer}")]
+    TooManyConsumerTags { consumer: ConsumerArn, limit: usize },
     #[error("shard {shard} is not in stream {stream}")]
     ShardNotFound { stream: StreamArn, shard: ShardId },
     #[error("shard {shard} of stream {stream} is closed")]

@@ -17,12 +17,14 @@ use crate::{
 
 mod apply;
 mod command;
+mod consumers;
 pub(crate) mod rows;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use apply::apply;
 pub use command::{Command, NewStream, ShardEnd};
+pub use consumers::ConsumerCommand;
 
 /// Everything that the metadata says. A clone shares the streams: it costs a name and a pointer for
 /// each.
@@ -94,13 +96,12 @@ impl State {
             .ok_or_else(|| Error::StreamNotFound { stream: arn.clone() })
     }
 
-    /// Streams whose transitions are due, the longest due first.
+    /// Streams whose transitions, or those of their consumers, are due, the longest due first.
     #[must_use]
     pub fn due_transitions(&self, now: Timestamp) -> Vec<Arc<StreamState>> {
-        let due = |stream: &StreamState| stream.transition.as_ref().map(|t| t.due);
-        let is_due = |stream: &&Arc<StreamState>| due(stream).is_some_and(|at| at <= now);
+        let is_due = |stream: &&Arc<StreamState>| stream.due().is_some_and(|at| at <= now);
         let mut streams: Vec<_> = self.streams().filter(is_due).cloned().collect();
-        streams.sort_by_key(|stream| due(stream));
+        streams.sort_by_key(|stream| stream.due());
         streams
     }
 

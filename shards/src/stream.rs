@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 
 use millpond_api::types::{
-    AccountId, HashKeyRange, Region, SequenceNumber, ShardId, StreamArn, StreamName, StreamStatus,
-    Timestamp,
+    AccountId, ConsumerArn, HashKeyRange, Region, SequenceNumber, ShardId, StreamArn, StreamName,
+    StreamStatus, Timestamp,
 };
 
 use crate::engine::{LogId, Offset};
+use consumer::ConsumerState;
 
+pub mod consumer;
 pub mod reshard;
 pub mod retention;
 pub mod routing;
@@ -78,6 +80,8 @@ pub struct StreamState {
     pub transition: Option<Transition>,
     /// When UpdateShardCount was called, as far as it still counts against the daily limit.
     pub shard_count_updates: Vec<Timestamp>,
+    /// Registered consumers by name.
+    pub consumers: BTreeMap<String, ConsumerState>,
 }
 
 /// Something that a stream is going through: a persisted intent, which survives a crash at any
@@ -159,6 +163,12 @@ pub struct Closing {
 }
 
 impl StreamState {
+    /// When the stream or one of its consumers changes by itself.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        let consumers = self.consumers.values().filter_map(|consumer| consumer.due);
+        self.transition.iter().map(|transition| transition.due).chain(consumers).min()
+    }
+
     /// Shards that take records, in order of their ids.
     pub fn open_shards(&self) -> impl Iterator<Item = &ShardState> {
         self.shards.values().filter(|shard| shard.is_open())
@@ -191,6 +201,16 @@ impl StreamState {
         self.shards
             .get(&id)
             .ok_or_else(|| crate::Error::ShardNotFound { stream: stream(), shard: id })
+    }
+
+    /// The consumer of this ARN.
+    ///
+    /// # Errors
+    /// `ConsumerNotFound` when there is none, or one that was registered at another time.
+    pub fn consumer(&self, arn: &ConsumerArn) -> Result<&ConsumerState, crate::Error> {
+        let named = self.consumers.get(&arn.name);
+        let found = named.filter(|consumer| consumer.arn() == *arn);
+        found.ok_or_else(|| crate::Error::ConsumerNotFound { consumer: arn.clone() })
     }
 
     /// The shards that took over from `parent`, in order of their ids.

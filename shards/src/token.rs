@@ -21,6 +21,8 @@ pub enum Purpose {
     ListStreams = 2,
     /// A NextToken of ListShards.
     ListShards = 3,
+    /// A NextToken of ListStreamConsumers.
+    ListStreamConsumers = 4,
 }
 
 /// Makes tokens and recognises them.

@@ -28,7 +28,7 @@ impl Serve for DescribeStreamSummary {
             encryption_type: Some(EncryptionType::None),
             key_id: None,
             open_shard_count: describe::count(state.open_shards().count()),
-            consumer_count: Some(0),
+            consumer_count: Some(describe::count(state.consumers.len())),
             warm_throughput: None,
             max_record_size_in_kib: Some(state.max_record_kib.cast_signed()),
             record_distribution_strategy: None,

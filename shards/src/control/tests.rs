@@ -151,7 +151,11 @@ async fn closing_waits_for_the_transition_that_is_under_way() {
 async fn a_late_request_brings_no_deleted_stream_back() {
     let case = Case::new().await;
     let late = case.stream();
-    let delete = Command::DeleteStream { stream: case.arn.clone(), due: case.domain.now() };
+    let delete = Command::DeleteStream {
+        stream: case.arn.clone(),
+        enforce_consumer_deletion: false,
+        due: case.domain.now(),
+    };
     case.domain.control().submit(delete).await.unwrap();
     assert_eq!(append(&late).await, Err(AppendError::Sealed));
     assert_eq!(case.engine.logs(), []);
@@ -165,7 +169,11 @@ async fn deleting_takes_as_many_writes_for_many_shards_as_for_one() {
     let faults = case.engine.faults();
     faults.hold();
     for stream in [case.arn.clone(), many] {
-        let delete = Command::DeleteStream { stream, due: case.domain.now() };
+        let delete = Command::DeleteStream {
+            stream,
+            enforce_consumer_deletion: false,
+            due: case.domain.now(),
+        };
         let deleted = writes_of(&faults, case.domain.control().submit(delete)).await;
         // That it is DELETING, that it is gone, its logs, and that these are gone.
         assert_eq!(deleted, (Ok(()), 4));
@@ -203,7 +211,11 @@ async fn logs_that_could_not_be_dropped_wait_for_no_transition() {
         step(&faults).await;
         faults.release();
     };
-    let delete = Command::DeleteStream { stream: case.arn.clone(), due: now };
+    let delete = Command::DeleteStream {
+        stream: case.arn.clone(),
+        enforce_consumer_deletion: false,
+        due: now,
+    };
     let (deleted, ()) = tokio::join!(case.domain.control().submit(delete), storage);
     assert_eq!(deleted, Ok(()));
     assert_eq!(case.engine.logs().len(), 1);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use millpond_api::types::{HashKeyRange, ShardId, StreamArn, StreamStatus, Timestamp};
 use millpond_quotas::limits;
 
-use super::{Command, NewStream, ShardEnd, State};
+use super::{Command, NewStream, ShardEnd, State, consumers};
 use crate::{
     Error,
     engine::{LogId, Offset},
@@ -29,7 +29,9 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
     let mut next = state.clone();
     match command {
         Command::CreateStream(stream) => create(&mut next, stream)?,
-        Command::DeleteStream { stream, due } => delete(&mut next, stream, *due)?,
+        Command::DeleteStream { stream, enforce_consumer_deletion, due } => {
+            delete(&mut next, stream, *enforce_consumer_deletion, *due)?;
+        }
         Command::SplitShard { stream, shard, at, due } => {
             let changed = next.active_stream(stream)?;
             // AWS looks for the shard first, then at the limit, then at the hash key.
@@ -75,6 +77,7 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             changed.tags.retain(|key, _| !keys.contains(key));
             next.put(changed);
         }
+        Command::Consumer(command) => consumers::apply(&mut next, command)?,
         Command::Settle { stream, number, ends, now } => {
             settle(&mut next, stream, *number, ends, *now);
         }
@@ -109,6 +112,7 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
         next_shard: 0,
         transition: Some(Transition { due, intent: Intent::Create { shards } }),
         shard_count_updates: Vec::new(),
+        consumers: BTreeMap::new(),
     };
     check_tags(&stream)?;
     next.next_stream = StreamNumber(next.next_stream.0 + 1);
@@ -116,11 +120,20 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
     Ok(())
 }
 
-fn delete(next: &mut State, arn: &StreamArn, due: Timestamp) -> Result<(), Error> {
+fn delete(
+    next: &mut State,
+    arn: &StreamArn,
+    enforce_consumer_deletion: bool,
+    due: Timestamp,
+) -> Result<(), Error> {
     let mut stream = StreamState::clone(next.stream(arn)?);
     if stream.status == StreamStatus::Deleting {
         return Ok(());
     }
+    if !stream.consumers.is_empty() && !enforce_consumer_deletion {
+        return Err(Error::StreamHasConsumers { stream: arn.clone() });
+    }
+    stream.consumers.values_mut().for_each(|consumer| consumer.delete(due));
     stream.status = StreamStatus::Deleting;
     stream.transition = Some(Transition { due, intent: Intent::Delete });
     next.put(stream);
@@ -270,7 +283,11 @@ fn drop_unreferenced(next: &mut State, mut logs: Vec<LogId>) {
     next.unused_logs.extend(logs);
 }
 
-fn same_stream(state: &State, arn: &StreamArn, number: StreamNumber) -> Option<StreamState> {
+pub(super) fn same_stream(
+    state: &State,
+    arn: &StreamArn,
+    number: StreamNumber,
+) -> Option<StreamState> {
     let stream = state.stream(arn).ok()?;
     (stream.number == number).then(|| StreamState::clone(stream))
 }

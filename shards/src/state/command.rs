@@ -3,6 +3,7 @@
 
 use millpond_api::types::{HashKey, ShardId, StreamArn, Timestamp};
 
+use super::ConsumerCommand;
 use crate::{
     engine::{LogId, Offset},
     stream::StreamNumber,
@@ -15,8 +16,8 @@ use crate::{
 pub enum Command {
     /// CreateStream: the stream is CREATING until `due`.
     CreateStream(NewStream),
-    /// DeleteStream: the stream is DELETING until `due`.
-    DeleteStream { stream: StreamArn, due: Timestamp },
+    /// DeleteStream: the stream is DELETING until `due`, and so are its consumers.
+    DeleteStream { stream: StreamArn, enforce_consumer_deletion: bool, due: Timestamp },
     /// SplitShard: the stream is UPDATING until `due`, when the parent closes.
     SplitShard { stream: StreamArn, shard: ShardId, at: HashKey, due: Timestamp },
     /// MergeShards, likewise; `upper` is the AdjacentShardToMerge.
@@ -31,6 +32,8 @@ pub enum Command {
     AddTags { stream: StreamArn, tags: Vec<(String, String)> },
     /// RemoveTagsFromStream.
     RemoveTags { stream: StreamArn, keys: Vec<String> },
+    /// Registers, changes or deregisters consumers of a stream.
+    Consumer(ConsumerCommand),
     /// A transition's due time has come. `ends` tells where each of the shards ends that a reshard
     /// closes, now that they are sealed, in the order of its plan. Nothing happens when the stream
     /// is no longer in that transition.

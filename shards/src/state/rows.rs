@@ -10,7 +10,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use millpond_api::types::{
-    HashKey, HashKeyRange, ShardId, StreamArn, StreamName, StreamStatus, Timestamp,
+    ConsumerStatus, HashKey, HashKeyRange, ShardId, StreamArn, StreamName, StreamStatus, Timestamp,
 };
 use minicbor::{Decode, Encode};
 
@@ -20,6 +20,7 @@ use crate::{
     stream::{
         Closing, Intent, Namespace, Parents, Segment, ShardState, StreamNumber, StreamState,
         Transition,
+        consumer::ConsumerState,
         reshard::{NewShard, ReshardPlan},
     },
 };
@@ -129,6 +130,23 @@ struct StreamRow {
     transition: Option<TransitionRow>,
     #[n(13)]
     shard_count_updates: Vec<i64>,
+    #[n(20)]
+    #[cbor(default)]
+    consumers: Vec<ConsumerRow>,
+}
+
+#[derive(Encode, Decode)]
+struct ConsumerRow {
+    #[n(0)]
+    name: String,
+    #[n(1)]
+    created: i64,
+    #[n(2)]
+    status: u8,
+    #[n(3)]
+    due: Option<i64>,
+    #[n(4)]
+    tags: Vec<(String, String)>,
 }
 
 #[derive(Encode, Decode)]
@@ -205,6 +223,7 @@ impl StreamRow {
                 intent: IntentRow::of(&transition.intent),
             }),
             shard_count_updates: stream.shard_count_updates.iter().map(|at| at.millis()).collect(),
+            consumers: stream.consumers.values().map(ConsumerRow::of).collect(),
         }
     }
 
@@ -221,8 +240,11 @@ impl StreamRow {
                 intent: row.intent.into_intent()?,
             }),
         };
+        let consumer = |row: ConsumerRow| row.into_state(&arn);
+        let consumers: Option<Vec<_>> = self.consumers.into_iter().map(consumer).collect();
         Some(StreamState {
             number: StreamNumber(self.number),
+            consumers: consumers?.into_iter().map(|c| (c.name.clone(), c)).collect(),
             arn,
             created: Timestamp::from_millis(self.created),
             status: status(self.status)?,
@@ -238,6 +260,29 @@ impl StreamRow {
                 .into_iter()
                 .map(Timestamp::from_millis)
                 .collect(),
+        })
+    }
+}
+
+impl ConsumerRow {
+    fn of(consumer: &ConsumerState) -> Self {
+        Self {
+            name: consumer.name.clone(),
+            created: consumer.created.millis(),
+            status: consumer_status_ordinal(consumer.status),
+            due: consumer.due.map(Timestamp::millis),
+            tags: consumer.tags.clone().into_iter().collect(),
+        }
+    }
+
+    fn into_state(self, stream: &StreamArn) -> Option<ConsumerState> {
+        Some(ConsumerState {
+            stream: stream.clone(),
+            name: self.name,
+            created: Timestamp::from_millis(self.created),
+            status: consumer_status(self.status)?,
+            due: self.due.map(Timestamp::from_millis),
+            tags: self.tags.into_iter().collect(),
         })
     }
 }
@@ -337,6 +382,20 @@ fn status(ordinal: u8) -> Option<StreamStatus> {
         StreamStatus::Updating,
     ];
     all.into_iter().find(|status| status_ordinal(*status) == ordinal)
+}
+
+// Persisted: the numbers must stay as they are.
+fn consumer_status_ordinal(status: ConsumerStatus) -> u8 {
+    match status {
+        ConsumerStatus::Creating => 0,
+        ConsumerStatus::Deleting => 1,
+        ConsumerStatus::Active => 2,
+    }
+}
+
+fn consumer_status(ordinal: u8) -> Option<ConsumerStatus> {
+    let all = [ConsumerStatus::Creating, ConsumerStatus::Deleting, ConsumerStatus::Active];
+    all.into_iter().find(|status| consumer_status_ordinal(*status) == ordinal)
 }
 
 fn range_row(range: HashKeyRange) -> RangeRow {

@@ -27,6 +27,10 @@ fn create(name: &str, shards: u32) -> Command {
     })
 }
 
+fn delete(name: &str, due: Timestamp) -> Command {
+    Command::DeleteStream { stream: arn(name), enforce_consumer_deletion: false, due }
+}
+
 fn settle(state: &State, name: &str, now: Timestamp) -> State {
     let stream = state.stream(&arn(name)).unwrap();
     let closes = match &stream.transition {
@@ -43,7 +47,7 @@ fn settle(state: &State, name: &str, now: Timestamp) -> State {
     apply(state, &command).unwrap()
 }
 
-fn with_stream(name: &str, shards: u32) -> State {
+pub(super) fn with_stream(name: &str, shards: u32) -> State {
     let state = apply(&State::new(ShardLimit::Fixed(100_000)), &create(name, shards)).unwrap();
     settle(&state, name, at(100))
 }
@@ -195,7 +199,7 @@ fn retention_moves_only_the_way_it_is_told() {
 #[test]
 fn a_deleted_stream_leaves_its_logs_to_be_dropped() {
     let state = with_stream("clicks", 3);
-    let delete = Command::DeleteStream { stream: arn("clicks"), due: at(100) };
+    let delete = delete("clicks", at(100));
     let deleting = apply(&state, &delete).unwrap();
     assert_eq!(deleting.stream(&arn("clicks")).unwrap().status, StreamStatus::Deleting);
     let state = settle(&deleting, "clicks", at(100));
@@ -244,16 +248,29 @@ fn fifty_tags_fit() {
 #[test]
 fn metadata_reads_back_as_it_was_written() {
     let state = with_stream("clicks", 3);
+    let consumers = consumers::tests::some_in_each_status(&state);
     let scale =
         Command::UpdateShardCount { stream: arn("clicks"), target: 4, now: at(100), due: at(120) };
     let updating = apply(&state, &scale).unwrap();
     let settled = settle(&updating, "clicks", at(120));
     let creating = apply(&settled, &create("views", 2)).unwrap();
-    let delete = Command::DeleteStream { stream: arn("clicks"), due: at(130) };
+    let delete = delete("clicks", at(130));
     let deleting = apply(&creating, &delete).unwrap();
     let deleted = settle(&deleting, "clicks", at(130));
-    for state in [state, updating, settled, creating, deleting, deleted] {
+    for state in [state, consumers, updating, settled, creating, deleting, deleted] {
         let loaded = rows::load(&rows_of(&state), ShardLimit::Fixed(100_000)).unwrap();
         assert_eq!(loaded, state);
     }
+}
+
+/// As 0.1.0 first wrote it: what came later is empty.
+#[test]
+fn a_stream_of_an_older_version_opens() {
+    let row = "8e016c3030303030303030303030306975732d656173742d3166636c69636b731a000186a00218\
+               18001904008182647465616d65706f6e647381850082820000821bffffffffffffffff1bffffff\
+               ffffffffff82f6f61a000186a081821b00000001000000000001f680";
+    let bytes = (0..row.len()).step_by(2).map(|i| u8::from_str_radix(&row[i..i + 2], 16).unwrap());
+    let rows = vec![(b"s\0\0\0\x01".to_vec(), bytes.collect()), (b"n".to_vec(), vec![0, 0, 0, 2])];
+    let loaded = rows::load(&rows, ShardLimit::Fixed(100_000)).unwrap();
+    assert_eq!(loaded, with_stream("clicks", 1));
 }

@@ -6,8 +6,8 @@ use millpond_api::types::{HashKey, ShardId, StreamArn, Timestamp};
 use millpond_shards::{
     engine::memory::Fault,
     shard::Limit,
-    state::{Command, NewStream},
-    stream::StreamState,
+    state::{Command, ConsumerCommand, NewStream},
+    stream::{StreamState, consumer::ConsumerState},
 };
 
 use crate::{
@@ -137,7 +137,7 @@ fn create(world: &mut World, arn: StreamArn) -> Command {
 fn change(world: &mut World, state: &StreamState) -> Command {
     let (now, due) = times(world);
     let stream = state.arn.clone();
-    match world.dice.u8(0..20) {
+    match world.dice.u8(0..24) {
         0..6 => split(world, state, due),
         6..11 => merge(world, state, due),
         11..14 => {
@@ -161,7 +161,34 @@ fn change(world: &mut World, state: &StreamState) -> Command {
             let keys = (0..40).map(|_| format!("tag-{}", world.dice.u8(0..80))).collect();
             Command::RemoveTags { stream, keys }
         }
-        _ => Command::DeleteStream { stream, due },
+        19..23 => Command::Consumer(change_consumer(world, state, now, due)),
+        _ => {
+            let enforce_consumer_deletion = world.dice.bool();
+            Command::DeleteStream { stream, enforce_consumer_deletion, due }
+        }
+    }
+}
+
+/// Few names, so that consumers are registered anew under old ones.
+fn change_consumer(
+    world: &mut World,
+    state: &StreamState,
+    now: Timestamp,
+    due: Timestamp,
+) -> ConsumerCommand {
+    let name = world.dice.choice(["a", "b", "c", "d", "e", "f", "g"]).expect("there are names");
+    let known = state.consumers.get(name).filter(|_| world.dice.u8(0..8) > 0);
+    let tags = vec![(format!("tag-{}", world.dice.u8(0..80)), "value".into())];
+    let Some(consumer) = known.map(ConsumerState::arn) else {
+        let (stream, name) = (state.arn.clone(), name.to_owned());
+        return ConsumerCommand::Register { stream, name, tags, now, due };
+    };
+    match world.dice.u8(0..4) {
+        0 => ConsumerCommand::AddTags { consumer, tags },
+        1 => {
+            ConsumerCommand::RemoveTags { consumer, keys: tags.into_iter().map(|t| t.0).collect() }
+        }
+        _ => ConsumerCommand::Deregister { consumer, due },
     }
 }
 

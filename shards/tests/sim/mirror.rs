@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use millpond_api::types::{HashKeyRange, StreamStatus, Timestamp};
+use millpond_api::types::{ConsumerStatus, HashKeyRange, StreamStatus, Timestamp};
 use millpond_shards::{
     Error,
     engine::Offset,
-    state::{Command, ShardEnd, ShardLimit, State, apply},
+    state::{Command, ConsumerCommand, ShardEnd, ShardLimit, State, apply},
     stream::{Intent, StreamNumber, StreamState},
 };
 
@@ -59,7 +59,9 @@ impl Mirror {
     /// No transition is under way.
     pub(crate) fn check_settled(&self) {
         for stream in self.state.streams() {
-            assert_eq!(stream.status, StreamStatus::Active, "{stream:?} is stuck");
+            let mut consumers = stream.consumers.values();
+            let settled = consumers.all(|consumer| consumer.status == ConsumerStatus::Active);
+            assert!(settled && stream.status == StreamStatus::Active, "{stream:?} is stuck");
         }
     }
 
@@ -145,6 +147,7 @@ fn own_commands(before: &Streams, seen: &Streams, ledger: &Ledger) -> Vec<Comman
     for old in before {
         let new = seen.iter().find(|new| new.number == old.number);
         if new != Some(old) {
+            commands.extend(new.and_then(|new| settle_consumers(old, new)));
             commands.extend(settle(old, new));
             commands.extend(new.and_then(|new| forget(old, new, ledger)));
         }
@@ -167,6 +170,17 @@ fn settle(old: &StreamState, new: Option<&Arc<StreamState>>) -> Option<Command> 
     Some(Command::Settle { stream: old.arn.clone(), number: old.number, ends, now })
 }
 
+/// Consumers turn ACTIVE, or are gone, at the earliest when that is due.
+fn settle_consumers(old: &StreamState, new: &StreamState) -> Option<Command> {
+    let settled = old
+        .consumers
+        .values()
+        .filter(|consumer| new.consumers.get(&consumer.name) != Some(consumer));
+    let now = settled.filter_map(|consumer| consumer.due).max()?;
+    let (stream, number) = (old.arn.clone(), old.number);
+    Some(Command::Consumer(ConsumerCommand::Settle { stream, number, now }))
+}
+
 /// Shards are forgotten at the earliest when everything in them has expired.
 fn forget(old: &StreamState, new: &StreamState, ledger: &Ledger) -> Option<Command> {
     let gone = old.shards.values().filter(|shard| !new.shards.contains_key(&shard.id));
@@ -183,6 +197,10 @@ fn forget(old: &StreamState, new: &StreamState, ledger: &Ledger) -> Option<Comma
 /// What holds of every stream at any time.
 fn check_stream(stream: &StreamState) {
     assert_eq!(stream.transition.is_none(), stream.status == StreamStatus::Active, "{stream:?}");
+    for consumer in stream.consumers.values() {
+        let is_active = consumer.status == ConsumerStatus::Active;
+        assert_eq!(consumer.due.is_none(), is_active, "{consumer:?}");
+    }
     let mut open: Vec<_> = stream.open_shards().map(|shard| shard.range).collect();
     open.sort_by_key(|range| range.start());
     let mut open = open.into_iter();

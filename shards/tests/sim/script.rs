@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use millpond_api::types::{HashKey, ShardId, StreamArn};
+use millpond_api::types::{ConsumerArn, HashKey, ShardId, StreamArn};
 use millpond_shards::{
     shard::Limit,
-    state::{Command, NewStream},
+    state::{Command, ConsumerCommand, NewStream},
 };
 
 use crate::{
@@ -28,6 +28,7 @@ pub(crate) fn live(plan: Plan) -> bool {
     create(&mut world, &arn);
     put(&mut world, 0, &arn);
     world.drain();
+    register(&mut world, &arn);
     reshard(&mut world, &arn);
     expire(&mut world, &arn);
     retain(&mut world, &arn);
@@ -47,8 +48,32 @@ fn create(world: &mut World, arn: &StreamArn) {
 }
 
 fn delete(world: &mut World, arn: &StreamArn) {
-    let (stream, due) = (arn.clone(), world.now());
-    world.ask(Command::DeleteStream { stream, due });
+    let (stream, enforce_consumer_deletion, due) = (arn.clone(), true, world.now());
+    world.ask(Command::DeleteStream { stream, enforce_consumer_deletion, due });
+}
+
+/// Registers a consumer, tags it and deregisters it; another one stays.
+fn register(world: &mut World, arn: &StreamArn) {
+    let now = world.now();
+    let due = now;
+    let consumer = |name: &str| {
+        let (stream, name) = (arn.clone(), name.to_owned());
+        ConsumerArn { stream, name, created: now.seconds() }
+    };
+    let tags = vec![("team".to_owned(), "ponds".to_owned())];
+    let commands = ["a", "b"].map(|name| {
+        let (stream, name, tags) = (arn.clone(), name.to_owned(), Vec::new());
+        ConsumerCommand::Register { stream, name, tags, now, due }
+    });
+    let commands = commands.into_iter().chain([
+        ConsumerCommand::AddTags { consumer: consumer("a"), tags },
+        ConsumerCommand::RemoveTags { consumer: consumer("a"), keys: vec!["team".to_owned()] },
+        ConsumerCommand::Deregister { consumer: consumer("b"), due },
+    ]);
+    for command in commands {
+        world.ask(Command::Consumer(command));
+        world.drain();
+    }
 }
 
 /// Splits, merges and scales while records are on their way.

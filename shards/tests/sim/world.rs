@@ -482,7 +482,8 @@ impl World {
         self.outlive_everything();
         for stream in self.streams() {
             let due = self.now();
-            self.ask(Command::DeleteStream { stream: stream.arn.clone(), due });
+            let (stream, enforce_consumer_deletion) = (stream.arn.clone(), true);
+            self.ask(Command::DeleteStream { stream, enforce_consumer_deletion, due });
         }
         self.carry_through();
         assert_eq!(self.streams(), Streams::new());
