@@ -6,34 +6,40 @@ use futures::future::BoxFuture;
 use millpond_api::{
     ErrorKind, Operation, OperationId,
     operations::{
-        AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteStream, DescribeLimits,
-        DescribeStream, DescribeStreamSummary, GetRecords, GetShardIterator,
-        IncreaseStreamRetentionPeriod, ListShards, ListStreams, ListTagsForStream, MergeShards,
-        PutRecord, PutRecords, RemoveTagsFromStream, SplitShard, UpdateShardCount,
+        AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteStream,
+        DeregisterStreamConsumer, DescribeLimits, DescribeStream, DescribeStreamConsumer,
+        DescribeStreamSummary, GetRecords, GetShardIterator, IncreaseStreamRetentionPeriod,
+        ListShards, ListStreamConsumers, ListStreams, ListTagsForStream, MergeShards, PutRecord,
+        PutRecords, RegisterStreamConsumer, RemoveTagsFromStream, SplitShard, UpdateShardCount,
     },
 };
 
 mod add_tags_to_stream;
 mod address;
+mod consumers;
 mod create_stream;
 mod cx;
 mod decrease_stream_retention_period;
 mod delete_stream;
+mod deregister_stream_consumer;
 mod describe;
 mod describe_limits;
 mod describe_stream;
+mod describe_stream_consumer;
 mod describe_stream_summary;
 mod dry_run;
 mod get_records;
 mod get_shard_iterator;
 mod increase_stream_retention_period;
 mod list_shards;
+mod list_stream_consumers;
 mod list_streams;
 mod list_tags_for_stream;
 mod merge_shards;
 mod page;
 mod put_record;
 mod put_records;
+mod register_stream_consumer;
 mod remove_tags_from_stream;
 mod retention;
 mod split_shard;
@@ -88,18 +94,22 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::CreateStream => served::<CreateStream>,
         Id::DecreaseStreamRetentionPeriod => served::<DecreaseStreamRetentionPeriod>,
         Id::DeleteStream => served::<DeleteStream>,
+        Id::DeregisterStreamConsumer => served::<DeregisterStreamConsumer>,
         Id::DescribeLimits => served::<DescribeLimits>,
         Id::DescribeStream => served::<DescribeStream>,
+        Id::DescribeStreamConsumer => served::<DescribeStreamConsumer>,
         Id::DescribeStreamSummary => served::<DescribeStreamSummary>,
         Id::GetRecords => served::<GetRecords>,
         Id::GetShardIterator => served::<GetShardIterator>,
         Id::IncreaseStreamRetentionPeriod => served::<IncreaseStreamRetentionPeriod>,
         Id::ListShards => served::<ListShards>,
+        Id::ListStreamConsumers => served::<ListStreamConsumers>,
         Id::ListStreams => served::<ListStreams>,
         Id::ListTagsForStream => served::<ListTagsForStream>,
         Id::MergeShards => served::<MergeShards>,
         Id::PutRecord => served::<PutRecord>,
         Id::PutRecords => served::<PutRecords>,
+        Id::RegisterStreamConsumer => served::<RegisterStreamConsumer>,
         Id::RemoveTagsFromStream => served::<RemoveTagsFromStream>,
         Id::SplitShard => served::<SplitShard>,
         Id::UpdateShardCount => served::<UpdateShardCount>,
@@ -110,22 +120,18 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::DeleteChannel
         | Id::DeleteQueue
         | Id::DeleteResourcePolicy
-        | Id::DeregisterStreamConsumer
         | Id::DescribeAccountSettings
         | Id::DescribeChannel
         | Id::DescribeQueue
-        | Id::DescribeStreamConsumer
         | Id::DisableEnhancedMonitoring
         | Id::EnableEnhancedMonitoring
         | Id::GetResourcePolicy
         | Id::ListChannels
         | Id::ListQueues
-        | Id::ListStreamConsumers
         | Id::ListTagsForResource
         | Id::PutResourcePolicy
         | Id::ReceiveDeadLetterQueueRecords
         | Id::ReceiveQueueRecords
-        | Id::RegisterStreamConsumer
         | Id::RestoreDeadLetterQueueRecords
         | Id::StartStreamEncryption
         | Id::StopStreamEncryption

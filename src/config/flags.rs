@@ -82,7 +82,7 @@ pub(super) struct Flags {
     /// Keep Kinesis' limits per shard, consumer and account
     #[arg(long, value_enum, value_name = "HOW", help_heading = "Behaviour")]
     pub quotas: Quotas,
-    /// How long a stream stays CREATING, UPDATING or DELETING
+    /// How long a stream or consumer stays CREATING, UPDATING or DELETING
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Behaviour")]
     pub transition: Duration,
     /// Shards an account may have in a region: a number, or aws

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millpond_api::{
     operations::{ListShards, ListShardsInput, ListShardsOutput, ShardFilter},
-    types::{ShardFilterType, StreamArn, StreamStatus, Timestamp},
+    types::{ShardFilterType, Timestamp},
 };
 use millpond_quotas::limits;
 use millpond_shards::{
@@ -14,7 +14,7 @@ use millpond_shards::{
     token::Purpose,
 };
 
-use super::{Cx, Reply, Serve, describe, page};
+use super::{Cx, Reply, Serve, address, describe, page};
 use crate::error::{Error, Result, invalid};
 
 impl Serve for ListShards {
@@ -43,13 +43,8 @@ fn begin(cx: &Cx<'_>, input: &ListShardsInput<'_>) -> Result<(Arc<Stream>, Selec
     if input.stream().name.is_none() && input.stream().arn.is_none() {
         return Err(invalid("Either NextToken or StreamName should be provided."));
     }
-    let stream = usable(cx.controlled(input.stream())?)?;
-    if input
-        .stream_creation_timestamp
-        .is_some_and(|at| at.seconds() != stream.state().created.seconds())
-    {
-        return Err(Fact::StreamNotFound { stream: stream.state().arn.clone() }.into());
-    }
+    let stream = address::usable(cx.controlled(input.stream())?)?;
+    address::check_created(&stream, input.stream_creation_timestamp)?;
     let filter = input.shard_filter.as_ref().map(Filter::of).transpose()?;
     let after = input.exclusive_start_shard_id.as_ref().map(ToString::to_string);
     let selection = Selection { filter: filter.unwrap_or(Filter::From(i64::MIN)), after };
@@ -82,18 +77,7 @@ fn resume(
     };
     let Some(stream) = stream else { return Err(gone()?) };
     cx.admit(Some(&stream.state().arn))?;
-    Ok((usable(stream)?, selection))
-}
-
-/// A stream that is being created or deleted lists no shards.
-fn usable(stream: Arc<Stream>) -> Result<Arc<Stream>> {
-    match stream.state().status {
-        StreamStatus::Active | StreamStatus::Updating => Ok(stream),
-        status @ (StreamStatus::Creating | StreamStatus::Deleting) => {
-            let stream: StreamArn = stream.state().arn.clone();
-            Err(Fact::StreamNotActive { stream, status }.into())
-        }
-    }
+    Ok((address::usable(stream)?, selection))
 }
 
 /// Which shards a listing shows, and after which it goes on.

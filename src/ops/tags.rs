@@ -4,6 +4,20 @@ use millpond_api::types::StreamArn;
 
 use crate::error::{Result, invalid};
 
+/// Checks keys and values of tags where AWS's two steps were never recorded: what the model allows.
+pub(super) fn check_model_characters(
+    texts: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<()> {
+    let legal = |c: char| c.is_alphabetic() || c.is_numeric() || " _./=+-@:".contains(c);
+    if texts.into_iter().all(|text| text.as_ref().chars().all(legal)) {
+        return Ok(());
+    }
+    Err(invalid(
+        "Some tags contain invalid characters. Valid characters: Unicode letters, digits, white \
+         space, _ . : / = + - @.",
+    ))
+}
+
 /// What is being done with the tags.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Act {

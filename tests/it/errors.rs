@@ -3,6 +3,7 @@
 
 mod authentication;
 mod case;
+mod consumers;
 mod fields;
 mod iterators;
 mod records;
@@ -36,6 +37,7 @@ fn cases() -> Vec<Case> {
         streams::cases(),
         shards::cases(),
         tags::cases(),
+        consumers::cases(),
         records::cases(),
         iterators::cases(),
     ];

@@ -196,6 +196,19 @@ impl TestServer {
         self.summary(name).await["StreamStatus"].as_str().unwrap().to_owned()
     }
 
+    /// Registers a consumer with a stream of this client's; its ARN.
+    pub(crate) async fn register(&self, stream: &str, name: &str) -> String {
+        let input = json!({"StreamARN": self.arn(stream), "ConsumerName": name});
+        let output = self.call("RegisterStreamConsumer", input).await;
+        output["Consumer"]["ConsumerARN"].as_str().unwrap().to_owned()
+    }
+
+    /// DescribeStreamConsumer's answer.
+    pub(crate) async fn consumer(&self, arn: &str) -> Value {
+        let output = self.call("DescribeStreamConsumer", json!({ "ConsumerARN": arn })).await;
+        output["ConsumerDescription"].clone()
+    }
+
     /// The shards of a stream, open and closed.
     pub(crate) async fn shards(&self, name: &str) -> Vec<Value> {
         let output = self.call("ListShards", json!({"StreamName": name})).await;

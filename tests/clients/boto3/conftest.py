@@ -54,4 +54,4 @@ def create(kinesis, new_name):
 
     yield create_stream
     for name in created:
-        kinesis.delete_stream(StreamName=name)
+        kinesis.delete_stream(StreamName=name, EnforceConsumerDeletion=True)

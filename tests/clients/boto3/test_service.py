@@ -69,7 +69,6 @@ def unserved() -> list[str]:
 
 
 SAMPLES = {
-    "RegisterStreamConsumer": {"StreamARN": "{arn}", "ConsumerName": "c"},
     "StartStreamEncryption": {"StreamName": "{name}", "EncryptionType": "KMS", "KeyId": "alias/k"},
     "PutResourcePolicy": {"ResourceARN": "{arn}", "Policy": "{{}}"},
     "TagResource": {"ResourceARN": "{arn}", "Tags": {"a": "b"}},

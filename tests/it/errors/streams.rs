@@ -113,12 +113,6 @@ fn creation() -> Vec<Case> {
             LIMIT,
             "on-demand streams are not served yet",
         ),
-        Case::excused(
-            "DeleteStream",
-            "consumers registered and EnforceConsumerDeletion not true",
-            IN_USE,
-            "consumers are not served yet",
-        ),
         Case::excused("DeleteStream", "queues exist", IN_USE, "queues are not served yet"),
     ]
 }

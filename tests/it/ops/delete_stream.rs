@@ -80,10 +80,35 @@ async fn a_stream_that_is_being_created_or_changed_can_be_deleted() {
 }
 
 #[tokio::test]
-async fn enforcing_the_deletion_of_consumers_is_accepted() {
+async fn a_stream_goes_with_its_consumers_when_that_is_enforced() {
+    in_both_formats("--transition 20s", async |server| {
+        server.create("clicks", 1).await;
+        server.advance(Duration::from_secs(20)).await;
+        let arn = server.register("clicks", "reader").await;
+        for refused in [json!(null), json!(false)] {
+            let input = json!({"StreamName": "clicks", "EnforceConsumerDeletion": refused});
+            let refusal = server.refusal("DeleteStream", input).await;
+            assert!(refusal.starts_with("ResourceInUseException: DeleteStream can’t"), "{refusal}");
+        }
+        assert_eq!(server.status("clicks").await, "ACTIVE");
+        let input = json!({"StreamName": "clicks", "EnforceConsumerDeletion": true});
+        server.call("DeleteStream", input).await;
+        assert_eq!(server.consumer(&arn).await["ConsumerStatus"], "DELETING");
+        server.advance(Duration::from_secs(20)).await;
+        server.refusal("DescribeStreamConsumer", json!({ "ConsumerARN": arn })).await;
+        server.create("clicks", 1).await;
+        assert_eq!(server.summary("clicks").await["ConsumerCount"], 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_consumers_there_is_nothing_to_enforce() {
     let server = TestServer::new().await;
     for enforce in [true, false] {
         server.create("clicks", 1).await;
+        let arn = server.register("clicks", "reader").await;
+        server.call("DeregisterStreamConsumer", json!({ "ConsumerARN": arn })).await;
         let input = json!({"StreamName": "clicks", "EnforceConsumerDeletion": enforce});
         server.call("DeleteStream", input).await;
     }

@@ -27,6 +27,15 @@ async fn only_open_shards_are_counted() {
     .await;
 }
 
+#[tokio::test]
+async fn registered_consumers_are_counted() {
+    let server = TestServer::new().await.with_stream("clicks", 1).await;
+    for count in 0..3 {
+        assert_eq!(server.summary("clicks").await["ConsumerCount"], count);
+        server.register("clicks", &format!("reader-{count}")).await;
+    }
+}
+
 /// SDKs would otherwise leave the endpoint that they were given.
 #[tokio::test]
 async fn the_stream_id_is_never_told() {

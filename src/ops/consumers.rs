@@ -1,0 +1,72 @@
+//! From a request's StreamARN, ConsumerName and ConsumerARN to the consumer that it means, and how
+//! consumers look to clients.
+
+use std::sync::Arc;
+
+use millpond_api::{
+    shapes::Consumer,
+    types::{ConsumerArn, StreamRef},
+};
+use millpond_shards::{
+    Error as Fact,
+    directory::Stream,
+    stream::{Namespace, consumer::ConsumerState},
+};
+
+use super::{Cx, address};
+use crate::error::{Result, invalid, no_consumer};
+
+/// How a request names a consumer: by its ARN, by its name and its stream's ARN, or by both.
+pub(super) struct ConsumerRef<'a> {
+    pub(super) stream: StreamRef<'a>,
+    pub(super) name: Option<&'a str>,
+    pub(super) arn: Option<&'a str>,
+}
+
+/// The consumer that a control operation means, once the operation's call rate allows the call.
+pub(super) fn control(cx: &Cx<'_>, given: &ConsumerRef<'_>) -> Result<ConsumerArn> {
+    if let Some(text) = given.arn {
+        let arn: ConsumerArn =
+            text.parse().map_err(|error| invalid(format!("ConsumerARN: {error}.")))?;
+        let arn = address::own_consumer(cx, arn)?;
+        check_agreement(cx, given, &arn)?;
+        cx.admit(Some(&arn.stream))?;
+        return Ok(arn);
+    }
+    let (Some(_), Some(name)) = (given.stream.arn, given.name) else {
+        return Err(invalid(
+            "Both streamARN and consumer name must be provided if consumerARN is not provied.",
+        ));
+    };
+    let stream = cx.controlled(given.stream)?;
+    let found = stream.state().consumers.get(name).map(ConsumerState::arn);
+    found.ok_or_else(|| no_consumer(&stream.state().arn, name))
+}
+
+/// Checks that what a request says beside a consumer's ARN is of the same consumer.
+fn check_agreement(cx: &Cx<'_>, given: &ConsumerRef<'_>, arn: &ConsumerArn) -> Result<()> {
+    let same_stream =
+        given.stream.arn.is_none() || address::resolve(cx, given.stream)? == arn.stream;
+    if same_stream && given.name.is_none_or(|name| name == arn.name) {
+        return Ok(());
+    }
+    Err(invalid(format!("ConsumerARN {arn} is not of the given ConsumerName and StreamARN.")))
+}
+
+/// The consumer of this ARN, as it is now.
+pub(super) fn find(cx: &Cx<'_>, arn: &ConsumerArn) -> Result<ConsumerState> {
+    let stream = cx.domain().directory().stream(&Namespace::of(&arn.stream), &arn.stream.name);
+    let missing = |_| Fact::ConsumerNotFound { consumer: arn.clone() };
+    let stream: Arc<Stream> = stream.map_err(missing)?;
+    Ok(stream.state().consumer(arn)?.clone())
+}
+
+/// A consumer as RegisterStreamConsumer and ListStreamConsumers show it.
+pub(super) fn describe(consumer: &ConsumerState) -> Consumer<'_> {
+    Consumer {
+        consumer_name: consumer.name.as_str().into(),
+        consumer_arn: consumer.arn().to_string().into(),
+        consumer_status: consumer.status,
+        consumer_creation_timestamp: consumer.created,
+    }
+}

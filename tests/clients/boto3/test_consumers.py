@@ -1,0 +1,91 @@
+"""Consumers, as boto3 registers, lists and deregisters them."""
+
+import time
+
+import pytest
+
+
+@pytest.fixture
+def arn(kinesis, create):
+    """The ARN of a new stream."""
+    summary = kinesis.describe_stream_summary(StreamName=create())
+    return summary["StreamDescriptionSummary"]["StreamARN"]
+
+
+def described(kinesis, consumer: str) -> dict:
+    return kinesis.describe_stream_consumer(ConsumerARN=consumer)["ConsumerDescription"]
+
+
+def register(kinesis, stream: str, name: str) -> str:
+    """The ARN of a new consumer, once it is ACTIVE."""
+    registered = kinesis.register_stream_consumer(StreamARN=stream, ConsumerName=name)
+    consumer = registered["Consumer"]["ConsumerARN"]
+    wait(lambda: described(kinesis, consumer)["ConsumerStatus"] == "ACTIVE")
+    return consumer
+
+
+def wait(done) -> None:
+    """boto3 has no waiter for consumers."""
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline, "it should have happened by now"
+        time.sleep(0.2)
+
+
+def is_gone(kinesis, consumer: str) -> bool:
+    try:
+        described(kinesis, consumer)
+    except kinesis.exceptions.ResourceNotFoundException:
+        return True
+    return False
+
+
+def test_register_stream_consumer(kinesis, arn):
+    answer = kinesis.register_stream_consumer(
+        StreamARN=arn, ConsumerName="reader", Tags={"team": "data"}
+    )["Consumer"]
+    created = int(answer["ConsumerCreationTimestamp"].timestamp())
+    assert answer["ConsumerARN"] == f"{arn}/consumer/reader:{created}"
+    assert (answer["ConsumerName"], answer["ConsumerStatus"]) == ("reader", "CREATING")
+    with pytest.raises(kinesis.exceptions.ResourceInUseException, match="reader"):
+        kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="reader")
+
+
+def test_describe_stream_consumer(kinesis, arn):
+    consumer = register(kinesis, arn, "reader")
+    answer = described(kinesis, consumer)
+    assert (answer["StreamARN"], answer["ConsumerName"]) == (arn, "reader")
+    named = kinesis.describe_stream_consumer(StreamARN=arn, ConsumerName="reader")
+    assert named["ConsumerDescription"] == answer
+    with pytest.raises(kinesis.exceptions.ResourceNotFoundException, match="writer"):
+        kinesis.describe_stream_consumer(StreamARN=arn, ConsumerName="writer")
+
+
+def test_list_stream_consumers_and_its_paginator(kinesis, arn):
+    names = ["a", "b", "c"]
+    consumers = [register(kinesis, arn, name) for name in reversed(names)]
+    paginator = kinesis.get_paginator("list_stream_consumers")
+    pages = list(paginator.paginate(StreamARN=arn, PaginationConfig={"PageSize": 2}))
+    found = [consumer for page in pages for consumer in page["Consumers"]]
+    assert len(pages) == 2
+    assert [consumer["ConsumerName"] for consumer in found] == names
+    assert [consumer["ConsumerARN"] for consumer in found] == consumers[::-1]
+
+
+def test_deregister_stream_consumer(kinesis, arn):
+    by_arn, by_name = (register(kinesis, arn, name) for name in ("a", "b"))
+    kinesis.deregister_stream_consumer(ConsumerARN=by_arn)
+    kinesis.deregister_stream_consumer(StreamARN=arn, ConsumerName="b")
+    wait(lambda: is_gone(kinesis, by_arn) and is_gone(kinesis, by_name))
+    assert kinesis.list_stream_consumers(StreamARN=arn)["Consumers"] == []
+    with pytest.raises(kinesis.exceptions.InvalidArgumentException, match="Both streamARN"):
+        kinesis.deregister_stream_consumer(ConsumerName="a")
+
+
+def test_delete_stream_keeps_to_its_consumers(kinesis, arn):
+    consumer = register(kinesis, arn, "reader")
+    summary = kinesis.describe_stream_summary(StreamARN=arn)["StreamDescriptionSummary"]
+    assert summary["ConsumerCount"] == 1
+    with pytest.raises(kinesis.exceptions.ResourceInUseException, match="can’t delete"):
+        kinesis.delete_stream(StreamARN=arn)
+    assert described(kinesis, consumer)["ConsumerStatus"] == "ACTIVE"
