@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
@@ -14,7 +15,8 @@ const SMALL_ANSWER_BYTES_MAX: usize = 16 << 10;
 /// or lose their connection because they don't.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Bytes of memory that large answers may hold together.
+/// Bytes of memory that large answers may hold together. Cheap to clone; clones share the room.
+#[derive(Clone)]
 pub struct Answers {
     room: Arc<Semaphore>,
     total_bytes: usize,
@@ -41,8 +43,8 @@ impl Answers {
     }
 }
 
-/// What one answer holds of the room; dropping it gives the room back.
-#[derive(Debug)]
+/// What one answer holds of the room; dropping it gives the room back. By default nothing.
+#[derive(Debug, Default)]
 pub struct AnswerRoom(Option<OwnedSemaphorePermit>);
 
 impl AnswerRoom {
@@ -57,10 +59,27 @@ impl AnswerRoom {
         Self(kept.filter(|kept| kept.num_permits() > 0))
     }
 
+    /// `bytes`, which hold the room until the last slice of them is dropped.
+    #[must_use]
+    pub fn hold(self: &Arc<Self>, bytes: Vec<u8>) -> Bytes {
+        Bytes::from_owner(Held { bytes, _room: Arc::clone(self) })
+    }
+
     /// Whether an answer in this room holds none of it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+}
+
+struct Held {
+    bytes: Vec<u8>,
+    _room: Arc<AnswerRoom>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

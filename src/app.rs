@@ -37,6 +37,7 @@ pub struct App {
     verifier: Verifier,
     calls: CallQuota,
     answers: Answers,
+    events: Answers,
     refused_bodies: Semaphore,
     metrics: Metrics,
     clock: Clock,
@@ -66,10 +67,20 @@ impl App {
         let domain = Domain::open(engine, clock.clone(), options).await.map_err(StartError::new)?;
         let (calls, metrics) = (CallQuota::new(quotas(config)), Metrics::default());
         let answers = Answers::new(config.inflight_bytes);
+        let events = Answers::new(config.inflight_bytes);
         let refused_bodies = Semaphore::new(gateway::REFUSED_BODIES_MAX);
         let transition = config.transition;
-        let app =
-            Self { domain, verifier, calls, answers, refused_bodies, metrics, clock, transition };
+        let app = Self {
+            domain,
+            verifier,
+            calls,
+            answers,
+            events,
+            refused_bodies,
+            metrics,
+            clock,
+            transition,
+        };
         app.make_streams(config).await?;
         Ok(Arc::new(app))
     }
@@ -96,6 +107,12 @@ impl App {
     #[must_use]
     pub fn answers(&self) -> &Answers {
         &self.answers
+    }
+
+    /// Room for large events of subscriptions.
+    #[must_use]
+    pub fn events(&self) -> &Answers {
+        &self.events
     }
 
     /// Places for bodies of requests that their head refuses.
@@ -135,7 +152,12 @@ impl App {
         let connections =
             ConnectionLimits { connections_max: config.max_connections, ..Default::default() };
         let router = Arc::clone(&self).router(config);
-        let cut = http::serve(listener, router, connections, stop, config.drain).await;
+        let end_subscriptions = async {
+            stop.cancelled().await;
+            self.domain.end_subscriptions();
+        };
+        let serve = http::serve(listener, router, connections, stop.clone(), config.drain);
+        let (cut, ()) = tokio::join!(serve, end_subscriptions);
         if cut > 0 {
             tracing::warn!(
                 connections = cut,

@@ -53,14 +53,14 @@ impl Blocks {
     }
 
     /// The body of a response, which holds `room` until its last byte is sent.
-    pub fn into_body(self, room: Option<AnswerRoom>) -> Body {
-        if self.full.is_empty() && room.is_none() {
+    pub fn into_body(self, room: AnswerRoom) -> Body {
+        if self.full.is_empty() && room.is_empty() {
             return Body::from(self.last);
         }
         let room = Arc::new(room);
         let blocks = self.full.into_iter().chain([self.last]);
-        let held = |bytes| Bytes::from_owner(Held { bytes, _room: Arc::clone(&room) });
-        Body::new(BlockBody { rest: blocks.filter(|block| !block.is_empty()).map(held).collect() })
+        let blocks = blocks.filter(|block| !block.is_empty());
+        Body::new(BlockBody { rest: blocks.map(|block| room.hold(block)).collect() })
     }
 
     /// Where `bytes` doesn't fit into the last block.
@@ -97,18 +97,6 @@ impl io::Write for Blocks {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// A block that holds the answer's room until the last slice of it is dropped.
-struct Held {
-    bytes: Vec<u8>,
-    _room: Arc<Option<AnswerRoom>>,
-}
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
     }
 }
 
@@ -170,7 +158,7 @@ mod tests {
                 }
                 assert_eq!(blocks.is_empty(), bytes == 0);
                 assert!(blocks.capacity() <= bytes + 2 * BLOCK_BYTES);
-                assert_eq!(sent(blocks.into_body(None)).await, text(bytes));
+                assert_eq!(sent(blocks.into_body(AnswerRoom::default())).await, text(bytes));
             }
         }
     }
@@ -178,7 +166,7 @@ mod tests {
     #[tokio::test]
     async fn room_is_held_until_the_last_block_is_gone() {
         let answers = crate::answers::Answers::new(1 << 20);
-        let room = answers.room(1 << 20).await;
+        let room = answers.room(1 << 20).await.unwrap();
         let mut blocks = Blocks::default();
         blocks.write_all(&text(2 * BLOCK_BYTES)).unwrap();
         let mut body = blocks.into_body(room);

@@ -96,6 +96,19 @@ impl From<Fact> for Error {
                      account {account} is not in ACTIVE status."
                 ))
             }
+            Fact::SubscribedJustNow { consumer, shard } | Fact::Superseded { consumer, shard } => {
+                let ConsumerArn { stream: StreamArn { name: stream, account, .. }, name, .. } =
+                    consumer;
+                Kind::ResourceInUse.with(format!(
+                    "Another active subscription exists for this consumer: \
+                     {account}:{stream}:{shard}:{name}"
+                ))
+            }
+            Fact::SubscribedTooOften { consumer, shard } => Kind::LimitExceeded.with(format!(
+                "Rate exceeded for SubscribeToShard of consumer {} on shard {shard}: at most one \
+                 call a second.",
+                consumer.name
+            )),
             Fact::TooManyConsumers { stream: StreamArn { name, account, .. }, limit } => {
                 Kind::LimitExceeded.with(format!(
                     "This request would exceed the limit of {limit} consumers of stream {name} \

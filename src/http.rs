@@ -15,6 +15,7 @@ mod server;
 use axum::{Router, extract::Request, response::Response, routing::get};
 use http::request::Parts;
 
+pub use answer::EndsWithin;
 pub use body::{BodyLimits, BodyRefused, RequestBody};
 pub use budget::BodyBudget;
 pub use connection::Peer;

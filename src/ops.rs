@@ -1,7 +1,8 @@
 //! The table of operations: how each one of the model is served.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
+use axum::body::Body;
 use futures::future::BoxFuture;
 use millpond_api::{
     ErrorKind, Operation, OperationId,
@@ -10,7 +11,8 @@ use millpond_api::{
         DeregisterStreamConsumer, DescribeLimits, DescribeStream, DescribeStreamConsumer,
         DescribeStreamSummary, GetRecords, GetShardIterator, IncreaseStreamRetentionPeriod,
         ListShards, ListStreamConsumers, ListStreams, ListTagsForStream, MergeShards, PutRecord,
-        PutRecords, RegisterStreamConsumer, RemoveTagsFromStream, SplitShard, UpdateShardCount,
+        PutRecords, RegisterStreamConsumer, RemoveTagsFromStream, SplitShard, SubscribeToShard,
+        UpdateShardCount,
     },
 };
 
@@ -43,7 +45,10 @@ mod register_stream_consumer;
 mod remove_tags_from_stream;
 mod retention;
 mod split_shard;
+mod start;
+mod subscribe_to_shard;
 mod tags;
+mod told;
 mod update_shard_count;
 mod write;
 
@@ -65,19 +70,28 @@ pub trait Serve: Operation {
 }
 
 /// An answer that isn't an error.
-#[derive(Debug)]
-pub struct Reply {
-    /// The body in the request's format; empty for operations without output.
-    pub body: Blocks,
-    /// What the body holds of the room for large answers, until it is sent.
-    pub room: Option<AnswerRoom>,
+pub enum Reply {
+    /// One body in the request's format; empty for operations without output.
+    Whole {
+        /// The body.
+        body: Blocks,
+        /// What it holds of the room for large answers, until it is sent.
+        room: AnswerRoom,
+    },
+    /// An event stream.
+    Events {
+        /// Its frames as they come.
+        frames: Body,
+        /// How long it may take from now on, if its client reads it.
+        life: Duration,
+    },
 }
 
 impl Reply {
     /// The answer of an operation without output.
     #[must_use]
     pub fn empty() -> Self {
-        Self { body: Blocks::default(), room: None }
+        Self::Whole { body: Blocks::default(), room: AnswerRoom::default() }
     }
 }
 
@@ -112,6 +126,7 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::RegisterStreamConsumer => served::<RegisterStreamConsumer>,
         Id::RemoveTagsFromStream => served::<RemoveTagsFromStream>,
         Id::SplitShard => served::<SplitShard>,
+        Id::SubscribeToShard => served::<SubscribeToShard>,
         Id::UpdateShardCount => served::<UpdateShardCount>,
         Id::AcknowledgeDeadLetterQueueRecords
         | Id::AcknowledgeQueueRecords
@@ -135,7 +150,6 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::RestoreDeadLetterQueueRecords
         | Id::StartStreamEncryption
         | Id::StopStreamEncryption
-        | Id::SubscribeToShard
         | Id::TagResource
         | Id::UntagResource
         | Id::UpdateAccountSettings

@@ -13,6 +13,9 @@ use serde::Serialize;
 
 use crate::{Codec, Error};
 
+/// The media type of event streams.
+pub const CONTENT_TYPE: &str = "application/vnd.amazon.eventstream";
+
 /// Bytes of headers in one message, as SDKs accept them.
 pub const HEADERS_BYTES_MAX: usize = 128 * 1024;
 

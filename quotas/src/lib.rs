@@ -9,6 +9,7 @@ pub mod clock;
 pub mod limits;
 
 mod calls;
+mod consumer;
 mod control_calls;
 mod meter;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod refusal;
 mod shard;
 
 pub use clock::{Clock, Time};
+pub use consumer::ConsumerQuota;
 pub use control_calls::CallQuota;
 pub use meter::{Meter, Usage};
 pub use refusal::{Limit, Quotas, Refusal};

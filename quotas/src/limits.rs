@@ -88,6 +88,14 @@ pub const SUBSCRIPTION_TAKEOVER_MIN: Duration = Duration::from_secs(5);
 /// How long a subscription is served (*API* `SubscribeToShard`).
 pub const SUBSCRIPTION_LIFE: Duration = Duration::from_mins(5);
 
+/// Silence after which a subscription says that it lives. Clients of AWS see such events every few
+/// seconds; the number is ours.
+pub const SUBSCRIPTION_HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// Data in one event of a subscription, unless its only record is larger. Ours: small enough that
+/// many stalled consumers hold little memory.
+pub const SUBSCRIPTION_EVENT_BYTES_MAX: u64 = 256 << 10;
+
 /// Consumers registered with a stream, queues included (*quotas*).
 pub const CONSUMERS_PER_STREAM_MAX: usize = 20;
 

@@ -26,6 +26,8 @@ pub enum Limit {
     ReadBytes,
     /// GetShardIterator calls a second on a shard.
     IteratorCalls,
+    /// SubscribeToShard calls a second of a consumer on a shard.
+    SubscribeCalls,
     /// Calls a second of a control operation.
     ControlCalls,
 }

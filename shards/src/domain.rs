@@ -2,19 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use millpond_api::types::Timestamp;
+use millpond_api::types::{ConsumerArn, ShardId, Timestamp};
 use millpond_quotas::{Clock, Quotas, Time};
 use tokio::sync::Semaphore;
 
 use crate::{
     Error,
     control::Control,
-    directory::Directory,
-    engine::{Engine, EngineError, MetadataChange},
+    directory::{Directory, Stream},
+    engine::{Engine, EngineError, MetadataChange, Offset},
     maintenance::Maintenance,
     services::Services,
     shard::{TailBudget, WAITING_KIB_MAX},
     state::ShardLimit,
+    subscription::{Key, Subscription, Subscriptions},
     tasks::Tasks,
     token::{KEY_BYTES, Tokens},
 };
@@ -46,6 +47,7 @@ pub struct Domain {
     control: Control,
     tokens: Tokens,
     services: Services,
+    subscriptions: Subscriptions,
 }
 
 impl Domain {
@@ -70,7 +72,8 @@ impl Domain {
         let stop = services.tasks.stop();
         services.tasks.spawn("maintenance", keeper.run(stop));
         services.tasks.spawn("time keeper", keep_time(services.clone()));
-        Ok(Self { directory, control, tokens: Tokens::new(&key), services })
+        let subscriptions = Subscriptions::new(options.quotas);
+        Ok(Self { directory, control, tokens: Tokens::new(&key), services, subscriptions })
     }
 
     /// All streams.
@@ -89,6 +92,29 @@ impl Domain {
     #[must_use]
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// Subscribes a consumer of `stream` to a shard from `from` on. Its earlier subscription to the
+    /// shard ends.
+    ///
+    /// # Errors
+    /// `SubscribedTooOften` and `SubscribedJustNow`, as the consumer's quotas say.
+    pub fn subscribe(
+        &self,
+        stream: &Stream,
+        consumer: ConsumerArn,
+        shard: ShardId,
+        from: Offset,
+    ) -> Result<Subscription, Error> {
+        let number = stream.state().number;
+        let place = self.subscriptions.enter(Key { consumer, shard }, self.services.clock.now())?;
+        let (directory, services) = (Arc::clone(&self.directory), self.services.clone());
+        Ok(Subscription::new(directory, services, number, from, place))
+    }
+
+    /// Ends every subscription, so that the connections that they hold can end too.
+    pub fn end_subscriptions(&self) {
+        self.subscriptions.end_all();
     }
 
     /// Service time in the resolution that clients see.

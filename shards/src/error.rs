@@ -54,6 +54,12 @@ pub enum Error {
     RetentionNotShorter { stream: StreamArn, hours: u32, current: u32 },
     #[error("more than {limit} tags on {stream}")]
     TooManyTags { stream: StreamArn, limit: usize },
+    #[error("{consumer} subscribed to shard {shard} just now")]
+    SubscribedJustNow { consumer: ConsumerArn, shard: ShardId },
+    #[error("{consumer} subscribes to shard {shard} too often")]
+    SubscribedTooOften { consumer: ConsumerArn, shard: ShardId },
+    #[error("another subscription of {consumer} to shard {shard} took over")]
+    Superseded { consumer: ConsumerArn, shard: ShardId },
     #[error("the server is shutting down")]
     Stopping,
     #[error(transparent)]

@@ -28,6 +28,7 @@ pub mod services;
 pub mod shard;
 pub mod state;
 pub mod stream;
+pub mod subscription;
 pub mod tasks;
 pub mod token;
 

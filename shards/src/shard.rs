@@ -234,6 +234,14 @@ impl Shard {
         }
     }
 
+    /// The sequence number that the record at `next` comes after: that of the record before it, if
+    /// it arrived at `arrival`, or one below the first.
+    #[must_use]
+    pub fn number_before(&self, next: Offset, arrival: Timestamp) -> SequenceNumber {
+        let index = next.value().saturating_sub(self.segment.from.value());
+        SequenceNumber { index, ..self.sequence_number(self.segment.from, arrival) }
+    }
+
     /// Position of the first record whose sequence number is at or above `number`, which belongs to
     /// this shard.
     #[must_use]

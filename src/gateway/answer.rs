@@ -6,10 +6,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use millpond_api::{Codec, Error, ErrorKind};
+use millpond_api::{Codec, Error, ErrorKind, event_stream};
 use uuid::Uuid;
 
-use crate::{http::BodyRefused, ids, ops::Reply};
+use crate::{
+    http::{BodyRefused, EndsWithin},
+    ids,
+    ops::Reply,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const EXTENDED_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
@@ -101,11 +105,17 @@ fn xml(error: &Error) -> String {
 
 /// The answer of an operation.
 pub(super) fn reply(codec: Codec, reply: Reply) -> Response {
-    if reply.body.is_empty() {
-        return Response::new(Body::empty());
+    match reply {
+        Reply::Whole { body, .. } if body.is_empty() => Response::new(Body::empty()),
+        Reply::Whole { body, room } => {
+            (content_type(codec.content_type()), body.into_body(room)).into_response()
+        }
+        Reply::Events { frames, life } => {
+            let mut response = (content_type(event_stream::CONTENT_TYPE), frames).into_response();
+            response.extensions_mut().insert(EndsWithin(life));
+            response
+        }
     }
-    let body = reply.body.into_body(reply.room);
-    (content_type(codec.content_type()), body).into_response()
 }
 
 /// The answer with the ids that every answer carries.

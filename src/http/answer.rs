@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::body::Body;
@@ -24,6 +25,10 @@ use super::{connection::Busy, pace::Pace, server::ConnectionLimits};
 /// it gets, whatever its client's window. It is an HTTP/2 frame.
 const PIECE_BYTES: usize = 16 << 10;
 
+/// Extension of a response whose body takes its time, but ends by itself within so long.
+#[derive(Debug, Clone, Copy)]
+pub struct EndsWithin(pub Duration);
+
 /// What an answer needs of its connection.
 pub(super) struct Outlet {
     pub(super) limits: Arc<ConnectionLimits>,
@@ -33,17 +38,29 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    /// Ends the connection when the answer that begins now is not taken in time.
-    ///
-    /// Time runs until the last of its bytes is dropped: then the kernel has it.
-    fn watch(&self) -> Watch {
+    /// Watches a large answer that begins now.
+    fn watch_pace(&self) -> Watch {
         let limits = &self.limits;
         let pace = Pace::start(limits.answer_grace, limits.answer_bytes_per_second_min);
+        self.watch(move |taken| pace.due(taken))
+    }
+
+    /// Watches an answer that ends by itself, if its client reads it.
+    fn watch_end(&self, EndsWithin(life): EndsWithin) -> Watch {
+        let end = Instant::now() + life + self.limits.answer_grace;
+        self.watch(move |_| end)
+    }
+
+    /// Ends the connection when an answer is not taken by the time that is due for the bytes after
+    /// those that were.
+    ///
+    /// Time runs until the last of its bytes is dropped: then the kernel has it.
+    fn watch(&self, due: impl Fn(u64) -> Instant + Send + Sync + 'static) -> Watch {
         let (gone, taken) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
         let watch = Watch { taken: Arc::clone(&taken), gone: Arc::new(gone.clone().drop_guard()) };
         let cut = self.cut.clone();
         self.tasks.spawn(async move {
-            let due = || pace.due(taken.load(Ordering::Relaxed));
+            let due = || due(taken.load(Ordering::Relaxed));
             while timeout_at(due(), gone.cancelled()).await.is_err() {
                 if due() <= Instant::now() {
                     tracing::debug!("an answer was taken too slowly; its connection is cut");
@@ -85,21 +102,23 @@ pub(super) struct AnswerBody {
     body: Body,
     /// What is left of a frame that leaves in pieces.
     rest: Bytes,
-    /// Since the first large frame.
+    /// Since the first large frame, or from the start where it is known when the answer ends.
     watch: Option<Watch>,
     /// None when all frames were handed over.
     busy: Option<Busy>,
 }
 
 impl AnswerBody {
-    pub(super) fn new(body: Body, busy: Busy) -> Self {
-        Self { body, rest: Bytes::new(), watch: None, busy: Some(busy) }
+    pub(super) fn new(body: Body, busy: Busy, ends_within: Option<EndsWithin>) -> Self {
+        let watch = ends_within.map(|end| busy.outlet().watch_end(end));
+        Self { body, rest: Bytes::new(), watch, busy: Some(busy) }
     }
 
     fn frame(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         match (frame.into_data(), &self.busy) {
             (Ok(bytes), Some(busy)) if bytes.len() > PIECE_BYTES || self.watch.is_some() => {
-                self.rest = self.watch.get_or_insert_with(|| busy.outlet().watch()).hold(bytes);
+                self.rest =
+                    self.watch.get_or_insert_with(|| busy.outlet().watch_pace()).hold(bytes);
                 self.piece()
             }
             (Ok(bytes), _) => Frame::data(bytes),

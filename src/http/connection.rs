@@ -154,7 +154,8 @@ async fn answer(
 ) -> Result<Response<AnswerBody>, Infallible> {
     request.extensions_mut().insert(Peer(peer));
     let response = app.call(request).await?;
-    Ok(response.map(|body| AnswerBody::new(body, busy)))
+    let ends_within = response.extensions().get().copied();
+    Ok(response.map(|body| AnswerBody::new(body, busy, ends_within)))
 }
 
 /// Whether a connection has requests at hand, and since when it has none.

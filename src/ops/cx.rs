@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{Reply, address};
 use crate::{
-    answers::AnswerRoom,
+    answers::{AnswerRoom, Answers},
     app::App,
     auth::Caller,
     blocks::Blocks,
@@ -81,15 +81,13 @@ impl<'a> Cx<'a> {
     /// The answer that carries `output`.
     #[must_use]
     pub fn reply(&self, output: &impl Serialize) -> Reply {
-        Reply { body: self.codec.encode(output).into(), room: None }
+        Reply::Whole { body: self.codec.encode(output).into(), room: AnswerRoom::default() }
     }
 
     /// The answer that carries `output`, which is about `bytes` long.
     #[must_use]
     pub fn reply_of_size(&self, output: &impl Serialize, bytes: usize) -> Reply {
-        let mut body = Blocks::with_capacity(bytes);
-        self.codec.encode_into(output, &mut body);
-        Reply { body, room: None }
+        Reply::Whole { body: self.body_of_size(output, bytes), room: AnswerRoom::default() }
     }
 
     /// Room for an answer that may become this large, asked for before it is made.
@@ -105,9 +103,22 @@ impl<'a> Cx<'a> {
     /// The answer that carries `output`, which is about `bytes` long, in room asked for before.
     #[must_use]
     pub fn reply_in(&self, room: AnswerRoom, output: &impl Serialize, bytes: usize) -> Reply {
-        let Reply { body, .. } = self.reply_of_size(output, bytes);
+        let body = self.body_of_size(output, bytes);
         let room = room.shrunk_to(body.capacity());
-        Reply { body, room: (!room.is_empty()).then_some(room) }
+        Reply::Whole { body, room }
+    }
+
+    fn body_of_size(&self, output: &impl Serialize, bytes: usize) -> Blocks {
+        let mut body = Blocks::with_capacity(bytes);
+        self.codec.encode_into(output, &mut body);
+        body
+    }
+
+    /// Room for events on their way, apart from that of answers: consumers that stall must not be
+    /// in the way of other readers.
+    #[must_use]
+    pub fn event_room(&self) -> Answers {
+        self.app.events().clone()
     }
 
     /// The stream that a request means, whether or not it exists.

@@ -1,33 +1,23 @@
 //! GetRecords.
 
-use std::borrow::Cow;
-
 use millpond_api::{
     ErrorKind,
     operations::{GetRecords, GetRecordsInput, GetRecordsOutput},
-    shapes::Record,
-    types::{Blob, Timestamp},
+    types::Timestamp,
 };
 use millpond_quotas::limits;
 use millpond_shards::{
     directory::Stream,
     iterator::ShardIterator,
-    record::RecordView,
     shard::{Limit, Reading, Shard},
-    stream::{Namespace, ShardState},
+    stream::Namespace,
 };
 
-use super::{Cx, Reply, Serve, describe, dry_run};
+use super::{Cx, Reply, Serve, describe, dry_run, told};
 use crate::{
     answers::AnswerRoom,
     error::{Error, Result, does_not_exist, invalid, read_throttled, unreadable},
 };
-
-/// What a record takes in an answer, beside data and partition key.
-const RECORD_BYTES: usize = 200;
-
-/// What an answer takes beside its records.
-const FRAME_BYTES: usize = 1024;
 
 impl Serve for GetRecords {
     async fn serve<'a>(cx: &'a Cx<'a>, input: GetRecordsInput<'a>) -> Result<Reply> {
@@ -43,18 +33,13 @@ impl Serve for GetRecords {
             payload_bytes: limits::GET_RECORDS_BYTES_MAX as usize,
         };
         // Also for the page itself, before it is read: who waits for room holds nothing.
-        let page_bytes = limit.payload_bytes + answer_bytes(limit.payload_bytes, limit.records);
+        let page_bytes = limit.payload_bytes + told::bytes(limit.payload_bytes, limit.records);
         let room = cx.room(page_bytes).await?;
         let horizon = stream.state().horizon(cx.now());
         let reading = shard.read(iterator.position, horizon, limit).await;
         let reading = reading.map_err(|e| unreadable(e, &iterator.arn, iterator.shard))?;
         reply(cx, stream, shard, &reading, iterator, room)
     }
-}
-
-/// About what an answer takes: base64 is the longer form.
-fn answer_bytes(payload_bytes: usize, records: usize) -> usize {
-    payload_bytes * 4 / 3 + records * RECORD_BYTES + FRAME_BYTES
 }
 
 /// The iterator, unless it isn't ours, isn't the caller's, or is too old.
@@ -98,32 +83,13 @@ fn reply(
         iterator.seal(cx.domain().tokens()).into()
     };
     let output = GetRecordsOutput {
-        records: reading.records().map(|view| record(shard, view)).collect(),
+        records: reading.records().map(|view| told::record(shard, view)).collect(),
         next_shard_iterator: (!ended).then(next),
-        millis_behind_latest: Some(millis_behind(reading, state, now)),
+        millis_behind_latest: Some(told::millis_behind(reading, state, now)),
         child_shards: ended.then(children),
     };
-    let bytes = answer_bytes(reading.payload_bytes() as usize, reading.len());
+    let bytes = told::bytes(reading.payload_bytes() as usize, reading.len());
     Ok(cx.reply_in(room, &output, bytes))
-}
-
-fn record<'a>(shard: &Shard, view: RecordView<'a>) -> Record<'a> {
-    Record {
-        sequence_number: shard.sequence_number(view.offset, view.arrival).to_string().into(),
-        approximate_arrival_timestamp: Some(view.arrival),
-        data: Blob::Bytes(Cow::Borrowed(view.data)),
-        partition_key: Some(Cow::Borrowed(view.partition_key)),
-        encryption_type: None,
-    }
-}
-
-/// How far the reader is from the tip: 0 there, else the age of the last record that it got.
-fn millis_behind(reading: &Reading, state: &ShardState, now: Timestamp) -> i64 {
-    if reading.at_end() {
-        return 0;
-    }
-    let reached = reading.newest().unwrap_or(state.created);
-    (now.millis() - reached.millis()).max(0)
 }
 
 /// As Java prints a date: `Tue Nov 14 22:13:20 UTC 2023`.

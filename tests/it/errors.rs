@@ -10,6 +10,7 @@ mod records;
 mod row;
 mod shards;
 mod streams;
+mod subscriptions;
 mod tags;
 mod wire_forms;
 
@@ -38,6 +39,7 @@ fn cases() -> Vec<Case> {
         shards::cases(),
         tags::cases(),
         consumers::cases(),
+        subscriptions::cases(),
         records::cases(),
         iterators::cases(),
     ];

@@ -3,6 +3,7 @@
 
 mod addressing;
 mod errors;
+mod events;
 mod health;
 mod ops;
 mod process;

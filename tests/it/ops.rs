@@ -22,4 +22,5 @@ mod put_records;
 mod register_stream_consumer;
 mod remove_tags_from_stream;
 mod split_shard;
+mod subscribe_to_shard;
 mod update_shard_count;

@@ -1,6 +1,7 @@
 //! Reading a shard: the records from a position on, within limits, that haven't expired.
 
 use millpond_api::types::Timestamp;
+use tokio::sync::futures::Notified;
 
 use super::{Shard, Storage};
 use crate::{
@@ -85,26 +86,49 @@ impl Shard {
         horizon: Timestamp,
         limit: Limit,
     ) -> Result<Reading, EngineError> {
-        let storage = self.storage().await?;
-        let end = storage.log.bounds().end;
-        if from >= end {
-            return Ok(Reading::nothing(from, end));
-        }
-        let mut from = from;
-        let mut page = storage.page(from, limit).await?;
-        // What expired is skipped by the time index, not record by record.
-        if arrival(&page)?.is_some_and(|oldest| oldest < horizon) {
-            from = from.max(storage.log.seek(horizon).await?);
-            page = storage.page(from, limit).await?;
-        }
-        let reading = Reading::of(page, from, end, limit)?;
+        let reading = self.storage().await?.read(from, horizon, limit).await?;
         self.quota.charge_read(self.services.clock.now(), reading.payload_bytes);
         self.meter.count_outgoing(reading.count as u64, reading.payload_bytes);
         Ok(reading)
     }
+
+    /// The same, for a reader that has quotas of its own.
+    pub(crate) async fn look(
+        &self,
+        from: Offset,
+        horizon: Timestamp,
+        limit: Limit,
+    ) -> Result<Reading, EngineError> {
+        self.storage().await?.read(from, horizon, limit).await
+    }
+
+    /// Ends when records are published after this call.
+    pub(crate) async fn published(&self) -> Result<Notified<'_>, EngineError> {
+        Ok(self.storage().await?.tail.published())
+    }
 }
 
 impl Storage {
+    async fn read(
+        &self,
+        from: Offset,
+        horizon: Timestamp,
+        limit: Limit,
+    ) -> Result<Reading, EngineError> {
+        let end = self.log.bounds().end;
+        if from >= end {
+            return Ok(Reading::nothing(from, end));
+        }
+        let mut from = from;
+        let mut page = self.page(from, limit).await?;
+        // What expired is skipped by the time index, not record by record.
+        if arrival(&page)?.is_some_and(|oldest| oldest < horizon) {
+            from = from.max(self.log.seek(horizon).await?);
+            page = self.page(from, limit).await?;
+        }
+        Reading::of(page, from, end, limit)
+    }
+
     async fn page(&self, from: Offset, limit: Limit) -> Result<Page, EngineError> {
         let limit = ReadLimit { records: limit.records, bytes: limit.payload_bytes };
         match self.tail.read(from, limit) {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use millpond_api::types::Timestamp;
+use tokio::sync::{Notify, futures::Notified};
 
 use crate::engine::{Offset, Page, ReadLimit, StoredChunk};
 
@@ -59,6 +60,7 @@ pub(crate) struct Tail {
     // Held only to push, drop or clone a few pointers, never while waiting.
     ring: Mutex<Ring>,
     budget: Arc<TailBudget>,
+    published: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -73,7 +75,8 @@ struct Ring {
 impl Tail {
     /// An empty tail of a shard whose next record gets position `end`.
     pub(crate) fn new(end: Offset, budget: Arc<TailBudget>) -> Self {
-        Self { ring: Mutex::new(Ring { end, ..Ring::default() }), budget }
+        let ring = Mutex::new(Ring { end, ..Ring::default() });
+        Self { ring, budget, published: Notify::new() }
     }
 
     /// Publishes committed chunks. `end` is the position after their last record.
@@ -91,6 +94,13 @@ impl Tail {
         while ring.is_too_large(&self.budget) {
             ring.drop_oldest(&self.budget);
         }
+        drop(ring);
+        self.published.notify_waiters();
+    }
+
+    /// Ends when chunks are published after this call.
+    pub(crate) fn published(&self) -> Notified<'_> {
+        self.published.notified()
     }
 
     /// The chunks from the one that holds `from`, or `None` where that is no longer, or not yet, in

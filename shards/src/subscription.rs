@@ -1,0 +1,144 @@
+//! A subscription of SubscribeToShard: reads a shard from a position on, and waits at its tip.
+//!
+//! No task pushes. Whoever sends the events asks for the next one when there is room for it, so a
+//! slow consumer holds up only itself.
+
+mod places;
+
+use std::sync::Arc;
+
+use millpond_api::types::Timestamp;
+use millpond_quotas::{Time, limits};
+
+pub use places::{Key, Subscriptions};
+
+use crate::{
+    Error,
+    directory::{Directory, Stream},
+    engine::Offset,
+    services::Services,
+    shard::{Limit, Reading, Shard},
+    stream::StreamNumber,
+    subscription::places::Place,
+};
+
+/// Records in one event at most, as in one answer of GetRecords.
+const EVENT_RECORDS_MAX: usize = limits::GET_RECORDS_RECORDS_MAX;
+
+/// What a consumer is told next: records, or that there is none for now.
+pub struct Event {
+    /// The records.
+    pub reading: Reading,
+    /// The shard that they are of.
+    pub shard: Arc<Shard>,
+    /// Its stream, as it was when they were read.
+    pub stream: Arc<Stream>,
+    /// Whether the shard is closed and these are its last records. No event follows then.
+    pub is_last: bool,
+}
+
+/// A live subscription.
+pub struct Subscription {
+    directory: Arc<Directory>,
+    services: Services,
+    stream: StreamNumber,
+    next: Offset,
+    expires: Time,
+    place: Place,
+    is_over: bool,
+}
+
+impl Subscription {
+    /// A subscription that holds `place` and begins at `from`.
+    pub(crate) fn new(
+        directory: Arc<Directory>,
+        services: Services,
+        stream: StreamNumber,
+        from: Offset,
+        place: Place,
+    ) -> Self {
+        let expires = services.clock.now() + limits::SUBSCRIPTION_LIFE;
+        Self { directory, services, stream, next: from, expires, place, is_over: false }
+    }
+
+    /// The next event, or why there is none any more; `None` when the subscription's time is over,
+    /// its last event was told, or the server is about to stop.
+    ///
+    /// # Errors
+    /// `Superseded` when a newer subscription took this one's place, `ConsumerNotFound`,
+    /// `StreamNotFound` or `ShardNotFound` when something is gone, and faults of storage.
+    pub async fn next(&mut self) -> Option<Result<Event, Error>> {
+        if self.is_over {
+            return None;
+        }
+        let clock = self.services.clock.clone();
+        let (ended, expires) = (self.place.ended(), self.expires);
+        let told = tokio::select! {
+            biased;
+            superseded = ended => superseded.then(|| Err(self.superseded())),
+            () = clock.sleep_until(expires) => None,
+            event = self.event() => Some(event),
+        };
+        self.is_over = !matches!(&told, Some(Ok(event)) if !event.is_last);
+        if let Some(Ok(event)) = &told {
+            self.next = event.reading.next();
+            self.place.quota().charge(clock.now(), event.reading.payload_bytes());
+        }
+        told
+    }
+
+    /// Service time in the resolution that clients see.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.services.now()
+    }
+
+    async fn event(&self) -> Result<Event, Error> {
+        let clock = &self.services.clock;
+        clock.sleep(self.place.quota().wait(clock.now())).await;
+        let limit = Limit {
+            records: EVENT_RECORDS_MAX,
+            payload_bytes: limits::SUBSCRIPTION_EVENT_BYTES_MAX as usize,
+        };
+        let heartbeat = clock.now() + limits::SUBSCRIPTION_HEARTBEAT;
+        loop {
+            let (stream, shard) = self.find()?;
+            // Asked for before reading: what is published in between wakes us too.
+            let published = shard.published().await?;
+            let state = stream.state();
+            let horizon = state.horizon(self.services.now());
+            let reading = shard.look(self.next, horizon, limit).await?;
+            let closing = state.shard(shard.id())?.closed;
+            let is_last = closing.is_some_and(|closing| reading.next() >= closing.end);
+            if is_last || !reading.is_empty() || clock.now() >= heartbeat {
+                drop(published);
+                return Ok(Event { reading, shard, stream, is_last });
+            }
+            tokio::select! {
+                () = published => {}
+                () = self.directory.changed(&stream) => {}
+                () = clock.sleep_until(heartbeat) => {}
+            }
+        }
+    }
+
+    fn find(&self) -> Result<(Arc<Stream>, Arc<Shard>), Error> {
+        let Key { consumer, shard } = self.place.key();
+        let arn = || consumer.stream.clone();
+        let snapshot = self.directory.snapshot();
+        let stream = snapshot.stream_of_number(self.stream).cloned();
+        let stream = stream.ok_or_else(|| Error::StreamNotFound { stream: arn() })?;
+        stream.state().consumer(consumer)?;
+        let handle = stream.shard(*shard).cloned();
+        let handle = handle.ok_or_else(|| Error::ShardNotFound { stream: arn(), shard: *shard })?;
+        Ok((stream, handle))
+    }
+
+    fn superseded(&self) -> Error {
+        let Key { consumer, shard } = self.place.key().clone();
+        Error::Superseded { consumer, shard }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! SubscribeToShard.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use millpond_api::{
+    Codec, ErrorKind, event_stream,
+    operations::{SubscribeToShard, SubscribeToShardEvent, SubscribeToShardInput},
+    types::{ConsumerArn, ConsumerStatus, StreamArn},
+};
+use millpond_quotas::limits;
+use millpond_shards::{
+    Error as Fact,
+    subscription::{Event, Subscription},
+};
+
+use super::{Cx, Reply, Serve, address, describe, dry_run, start::Start, told};
+use crate::{
+    answers::{AnswerRoom, Answers},
+    error::{Error, Result, does_not_exist, invalid, unreadable},
+};
+
+/// The name of the events that carry records, in the model's words.
+const EVENT: &str = "SubscribeToShardEvent";
+
+impl Serve for SubscribeToShard {
+    async fn serve<'a>(cx: &'a Cx<'a>, input: SubscribeToShardInput<'a>) -> Result<Reply> {
+        let consumer = input.consumer_arn.parse();
+        let consumer: ConsumerArn =
+            consumer.map_err(|error| invalid(format!("ConsumerARN: {error}.")))?;
+        let consumer = address::own_consumer(cx, consumer)?;
+        let arn = &consumer.stream;
+        let id = address::shard(arn, &input.shard_id)?;
+        let gone = || Fact::ConsumerNotFound { consumer: consumer.clone() };
+        let stream = cx.find(arn).map_err(|_| gone())?;
+        let state = stream.state();
+        if state.consumer(&consumer)?.status != ConsumerStatus::Active {
+            return Err(not_active(&consumer));
+        }
+        let listed = state.listed_shards(cx.now()).any(|shard| shard.id == id);
+        let shard = stream.shard(id).filter(|_| listed);
+        let shard = shard.ok_or_else(|| does_not_exist(arn, id))?;
+        let start = Start::of(cx, arn, shard, &input.starting_position)?;
+        dry_run::check(input.dry_run)?;
+        let position = start.position(shard).await.map_err(|e| unreadable(e, arn, id))?;
+        let subscription = cx.domain().subscribe(&stream, consumer.clone(), id, position)?;
+        let feed = Feed { subscription, codec: cx.codec(), room: cx.event_room() };
+        Ok(Reply::Events { frames: feed.into_body(), life: limits::SUBSCRIPTION_LIFE })
+    }
+}
+
+/// Other operations say the same with other prepositions.
+fn not_active(consumer: &ConsumerArn) -> Error {
+    let ConsumerArn { stream: StreamArn { name: stream, account, .. }, name, created } = consumer;
+    Error(ErrorKind::ResourceInUse.with(format!(
+        "Consumer {name} with creation timestamp {created} under stream: {stream} , account \
+         {account} is not in ACTIVE status."
+    )))
+}
+
+/// A subscription on its way to its consumer.
+struct Feed {
+    subscription: Subscription,
+    codec: Codec,
+    room: Answers,
+}
+
+impl Feed {
+    fn into_body(self) -> Body {
+        let opening = Bytes::from(event_stream::initial_response(self.codec));
+        let events = stream::unfold(self, async |mut feed| {
+            let frame = feed.next().await?;
+            Some((frame, feed))
+        });
+        let frames = stream::once(async { opening }).chain(events);
+        Body::from_stream(frames.map(Ok::<_, Infallible>))
+    }
+
+    /// The next frame: an event, or the exception that ends the stream.
+    async fn next(&mut self) -> Option<Bytes> {
+        let frame = match self.subscription.next().await? {
+            Ok(event) => self.frame(&event).await,
+            Err(fact) => Err(fact.into()),
+        };
+        frame.or_else(|error| event_stream::exception(&error.0, self.codec).map(Bytes::from)).ok()
+    }
+
+    /// The event's frame, which holds its room until it is sent.
+    async fn frame(&self, event: &Event) -> Result<Bytes> {
+        let Event { reading, shard, stream, is_last } = event;
+        let state = stream.state().shard(shard.id())?;
+        let bytes = told::bytes(reading.payload_bytes() as usize, reading.len());
+        let room = self.room(bytes).await;
+        let now = self.subscription.now();
+        let number = || {
+            let arrival = reading.newest().unwrap_or(now);
+            shard.number_before(reading.next(), arrival).to_string().into()
+        };
+        let children = || stream.state().children(state.id).map(describe::child_shard).collect();
+        let output = SubscribeToShardEvent {
+            records: reading.records().map(|view| told::record(shard, view)).collect(),
+            continuation_sequence_number: (!is_last).then(number),
+            millis_behind_latest: told::millis_behind(reading, state, now),
+            child_shards: is_last.then(children),
+        };
+        let frame = event_stream::event(EVENT, self.codec, &output);
+        let frame = frame.expect("a record is smaller than what SDKs accept");
+        Ok(Arc::new(room.shrunk_to(frame.capacity())).hold(frame))
+    }
+
+    /// Room for an event. Other consumers that stall give theirs back when their time is over.
+    async fn room(&self, bytes: usize) -> AnswerRoom {
+        loop {
+            if let Some(room) = self.room.room(bytes).await {
+                return room;
+            }
+        }
+    }
+}
