@@ -9,8 +9,9 @@ use millpond_api::{
         AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteStream,
         DeregisterStreamConsumer, DescribeLimits, DescribeStream, DescribeStreamConsumer,
         DescribeStreamSummary, GetRecords, GetShardIterator, IncreaseStreamRetentionPeriod,
-        ListShards, ListStreamConsumers, ListStreams, ListTagsForStream, MergeShards, PutRecord,
-        PutRecords, RegisterStreamConsumer, RemoveTagsFromStream, SplitShard, UpdateShardCount,
+        ListShards, ListStreamConsumers, ListStreams, ListTagsForResource, ListTagsForStream,
+        MergeShards, PutRecord, PutRecords, RegisterStreamConsumer, RemoveTagsFromStream,
+        SplitShard, TagResource, UntagResource, UpdateShardCount,
     },
 };
 
@@ -34,6 +35,7 @@ mod increase_stream_retention_period;
 mod list_shards;
 mod list_stream_consumers;
 mod list_streams;
+mod list_tags_for_resource;
 mod list_tags_for_stream;
 mod merge_shards;
 mod page;
@@ -43,7 +45,9 @@ mod register_stream_consumer;
 mod remove_tags_from_stream;
 mod retention;
 mod split_shard;
+mod tag_resource;
 mod tags;
+mod untag_resource;
 mod update_shard_count;
 mod write;
 
@@ -105,6 +109,7 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::ListShards => served::<ListShards>,
         Id::ListStreamConsumers => served::<ListStreamConsumers>,
         Id::ListStreams => served::<ListStreams>,
+        Id::ListTagsForResource => served::<ListTagsForResource>,
         Id::ListTagsForStream => served::<ListTagsForStream>,
         Id::MergeShards => served::<MergeShards>,
         Id::PutRecord => served::<PutRecord>,
@@ -112,6 +117,8 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::RegisterStreamConsumer => served::<RegisterStreamConsumer>,
         Id::RemoveTagsFromStream => served::<RemoveTagsFromStream>,
         Id::SplitShard => served::<SplitShard>,
+        Id::TagResource => served::<TagResource>,
+        Id::UntagResource => served::<UntagResource>,
         Id::UpdateShardCount => served::<UpdateShardCount>,
         Id::AcknowledgeDeadLetterQueueRecords
         | Id::AcknowledgeQueueRecords
@@ -128,7 +135,6 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::GetResourcePolicy
         | Id::ListChannels
         | Id::ListQueues
-        | Id::ListTagsForResource
         | Id::PutResourcePolicy
         | Id::ReceiveDeadLetterQueueRecords
         | Id::ReceiveQueueRecords
@@ -136,8 +142,6 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::StartStreamEncryption
         | Id::StopStreamEncryption
         | Id::SubscribeToShard
-        | Id::TagResource
-        | Id::UntagResource
         | Id::UpdateAccountSettings
         | Id::UpdateChannel
         | Id::UpdateDeadLetterQueueRecordsVisibility
