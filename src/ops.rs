@@ -10,9 +10,9 @@ use millpond_api::{
         AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteStream,
         DeregisterStreamConsumer, DescribeLimits, DescribeStream, DescribeStreamConsumer,
         DescribeStreamSummary, GetRecords, GetShardIterator, IncreaseStreamRetentionPeriod,
-        ListShards, ListStreamConsumers, ListStreams, ListTagsForStream, MergeShards, PutRecord,
-        PutRecords, RegisterStreamConsumer, RemoveTagsFromStream, SplitShard, SubscribeToShard,
-        UpdateShardCount,
+        ListShards, ListStreamConsumers, ListStreams, ListTagsForResource, ListTagsForStream,
+        MergeShards, PutRecord, PutRecords, RegisterStreamConsumer, RemoveTagsFromStream,
+        SplitShard, SubscribeToShard, TagResource, UntagResource, UpdateShardCount,
     },
 };
 
@@ -36,6 +36,7 @@ mod increase_stream_retention_period;
 mod list_shards;
 mod list_stream_consumers;
 mod list_streams;
+mod list_tags_for_resource;
 mod list_tags_for_stream;
 mod merge_shards;
 mod page;
@@ -47,8 +48,10 @@ mod retention;
 mod split_shard;
 mod start;
 mod subscribe_to_shard;
+mod tag_resource;
 mod tags;
 mod told;
+mod untag_resource;
 mod update_shard_count;
 mod write;
 
@@ -119,6 +122,7 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::ListShards => served::<ListShards>,
         Id::ListStreamConsumers => served::<ListStreamConsumers>,
         Id::ListStreams => served::<ListStreams>,
+        Id::ListTagsForResource => served::<ListTagsForResource>,
         Id::ListTagsForStream => served::<ListTagsForStream>,
         Id::MergeShards => served::<MergeShards>,
         Id::PutRecord => served::<PutRecord>,
@@ -127,6 +131,8 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::RemoveTagsFromStream => served::<RemoveTagsFromStream>,
         Id::SplitShard => served::<SplitShard>,
         Id::SubscribeToShard => served::<SubscribeToShard>,
+        Id::TagResource => served::<TagResource>,
+        Id::UntagResource => served::<UntagResource>,
         Id::UpdateShardCount => served::<UpdateShardCount>,
         Id::AcknowledgeDeadLetterQueueRecords
         | Id::AcknowledgeQueueRecords
@@ -143,15 +149,12 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::GetResourcePolicy
         | Id::ListChannels
         | Id::ListQueues
-        | Id::ListTagsForResource
         | Id::PutResourcePolicy
         | Id::ReceiveDeadLetterQueueRecords
         | Id::ReceiveQueueRecords
         | Id::RestoreDeadLetterQueueRecords
         | Id::StartStreamEncryption
         | Id::StopStreamEncryption
-        | Id::TagResource
-        | Id::UntagResource
         | Id::UpdateAccountSettings
         | Id::UpdateChannel
         | Id::UpdateDeadLetterQueueRecordsVisibility

@@ -1,4 +1,4 @@
-"""Consumers, as boto3 registers, lists and deregisters them."""
+"""Consumers, and tags by ARN, as boto3 registers, lists, tags and deregisters them."""
 
 import time
 
@@ -47,6 +47,8 @@ def test_register_stream_consumer(kinesis, arn):
     created = int(answer["ConsumerCreationTimestamp"].timestamp())
     assert answer["ConsumerARN"] == f"{arn}/consumer/reader:{created}"
     assert (answer["ConsumerName"], answer["ConsumerStatus"]) == ("reader", "CREATING")
+    tags = kinesis.list_tags_for_resource(ResourceARN=answer["ConsumerARN"])["Tags"]
+    assert tags == [{"Key": "team", "Value": "data"}]
     with pytest.raises(kinesis.exceptions.ResourceInUseException, match="reader"):
         kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="reader")
 
@@ -89,3 +91,26 @@ def test_delete_stream_keeps_to_its_consumers(kinesis, arn):
     with pytest.raises(kinesis.exceptions.ResourceInUseException, match="can’t delete"):
         kinesis.delete_stream(StreamARN=arn)
     assert described(kinesis, consumer)["ConsumerStatus"] == "ACTIVE"
+
+
+def test_tag_resource(kinesis, arn):
+    for resource in (arn, register(kinesis, arn, "reader")):
+        kinesis.tag_resource(ResourceARN=resource, Tags={"team": "web", "a": ""})
+        kinesis.tag_resource(ResourceARN=resource, Tags={"team": "data"})
+        tags = kinesis.list_tags_for_resource(ResourceARN=resource)["Tags"]
+        assert tags == [{"Key": "a", "Value": ""}, {"Key": "team", "Value": "data"}]
+    assert kinesis.list_tags_for_stream(StreamARN=arn)["Tags"] == tags
+
+
+def test_untag_resource(kinesis, arn):
+    for resource in (arn, register(kinesis, arn, "reader")):
+        kinesis.tag_resource(ResourceARN=resource, Tags={"team": "web", "a": ""})
+        kinesis.untag_resource(ResourceARN=resource, TagKeys=["a", "unknown"])
+        tags = kinesis.list_tags_for_resource(ResourceARN=resource)["Tags"]
+        assert tags == [{"Key": "team", "Value": "web"}]
+
+
+def test_list_tags_for_resource(kinesis, arn):
+    assert kinesis.list_tags_for_resource(ResourceARN=arn)["Tags"] == []
+    with pytest.raises(kinesis.exceptions.ResourceNotFoundException, match="not found"):
+        kinesis.list_tags_for_resource(ResourceARN=f"{arn}-missing")

@@ -71,7 +71,6 @@ def unserved() -> list[str]:
 SAMPLES = {
     "StartStreamEncryption": {"StreamName": "{name}", "EncryptionType": "KMS", "KeyId": "alias/k"},
     "PutResourcePolicy": {"ResourceARN": "{arn}", "Policy": "{{}}"},
-    "TagResource": {"ResourceARN": "{arn}", "Tags": {"a": "b"}},
 }
 
 

@@ -124,6 +124,30 @@ async fn a_stream_must_be_usable() {
 }
 
 #[tokio::test]
+async fn tags_come_with_the_registration() {
+    in_both_formats("--transition 20s", async |server| {
+        server.create("clicks", 1).await;
+        server.advance(Duration::from_secs(20)).await;
+        let with = |tags: Value| {
+            let mut input = input(&server, "reader");
+            input["Tags"] = tags;
+            input
+        };
+        let many: Value = (0..51).map(|n| (format!("k{n}"), json!("v"))).collect();
+        for bad in [json!({"a%": "b"}), json!({"a": "b;"}), many] {
+            let refusal = server.refusal(OPERATION, with(bad)).await;
+            assert!(refusal.starts_with("InvalidArgumentException: "), "{refusal}");
+        }
+        let output = server.call(OPERATION, with(json!({"team": "web", "a:b": ""}))).await;
+        let arn = &output["Consumer"]["ConsumerARN"];
+        let listed = server.call("ListTagsForResource", json!({ "ResourceARN": arn })).await;
+        let expected = json!([{"Key": "a:b", "Value": ""}, {"Key": "team", "Value": "web"}]);
+        assert_eq!(listed["Tags"], expected);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_registration_survives_a_crash() {
     let server = TestServer::with("--transition 20s").await.with_stream("clicks", 1).await;
     server.advance(Duration::from_secs(20)).await;

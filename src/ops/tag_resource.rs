@@ -1,0 +1,26 @@
+//! TagResource.
+
+use millpond_api::operations::{TagResource, TagResourceInput};
+use millpond_shards::state::{Command, ConsumerCommand};
+
+use super::{
+    Cx, Reply, Serve,
+    tags::{self, Resource},
+};
+use crate::error::Result;
+
+impl Serve for TagResource {
+    async fn serve<'a>(cx: &'a Cx<'a>, input: TagResourceInput<'a>) -> Result<Reply> {
+        let resource = tags::resource(cx, &input.resource_arn)?;
+        tags::check_model_characters(input.tags.iter().flat_map(|(key, value)| [key, value]))?;
+        let tags = input.tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let command = match resource {
+            Resource::Stream(stream) => Command::AddTags { stream, tags },
+            Resource::Consumer(consumer) => {
+                Command::Consumer(ConsumerCommand::AddTags { consumer, tags })
+            }
+        };
+        cx.submit(command).await?;
+        Ok(Reply::empty())
+    }
+}
