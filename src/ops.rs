@@ -9,7 +9,8 @@ use millpond_api::{
         AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteStream, DescribeLimits,
         DescribeStream, DescribeStreamSummary, GetRecords, GetShardIterator,
         IncreaseStreamRetentionPeriod, ListShards, ListStreams, ListTagsForStream, MergeShards,
-        PutRecord, PutRecords, RemoveTagsFromStream, SplitShard, UpdateShardCount,
+        PutRecord, PutRecords, RemoveTagsFromStream, SplitShard, UpdateMaxRecordSize,
+        UpdateShardCount,
     },
 };
 
@@ -38,6 +39,7 @@ mod remove_tags_from_stream;
 mod retention;
 mod split_shard;
 mod tags;
+mod update_max_record_size;
 mod update_shard_count;
 mod write;
 
@@ -102,6 +104,7 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::PutRecords => served::<PutRecords>,
         Id::RemoveTagsFromStream => served::<RemoveTagsFromStream>,
         Id::SplitShard => served::<SplitShard>,
+        Id::UpdateMaxRecordSize => served::<UpdateMaxRecordSize>,
         Id::UpdateShardCount => served::<UpdateShardCount>,
         Id::AcknowledgeDeadLetterQueueRecords
         | Id::AcknowledgeQueueRecords
@@ -135,7 +138,6 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::UpdateAccountSettings
         | Id::UpdateChannel
         | Id::UpdateDeadLetterQueueRecordsVisibility
-        | Id::UpdateMaxRecordSize
         | Id::UpdateQueue
         | Id::UpdateQueueRecordsVisibility
         | Id::UpdateStreamMode

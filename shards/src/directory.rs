@@ -159,15 +159,16 @@ impl Directory {
             return Arc::clone(before);
         }
         let tier = retention::tier(state.retention_hours);
+        let bytes_max = limits::record_bytes_max(state.max_record_kib.into());
         let mut shards = BTreeMap::new();
         for shard in state.shards.values() {
             let known = before.and_then(|stream| stream.shard(shard.id)).cloned();
             let handle = known.unwrap_or_else(|| {
-                let bytes_max = limits::record_bytes_max(state.max_record_kib.into());
                 let quota = ShardQuota::new(self.quotas, bytes_max);
                 Arc::new(Shard::new(shard, tier, quota, self.services.clone()))
             });
             handle.place(tier);
+            handle.set_record_bytes_max(bytes_max);
             shards.insert(shard.id, handle);
         }
         let open = state

@@ -18,4 +18,5 @@ mod put_record;
 mod put_records;
 mod remove_tags_from_stream;
 mod split_shard;
+mod update_max_record_size;
 mod update_shard_count;

@@ -47,22 +47,13 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             scale(&mut next, stream, *target, *now, *due)?;
         }
         Command::IncreaseRetention { stream, hours, now, due } => {
-            let changed = next.active_stream(stream)?;
-            let current = changed.retention_hours;
-            if *hours < current {
-                let stream = stream.clone();
-                return Err(Error::RetentionNotLonger { stream, hours: *hours, current });
-            }
-            next.put(retain(changed, *hours, *now, *due));
+            increase_retention(&mut next, stream, *hours, *now, *due)?;
         }
         Command::DecreaseRetention { stream, hours, now, due } => {
-            let changed = next.active_stream(stream)?;
-            let current = changed.retention_hours;
-            if *hours > current {
-                let stream = stream.clone();
-                return Err(Error::RetentionNotShorter { stream, hours: *hours, current });
-            }
-            next.put(retain(changed, *hours, *now, *due));
+            decrease_retention(&mut next, stream, *hours, *now, *due)?;
+        }
+        Command::UpdateMaxRecordSize { stream, kib, due } => {
+            configure(&mut next, stream, *due, |stream| stream.max_record_kib = *kib)?;
         }
         Command::AddTags { stream, tags } => {
             let mut changed = next.active_stream(stream)?;
@@ -157,6 +148,55 @@ fn scale(
     stream.shard_count_updates.push(now);
     let plan = reshard::uniform(&stream, target);
     next.put(updating(stream, due, Intent::Reshard(plan)));
+    Ok(())
+}
+
+/// Changes a setting of an ACTIVE stream, effective at once; UPDATING until `due` if there was
+/// anything to change.
+fn configure(
+    next: &mut State,
+    arn: &StreamArn,
+    due: Timestamp,
+    change: impl FnOnce(&mut StreamState),
+) -> Result<(), Error> {
+    let before = next.active_stream(arn)?;
+    let mut changed = before.clone();
+    change(&mut changed);
+    if changed != before {
+        next.put(updating(changed, due, Intent::Settle));
+    }
+    Ok(())
+}
+
+fn increase_retention(
+    next: &mut State,
+    arn: &StreamArn,
+    hours: u32,
+    now: Timestamp,
+    due: Timestamp,
+) -> Result<(), Error> {
+    let changed = next.active_stream(arn)?;
+    let current = changed.retention_hours;
+    if hours < current {
+        return Err(Error::RetentionNotLonger { stream: arn.clone(), hours, current });
+    }
+    next.put(retain(changed, hours, now, due));
+    Ok(())
+}
+
+fn decrease_retention(
+    next: &mut State,
+    arn: &StreamArn,
+    hours: u32,
+    now: Timestamp,
+    due: Timestamp,
+) -> Result<(), Error> {
+    let changed = next.active_stream(arn)?;
+    let current = changed.retention_hours;
+    if hours > current {
+        return Err(Error::RetentionNotShorter { stream: arn.clone(), hours, current });
+    }
+    next.put(retain(changed, hours, now, due));
     Ok(())
 }
 

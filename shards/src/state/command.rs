@@ -27,6 +27,8 @@ pub enum Command {
     IncreaseRetention { stream: StreamArn, hours: u32, now: Timestamp, due: Timestamp },
     /// DecreaseStreamRetentionPeriod, likewise.
     DecreaseRetention { stream: StreamArn, hours: u32, now: Timestamp, due: Timestamp },
+    /// UpdateMaxRecordSize, likewise.
+    UpdateMaxRecordSize { stream: StreamArn, kib: u32, due: Timestamp },
     /// AddTagsToStream.
     AddTags { stream: StreamArn, tags: Vec<(String, String)> },
     /// RemoveTagsFromStream.

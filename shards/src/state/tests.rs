@@ -193,6 +193,20 @@ fn retention_moves_only_the_way_it_is_told() {
 }
 
 #[test]
+fn the_record_size_counts_at_once_and_the_stream_is_updating_if_it_is_another() {
+    let state = with_stream("clicks", 1);
+    let update = |kib| Command::UpdateMaxRecordSize { stream: arn("clicks"), kib, due: at(110) };
+    assert_eq!(apply(&state, &update(1024)).unwrap(), state);
+    let updating = apply(&state, &update(2048)).unwrap();
+    let stream = updating.stream(&arn("clicks")).unwrap();
+    assert_eq!((stream.max_record_kib, stream.status), (2048, StreamStatus::Updating));
+    assert!(matches!(apply(&updating, &update(2048)), Err(Error::StreamNotActive { .. })));
+    let active = settle(&updating, "clicks", at(110));
+    let stream = active.stream(&arn("clicks")).unwrap();
+    assert_eq!((stream.max_record_kib, stream.status), (2048, StreamStatus::Active));
+}
+
+#[test]
 fn a_deleted_stream_leaves_its_logs_to_be_dropped() {
     let state = with_stream("clicks", 3);
     let delete = Command::DeleteStream { stream: arn("clicks"), due: at(100) };

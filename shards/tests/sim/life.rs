@@ -37,6 +37,9 @@ const ARNS: [&str; 3] = [
 /// Retention periods in hours, of all tiers.
 const RETENTIONS: [u32; 6] = [24, 25, 48, 168, 169, 8760];
 
+/// Record size limits in KiB; the smallest is above every record of a life.
+const RECORD_KIB: [u32; 3] = [1024, 2048, 10_240];
+
 /// How long transitions take, in milliseconds.
 const TRANSITIONS: [i64; 4] = [0, 0, 500, 5_000];
 
@@ -137,7 +140,7 @@ fn create(world: &mut World, arn: StreamArn) -> Command {
 fn change(world: &mut World, state: &StreamState) -> Command {
     let (now, due) = times(world);
     let stream = state.arn.clone();
-    match world.dice.u8(0..20) {
+    match world.dice.u8(0..21) {
         0..6 => split(world, state, due),
         6..11 => merge(world, state, due),
         11..14 => {
@@ -160,6 +163,10 @@ fn change(world: &mut World, state: &StreamState) -> Command {
         18..19 => {
             let keys = (0..40).map(|_| format!("tag-{}", world.dice.u8(0..80))).collect();
             Command::RemoveTags { stream, keys }
+        }
+        19..20 => {
+            let kib = world.dice.choice(RECORD_KIB).expect("there are some");
+            Command::UpdateMaxRecordSize { stream, kib, due }
         }
         _ => Command::DeleteStream { stream, due },
     }

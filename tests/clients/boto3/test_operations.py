@@ -277,6 +277,21 @@ def test_retention_goes_up_and_down(kinesis, create):
         kinesis.decrease_stream_retention_period(StreamName=name, RetentionPeriodHours=72)
 
 
+def test_update_max_record_size(kinesis, create):
+    name = create()
+    summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+    assert summary["MaxRecordSizeInKiB"] == 1024
+    data = bytes(2 * 1024 * 1024 - 1)
+    with pytest.raises(ClientError) as error:
+        kinesis.put_record(StreamName=name, PartitionKey="k", Data=data)
+    assert code(error) == "ValidationException"
+    kinesis.update_max_record_size(StreamARN=summary["StreamARN"], MaxRecordSizeInKiB=2048)
+    connect.wait_active(kinesis, name)
+    kinesis.put_record(StreamName=name, PartitionKey="k", Data=data)
+    [record] = read(kinesis, name)["Records"]
+    assert record["Data"] == data
+
+
 def test_tags_are_added_listed_and_removed(kinesis, create):
     name = create()
     kinesis.add_tags_to_stream(StreamName=name, Tags={"team": "data", "stage": "test", "a": ""})
