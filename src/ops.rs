@@ -7,10 +7,10 @@ use millpond_api::{
     ErrorKind, Operation, OperationId,
     operations::{
         AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteStream, DescribeLimits,
-        DescribeStream, DescribeStreamSummary, GetRecords, GetShardIterator,
-        IncreaseStreamRetentionPeriod, ListShards, ListStreams, ListTagsForStream, MergeShards,
-        PutRecord, PutRecords, RemoveTagsFromStream, SplitShard, UpdateMaxRecordSize,
-        UpdateShardCount,
+        DescribeStream, DescribeStreamSummary, DisableEnhancedMonitoring, EnableEnhancedMonitoring,
+        GetRecords, GetShardIterator, IncreaseStreamRetentionPeriod, ListShards, ListStreams,
+        ListTagsForStream, MergeShards, PutRecord, PutRecords, RemoveTagsFromStream, SplitShard,
+        UpdateMaxRecordSize, UpdateShardCount,
     },
 };
 
@@ -24,7 +24,9 @@ mod describe;
 mod describe_limits;
 mod describe_stream;
 mod describe_stream_summary;
+mod disable_enhanced_monitoring;
 mod dry_run;
+mod enable_enhanced_monitoring;
 mod get_records;
 mod get_shard_iterator;
 mod increase_stream_retention_period;
@@ -32,6 +34,7 @@ mod list_shards;
 mod list_streams;
 mod list_tags_for_stream;
 mod merge_shards;
+mod monitoring;
 mod page;
 mod put_record;
 mod put_records;
@@ -93,6 +96,8 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::DescribeLimits => served::<DescribeLimits>,
         Id::DescribeStream => served::<DescribeStream>,
         Id::DescribeStreamSummary => served::<DescribeStreamSummary>,
+        Id::DisableEnhancedMonitoring => served::<DisableEnhancedMonitoring>,
+        Id::EnableEnhancedMonitoring => served::<EnableEnhancedMonitoring>,
         Id::GetRecords => served::<GetRecords>,
         Id::GetShardIterator => served::<GetShardIterator>,
         Id::IncreaseStreamRetentionPeriod => served::<IncreaseStreamRetentionPeriod>,
@@ -118,8 +123,6 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::DescribeChannel
         | Id::DescribeQueue
         | Id::DescribeStreamConsumer
-        | Id::DisableEnhancedMonitoring
-        | Id::EnableEnhancedMonitoring
         | Id::GetResourcePolicy
         | Id::ListChannels
         | Id::ListQueues

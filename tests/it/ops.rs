@@ -7,6 +7,8 @@ mod delete_stream;
 mod describe_limits;
 mod describe_stream;
 mod describe_stream_summary;
+mod disable_enhanced_monitoring;
+mod enable_enhanced_monitoring;
 mod get_records;
 mod get_shard_iterator;
 mod increase_stream_retention_period;

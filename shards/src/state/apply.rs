@@ -55,6 +55,16 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
         Command::UpdateMaxRecordSize { stream, kib, due } => {
             configure(&mut next, stream, *due, |stream| stream.max_record_kib = *kib)?;
         }
+        Command::EnableMonitoring { stream, metrics, due } => {
+            configure(&mut next, stream, *due, |stream| {
+                stream.shard_level_metrics.extend(metrics);
+            })?;
+        }
+        Command::DisableMonitoring { stream, metrics, due } => {
+            configure(&mut next, stream, *due, |stream| {
+                stream.shard_level_metrics.retain(|metric| !metrics.contains(metric));
+            })?;
+        }
         Command::AddTags { stream, tags } => {
             let mut changed = next.active_stream(stream)?;
             changed.tags.extend(tags.iter().cloned());
@@ -95,6 +105,7 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
         retention_hours: limits::RETENTION_DEFAULT_HOURS,
         trim_floor: Timestamp::default(),
         max_record_kib,
+        shard_level_metrics: BTreeSet::new(),
         tags: tags.into_iter().collect(),
         shards: BTreeMap::new(),
         next_shard: 0,

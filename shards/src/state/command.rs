@@ -1,7 +1,9 @@
 //! What can be asked of the metadata: plain data, each with its precondition checked when it is
 //! applied.
 
-use millpond_api::types::{HashKey, ShardId, StreamArn, Timestamp};
+use std::collections::BTreeSet;
+
+use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 
 use crate::{
     engine::{LogId, Offset},
@@ -29,6 +31,10 @@ pub enum Command {
     DecreaseRetention { stream: StreamArn, hours: u32, now: Timestamp, due: Timestamp },
     /// UpdateMaxRecordSize, likewise.
     UpdateMaxRecordSize { stream: StreamArn, kib: u32, due: Timestamp },
+    /// EnableEnhancedMonitoring of these too, likewise.
+    EnableMonitoring { stream: StreamArn, metrics: BTreeSet<MetricsName>, due: Timestamp },
+    /// DisableEnhancedMonitoring of these, likewise.
+    DisableMonitoring { stream: StreamArn, metrics: BTreeSet<MetricsName>, due: Timestamp },
     /// AddTagsToStream.
     AddTags { stream: StreamArn, tags: Vec<(String, String)> },
     /// RemoveTagsFromStream.

@@ -129,6 +129,10 @@ struct StreamRow {
     transition: Option<TransitionRow>,
     #[n(13)]
     shard_count_updates: Vec<i64>,
+    /// Their names; rows of before there were any don't have it.
+    #[n(30)]
+    #[cbor(default)]
+    shard_level_metrics: Vec<String>,
 }
 
 #[derive(Encode, Decode)]
@@ -205,6 +209,11 @@ impl StreamRow {
                 intent: IntentRow::of(&transition.intent),
             }),
             shard_count_updates: stream.shard_count_updates.iter().map(|at| at.millis()).collect(),
+            shard_level_metrics: stream
+                .shard_level_metrics
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         }
     }
 
@@ -214,6 +223,8 @@ impl StreamRow {
         let name: StreamName = self.name.parse().ok()?;
         let arn: StreamArn = namespace.arn(name);
         let shards: Option<Vec<_>> = self.shards.into_iter().map(ShardRow::into_state).collect();
+        let metrics = self.shard_level_metrics.iter().map(|name| name.parse().ok());
+        let shard_level_metrics: Option<_> = metrics.collect();
         let transition = match self.transition {
             None => None,
             Some(row) => Some(Transition {
@@ -229,6 +240,7 @@ impl StreamRow {
             retention_hours: self.retention_hours,
             trim_floor: Timestamp::from_millis(self.trim_floor),
             max_record_kib: self.max_record_kib,
+            shard_level_metrics: shard_level_metrics?,
             tags: self.tags.into_iter().collect(),
             shards: shards?.into_iter().map(|shard| (shard.id, shard)).collect(),
             next_shard: self.next_shard,

@@ -1,6 +1,6 @@
 //! Commands and their preconditions; the metadata reads back as it was written.
 
-use millpond_api::types::{HashKey, ShardId};
+use millpond_api::types::{HashKey, MetricsName, ShardId};
 
 use super::*;
 use crate::{
@@ -207,6 +207,35 @@ fn the_record_size_counts_at_once_and_the_stream_is_updating_if_it_is_another() 
 }
 
 #[test]
+fn metrics_are_enabled_and_disabled_beside_others() {
+    use MetricsName::{IncomingBytes, IncomingRecords, OutgoingBytes};
+    let metrics = |names: &[MetricsName]| names.iter().copied().collect::<BTreeSet<_>>();
+    let enable = |names: &[MetricsName]| Command::EnableMonitoring {
+        stream: arn("clicks"),
+        metrics: metrics(names),
+        due: at(110),
+    };
+    let disable = |names: &[MetricsName]| Command::DisableMonitoring {
+        stream: arn("clicks"),
+        metrics: metrics(names),
+        due: at(110),
+    };
+    let enabled = |state: &State| state.stream(&arn("clicks")).unwrap().shard_level_metrics.clone();
+    let mut state = with_stream("clicks", 1);
+    for (command, expected) in [
+        (enable(&[OutgoingBytes, IncomingBytes]), vec![IncomingBytes, OutgoingBytes]),
+        (enable(&[IncomingRecords]), vec![IncomingBytes, IncomingRecords, OutgoingBytes]),
+        (disable(&[OutgoingBytes, IncomingBytes]), vec![IncomingRecords]),
+    ] {
+        let updating = apply(&state, &command).unwrap();
+        assert_eq!(enabled(&updating), metrics(&expected));
+        assert!(matches!(apply(&updating, &command), Err(Error::StreamNotActive { .. })));
+        state = settle(&updating, "clicks", at(110));
+        assert_eq!(apply(&state, &command).unwrap(), state, "a second time changes nothing");
+    }
+}
+
+#[test]
 fn a_deleted_stream_leaves_its_logs_to_be_dropped() {
     let state = with_stream("clicks", 3);
     let delete = Command::DeleteStream { stream: arn("clicks"), due: at(100) };
@@ -262,6 +291,9 @@ fn metadata_reads_back_as_it_was_written() {
         Command::UpdateShardCount { stream: arn("clicks"), target: 4, now: at(100), due: at(120) };
     let updating = apply(&state, &scale).unwrap();
     let settled = settle(&updating, "clicks", at(120));
+    let metrics = MetricsName::ALL.iter().copied().collect();
+    let monitor = Command::EnableMonitoring { stream: arn("clicks"), metrics, due: at(125) };
+    let settled = settle(&apply(&settled, &monitor).unwrap(), "clicks", at(125));
     let creating = apply(&settled, &create("views", 2)).unwrap();
     let delete = Command::DeleteStream { stream: arn("clicks"), due: at(130) };
     let deleting = apply(&creating, &delete).unwrap();
@@ -270,4 +302,35 @@ fn metadata_reads_back_as_it_was_written() {
         let loaded = rows::load(&rows_of(&state), ShardLimit::Fixed(100_000)).unwrap();
         assert_eq!(loaded, state);
     }
+}
+
+/// As the first version wrote it, when a stream ended with field 13.
+#[test]
+fn a_row_of_the_first_version_is_read() {
+    let range = ((0_u64, 0_u64), (u64::MAX, u64::MAX));
+    let (parents, closed) = ((None::<i32>, None::<i32>), None::<(i64, u64)>);
+    let shard = (0, range, parents, 100_000_i64, [(1_u64 << 32, 0_u64)], closed);
+    let (arn, active, tags) = (arn("clicks"), 2_u8, [("team", "ponds")]);
+    let (account, region, name) = (arn.account.as_str(), arn.region.as_str(), arn.name.as_str());
+    let (transition, updates) = (None::<()>, [0_i64; 0]);
+    let row = (
+        1,
+        account,
+        region,
+        name,
+        100_000_i64,
+        active,
+        24,
+        0_i64,
+        1024,
+        tags,
+        [shard],
+        1,
+        transition,
+        updates,
+    );
+    let row = minicbor::to_vec(row).unwrap();
+    let rows = vec![(b"s\0\0\0\x01".to_vec(), row), (b"n".to_vec(), vec![0, 0, 0, 2])];
+    let loaded = rows::load(&rows, ShardLimit::Fixed(100_000)).unwrap();
+    assert_eq!(loaded, with_stream("clicks", 1));
 }

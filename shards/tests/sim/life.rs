@@ -1,8 +1,8 @@
 //! A random life of one server: what its clients, its clock, its storage and its operators do.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use millpond_api::types::{HashKey, ShardId, StreamArn, Timestamp};
+use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 use millpond_shards::{
     engine::memory::Fault,
     shard::Limit,
@@ -140,7 +140,7 @@ fn create(world: &mut World, arn: StreamArn) -> Command {
 fn change(world: &mut World, state: &StreamState) -> Command {
     let (now, due) = times(world);
     let stream = state.arn.clone();
-    match world.dice.u8(0..21) {
+    match world.dice.u8(0..23) {
         0..6 => split(world, state, due),
         6..11 => merge(world, state, due),
         11..14 => {
@@ -168,8 +168,14 @@ fn change(world: &mut World, state: &StreamState) -> Command {
             let kib = world.dice.choice(RECORD_KIB).expect("there are some");
             Command::UpdateMaxRecordSize { stream, kib, due }
         }
+        20..21 => Command::EnableMonitoring { stream, metrics: metrics(world), due },
+        21..22 => Command::DisableMonitoring { stream, metrics: metrics(world), due },
         _ => Command::DeleteStream { stream, due },
     }
+}
+
+fn metrics(world: &mut World) -> BTreeSet<MetricsName> {
+    (0..3).filter_map(|_| world.dice.choice(MetricsName::ALL)).copied().collect()
 }
 
 fn split(world: &mut World, state: &StreamState, due: Timestamp) -> Command {

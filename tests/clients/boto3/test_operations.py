@@ -292,6 +292,28 @@ def test_update_max_record_size(kinesis, create):
     assert record["Data"] == data
 
 
+def test_enhanced_monitoring_is_enabled_and_disabled(kinesis, create):
+    name = create()
+
+    def monitored() -> set[str]:
+        connect.wait_active(kinesis, name)
+        summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+        [monitoring] = summary["EnhancedMonitoring"]
+        return set(monitoring["ShardLevelMetrics"])
+
+    assert monitored() == set()
+    answer = kinesis.enable_enhanced_monitoring(StreamName=name, ShardLevelMetrics=["ALL"])
+    assert answer["CurrentShardLevelMetrics"] == []
+    assert len(answer["DesiredShardLevelMetrics"]) == 7
+    assert monitored() == set(answer["DesiredShardLevelMetrics"])
+    answer = kinesis.disable_enhanced_monitoring(
+        StreamARN=answer["StreamARN"], ShardLevelMetrics=["IncomingBytes", "OutgoingBytes"]
+    )
+    assert len(answer["CurrentShardLevelMetrics"]) == 7
+    assert len(answer["DesiredShardLevelMetrics"]) == 5
+    assert monitored() == set(answer["DesiredShardLevelMetrics"])
+
+
 def test_tags_are_added_listed_and_removed(kinesis, create):
     name = create()
     kinesis.add_tags_to_stream(StreamName=name, Tags={"team": "data", "stage": "test", "a": ""})
