@@ -6,14 +6,16 @@ use futures::future::BoxFuture;
 use millpond_api::{
     ErrorKind, Operation, OperationId,
     operations::{
-        AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteStream, DescribeLimits,
-        DescribeStream, DescribeStreamSummary, DisableEnhancedMonitoring, EnableEnhancedMonitoring,
-        GetRecords, GetShardIterator, IncreaseStreamRetentionPeriod, ListShards, ListStreams,
-        ListTagsForStream, MergeShards, PutRecord, PutRecords, RemoveTagsFromStream, SplitShard,
+        AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteStream,
+        DescribeAccountSettings, DescribeLimits, DescribeStream, DescribeStreamSummary,
+        DisableEnhancedMonitoring, EnableEnhancedMonitoring, GetRecords, GetShardIterator,
+        IncreaseStreamRetentionPeriod, ListShards, ListStreams, ListTagsForStream, MergeShards,
+        PutRecord, PutRecords, RemoveTagsFromStream, SplitShard, UpdateAccountSettings,
         UpdateMaxRecordSize, UpdateShardCount,
     },
 };
 
+mod account_settings;
 mod add_tags_to_stream;
 mod address;
 mod create_stream;
@@ -21,6 +23,7 @@ mod cx;
 mod decrease_stream_retention_period;
 mod delete_stream;
 mod describe;
+mod describe_account_settings;
 mod describe_limits;
 mod describe_stream;
 mod describe_stream_summary;
@@ -42,6 +45,7 @@ mod remove_tags_from_stream;
 mod retention;
 mod split_shard;
 mod tags;
+mod update_account_settings;
 mod update_max_record_size;
 mod update_shard_count;
 mod write;
@@ -93,6 +97,7 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::CreateStream => served::<CreateStream>,
         Id::DecreaseStreamRetentionPeriod => served::<DecreaseStreamRetentionPeriod>,
         Id::DeleteStream => served::<DeleteStream>,
+        Id::DescribeAccountSettings => served::<DescribeAccountSettings>,
         Id::DescribeLimits => served::<DescribeLimits>,
         Id::DescribeStream => served::<DescribeStream>,
         Id::DescribeStreamSummary => served::<DescribeStreamSummary>,
@@ -109,6 +114,7 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::PutRecords => served::<PutRecords>,
         Id::RemoveTagsFromStream => served::<RemoveTagsFromStream>,
         Id::SplitShard => served::<SplitShard>,
+        Id::UpdateAccountSettings => served::<UpdateAccountSettings>,
         Id::UpdateMaxRecordSize => served::<UpdateMaxRecordSize>,
         Id::UpdateShardCount => served::<UpdateShardCount>,
         Id::AcknowledgeDeadLetterQueueRecords
@@ -119,7 +125,6 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::DeleteQueue
         | Id::DeleteResourcePolicy
         | Id::DeregisterStreamConsumer
-        | Id::DescribeAccountSettings
         | Id::DescribeChannel
         | Id::DescribeQueue
         | Id::DescribeStreamConsumer
@@ -138,7 +143,6 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::SubscribeToShard
         | Id::TagResource
         | Id::UntagResource
-        | Id::UpdateAccountSettings
         | Id::UpdateChannel
         | Id::UpdateDeadLetterQueueRecordsVisibility
         | Id::UpdateQueue

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millpond_api::types::{HashKeyRange, ShardId, StreamArn, StreamStatus, Timestamp};
+use millpond_api::types::{HashKey, HashKeyRange, ShardId, StreamArn, StreamStatus, Timestamp};
 use millpond_quotas::limits;
 
 use super::{Command, NewStream, ShardEnd, State};
 use crate::{
     Error,
+    commitment::Commitment,
     engine::{LogId, Offset},
     stream::{
         Closing, Intent, Namespace, Parents, Segment, ShardState, StreamNumber, StreamState,
@@ -31,12 +32,7 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
         Command::CreateStream(stream) => create(&mut next, stream)?,
         Command::DeleteStream { stream, due } => delete(&mut next, stream, *due)?,
         Command::SplitShard { stream, shard, at, due } => {
-            let changed = next.active_stream(stream)?;
-            // AWS looks for the shard first, then at the limit, then at the hash key.
-            changed.shard(*shard)?;
-            next.check_shard_limit(&Namespace::of(stream), 1)?;
-            let plan = reshard::split(&changed, *shard, *at)?;
-            next.put(updating(changed, *due, Intent::Reshard(plan)));
+            split(&mut next, stream, *shard, *at, *due)?;
         }
         Command::MergeShards { stream, lower, upper, due } => {
             let changed = next.active_stream(stream)?;
@@ -64,6 +60,9 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             configure(&mut next, stream, *due, |stream| {
                 stream.shard_level_metrics.retain(|metric| !metrics.contains(metric));
             })?;
+        }
+        Command::UpdateAccountSettings { namespace, enabled, now } => {
+            update_account(&mut next, namespace, *enabled, *now);
         }
         Command::AddTags { stream, tags } => {
             let mut changed = next.active_stream(stream)?;
@@ -126,6 +125,22 @@ fn delete(next: &mut State, arn: &StreamArn, due: Timestamp) -> Result<(), Error
     stream.status = StreamStatus::Deleting;
     stream.transition = Some(Transition { due, intent: Intent::Delete });
     next.put(stream);
+    Ok(())
+}
+
+fn split(
+    next: &mut State,
+    arn: &StreamArn,
+    shard: ShardId,
+    at: HashKey,
+    due: Timestamp,
+) -> Result<(), Error> {
+    let stream = next.active_stream(arn)?;
+    // AWS looks for the shard first, then at the limit, then at the hash key.
+    stream.shard(shard)?;
+    next.check_shard_limit(&Namespace::of(arn), 1)?;
+    let plan = reshard::split(&stream, shard, at)?;
+    next.put(updating(stream, due, Intent::Reshard(plan)));
     Ok(())
 }
 
@@ -218,6 +233,12 @@ fn retain(mut stream: StreamState, hours: u32, now: Timestamp, due: Timestamp) -
     stream.trim_floor = stream.horizon(now);
     stream.retention_hours = hours;
     updating(stream, due, Intent::Settle)
+}
+
+fn update_account(next: &mut State, namespace: &Namespace, enabled: bool, now: Timestamp) {
+    let before = next.commitments.get(namespace).copied();
+    let after = Commitment::updated(before, enabled, now);
+    next.commitments.extend(after.map(|after| (namespace.clone(), after)));
 }
 
 fn check_tags(stream: &StreamState) -> Result<(), Error> {

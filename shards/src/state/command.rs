@@ -7,7 +7,7 @@ use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 
 use crate::{
     engine::{LogId, Offset},
-    stream::StreamNumber,
+    stream::{Namespace, StreamNumber},
 };
 
 /// A change of the metadata. Times are part of the command, so that applying it again gives the
@@ -35,6 +35,8 @@ pub enum Command {
     EnableMonitoring { stream: StreamArn, metrics: BTreeSet<MetricsName>, due: Timestamp },
     /// DisableEnhancedMonitoring of these, likewise.
     DisableMonitoring { stream: StreamArn, metrics: BTreeSet<MetricsName>, due: Timestamp },
+    /// UpdateAccountSettings: enables the commitment to a minimum throughput, or ends it.
+    UpdateAccountSettings { namespace: Namespace, enabled: bool, now: Timestamp },
     /// AddTagsToStream.
     AddTags { stream: StreamArn, tags: Vec<(String, String)> },
     /// RemoveTagsFromStream.

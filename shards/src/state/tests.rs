@@ -298,7 +298,13 @@ fn metadata_reads_back_as_it_was_written() {
     let delete = Command::DeleteStream { stream: arn("clicks"), due: at(130) };
     let deleting = apply(&creating, &delete).unwrap();
     let deleted = settle(&deleting, "clicks", at(130));
-    for state in [state, updating, settled, creating, deleting, deleted] {
+    let account = |enabled, now| {
+        let namespace = Namespace::of(&arn("clicks"));
+        Command::UpdateAccountSettings { namespace, enabled, now }
+    };
+    let committed = apply(&deleting, &account(true, at(131))).unwrap();
+    let ending = apply(&committed, &account(false, at(132))).unwrap();
+    for state in [committed, ending, state, updating, settled, creating, deleting, deleted] {
         let loaded = rows::load(&rows_of(&state), ShardLimit::Fixed(100_000)).unwrap();
         assert_eq!(loaded, state);
     }

@@ -7,7 +7,7 @@ use millpond_shards::{
     engine::memory::Fault,
     shard::Limit,
     state::{Command, NewStream},
-    stream::StreamState,
+    stream::{Namespace, StreamState},
 };
 
 use crate::{
@@ -125,6 +125,7 @@ fn ask(world: &mut World) {
     let command = match stream {
         None => create(world, arn),
         Some(_) if world.dice.u8(0..12) == 0 => create(world, arn),
+        Some(_) if world.dice.u8(0..12) == 0 => settle_account(world, &arn),
         Some(stream) => change(world, &stream),
     };
     world.ask(command);
@@ -135,6 +136,11 @@ fn create(world: &mut World, arn: StreamArn) -> Command {
     let shards = world.dice.u32(1..6);
     let tags = vec![("team".into(), world.dice.u8(..).to_string())];
     Command::CreateStream(NewStream { arn, shards, max_record_kib: 1024, tags, now, due })
+}
+
+fn settle_account(world: &mut World, arn: &StreamArn) -> Command {
+    let (namespace, now) = (Namespace::of(arn), world.now());
+    Command::UpdateAccountSettings { namespace, enabled: world.dice.bool(), now }
 }
 
 fn change(world: &mut World, state: &StreamState) -> Command {

@@ -115,6 +115,19 @@ def test_describe_limits(endpoint_url, new_name):
     kinesis.get_waiter("stream_not_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
 
 
+def test_describe_and_update_account_settings(endpoint_url):
+    kinesis = connect.client(endpoint_url, key="222222222222")  # nobody else settles anything in it
+    member = "MinimumThroughputBillingCommitment"
+    assert kinesis.describe_account_settings()[member] == {"Status": "DISABLED"}
+    enabled = kinesis.update_account_settings(**{member: {"Status": "ENABLED"}})[member]
+    assert enabled["Status"] == "ENABLED"
+    assert enabled["EarliestAllowedEndAt"] == enabled["StartedAt"] + timedelta(hours=24)
+    assert datetime.now(UTC) - enabled["StartedAt"] < timedelta(minutes=1)
+    ending = kinesis.update_account_settings(**{member: {"Status": "DISABLED"}})[member]
+    assert ending == {**enabled, "Status": "ENABLED_UNTIL_EARLIEST_ALLOWED_END"}
+    assert kinesis.describe_account_settings()[member] == ending
+
+
 def test_put_record_is_read_back_as_it_was(kinesis, create):
     name = create()
     data = bytes(range(256))
