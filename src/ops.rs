@@ -8,14 +8,17 @@ use millpond_api::{
     ErrorKind, Operation, OperationId,
     operations::{
         AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteStream,
-        DeregisterStreamConsumer, DescribeLimits, DescribeStream, DescribeStreamConsumer,
-        DescribeStreamSummary, GetRecords, GetShardIterator, IncreaseStreamRetentionPeriod,
+        DeregisterStreamConsumer, DescribeAccountSettings, DescribeLimits, DescribeStream,
+        DescribeStreamConsumer, DescribeStreamSummary, DisableEnhancedMonitoring,
+        EnableEnhancedMonitoring, GetRecords, GetShardIterator, IncreaseStreamRetentionPeriod,
         ListShards, ListStreamConsumers, ListStreams, ListTagsForResource, ListTagsForStream,
         MergeShards, PutRecord, PutRecords, RegisterStreamConsumer, RemoveTagsFromStream,
-        SplitShard, SubscribeToShard, TagResource, UntagResource, UpdateShardCount,
+        SplitShard, SubscribeToShard, TagResource, UntagResource, UpdateAccountSettings,
+        UpdateMaxRecordSize, UpdateShardCount,
     },
 };
 
+mod account_settings;
 mod add_tags_to_stream;
 mod address;
 mod consumers;
@@ -25,11 +28,14 @@ mod decrease_stream_retention_period;
 mod delete_stream;
 mod deregister_stream_consumer;
 mod describe;
+mod describe_account_settings;
 mod describe_limits;
 mod describe_stream;
 mod describe_stream_consumer;
 mod describe_stream_summary;
+mod disable_enhanced_monitoring;
 mod dry_run;
+mod enable_enhanced_monitoring;
 mod get_records;
 mod get_shard_iterator;
 mod increase_stream_retention_period;
@@ -39,6 +45,7 @@ mod list_streams;
 mod list_tags_for_resource;
 mod list_tags_for_stream;
 mod merge_shards;
+mod monitoring;
 mod page;
 mod put_record;
 mod put_records;
@@ -52,6 +59,8 @@ mod tag_resource;
 mod tags;
 mod told;
 mod untag_resource;
+mod update_account_settings;
+mod update_max_record_size;
 mod update_shard_count;
 mod write;
 
@@ -112,10 +121,13 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::DecreaseStreamRetentionPeriod => served::<DecreaseStreamRetentionPeriod>,
         Id::DeleteStream => served::<DeleteStream>,
         Id::DeregisterStreamConsumer => served::<DeregisterStreamConsumer>,
+        Id::DescribeAccountSettings => served::<DescribeAccountSettings>,
         Id::DescribeLimits => served::<DescribeLimits>,
         Id::DescribeStream => served::<DescribeStream>,
         Id::DescribeStreamConsumer => served::<DescribeStreamConsumer>,
         Id::DescribeStreamSummary => served::<DescribeStreamSummary>,
+        Id::DisableEnhancedMonitoring => served::<DisableEnhancedMonitoring>,
+        Id::EnableEnhancedMonitoring => served::<EnableEnhancedMonitoring>,
         Id::GetRecords => served::<GetRecords>,
         Id::GetShardIterator => served::<GetShardIterator>,
         Id::IncreaseStreamRetentionPeriod => served::<IncreaseStreamRetentionPeriod>,
@@ -133,6 +145,8 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::SubscribeToShard => served::<SubscribeToShard>,
         Id::TagResource => served::<TagResource>,
         Id::UntagResource => served::<UntagResource>,
+        Id::UpdateAccountSettings => served::<UpdateAccountSettings>,
+        Id::UpdateMaxRecordSize => served::<UpdateMaxRecordSize>,
         Id::UpdateShardCount => served::<UpdateShardCount>,
         Id::AcknowledgeDeadLetterQueueRecords
         | Id::AcknowledgeQueueRecords
@@ -141,11 +155,8 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::DeleteChannel
         | Id::DeleteQueue
         | Id::DeleteResourcePolicy
-        | Id::DescribeAccountSettings
         | Id::DescribeChannel
         | Id::DescribeQueue
-        | Id::DisableEnhancedMonitoring
-        | Id::EnableEnhancedMonitoring
         | Id::GetResourcePolicy
         | Id::ListChannels
         | Id::ListQueues
@@ -155,10 +166,8 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::RestoreDeadLetterQueueRecords
         | Id::StartStreamEncryption
         | Id::StopStreamEncryption
-        | Id::UpdateAccountSettings
         | Id::UpdateChannel
         | Id::UpdateDeadLetterQueueRecordsVisibility
-        | Id::UpdateMaxRecordSize
         | Id::UpdateQueue
         | Id::UpdateQueueRecordsVisibility
         | Id::UpdateStreamMode

@@ -26,7 +26,7 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 pub struct Bucket {
     /// The position at which nothing will be missing.
     full_at: AtomicU64,
-    depth: u64,
+    depth: AtomicU64,
     rate: u32,
     /// Fractions in a token, as a power of two.
     shift: u32,
@@ -53,7 +53,14 @@ impl Bucket {
         // The fractions of a second are then at least 2³⁰, more than it has nanoseconds, and less
         // than 2³¹, so that positions fit a word until the year 2242.
         let shift = 30 - rate.ilog2();
-        Self { full_at: AtomicU64::new(0), depth, rate, shift }
+        Self { full_at: AtomicU64::new(0), depth: AtomicU64::new(depth), rate, shift }
+    }
+
+    /// From now on the bucket holds `depth` tokens. What is missing stays missing: a deeper bucket
+    /// has as many more at once, a shallower one may be in debt. In a window in which the depth
+    /// changes, the greatest one counts.
+    pub fn set_depth(&self, depth: u64) {
+        self.depth.store(depth, Relaxed);
     }
 
     /// Takes `n` tokens if there are as many. More than the depth are never admitted.
@@ -88,7 +95,8 @@ impl Bucket {
     /// nothing is admitted for `n / rate` from now.
     pub fn charge(&self, now: Time, n: u64) {
         let present = self.position(now);
-        let forfeit = if n > self.depth { self.fractions(self.depth) } else { 0 };
+        let depth = self.depth.load(Relaxed);
+        let forfeit = if n > depth { self.fractions(depth) } else { 0 };
         let least = present.saturating_add(forfeit);
         let price = self.fractions(n);
         let _ = self.full_at.fetch_update(Relaxed, Relaxed, |full_at| {
@@ -106,7 +114,8 @@ impl Bucket {
     fn after(&self, now: Time, full_at: u64, n: u64) -> Result<u64, Shortage> {
         let present = self.position(now);
         let next = full_at.max(present).saturating_add(self.fractions(n));
-        match next.saturating_sub(present).checked_sub(self.fractions(self.depth)) {
+        let depth = self.fractions(self.depth.load(Relaxed));
+        match next.saturating_sub(present).checked_sub(depth) {
             None | Some(0) => Ok(next),
             Some(missing) => Err(self.shortage(missing)),
         }

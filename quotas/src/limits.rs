@@ -113,6 +113,9 @@ pub const STREAMS_CREATING_MAX: usize = 5;
 /// On-demand streams of an account and region (*quotas*).
 pub const ON_DEMAND_STREAMS_MAX: usize = 50;
 
+/// How long a commitment to a minimum throughput lasts at least (*API* `UpdateAccountSettings`).
+pub const COMMITMENT_MIN: Duration = DAY;
+
 /// Open shards of a new on-demand stream, and of a new stream that names neither mode nor shards.
 pub const ON_DEMAND_SHARDS_AT_START: u32 = 4;
 

@@ -44,6 +44,13 @@ impl ShardQuota {
         })
     }
 
+    /// From now on records may be `record_bytes_max` long. What was written is still paid for.
+    pub fn set_record_bytes_max(&self, record_bytes_max: u64) {
+        if let Some(strict) = &self.0 {
+            strict.write_bytes.set_depth(write_depth(record_bytes_max));
+        }
+    }
+
     /// May a record of `payload_bytes`, data and partition key together, be written? Spends one
     /// record and its bytes if both are there.
     ///
@@ -93,7 +100,7 @@ impl ShardQuota {
 
 impl Strict {
     fn new(record_bytes_max: u64) -> Self {
-        let write_depth = record_bytes_max.max(SHARD_WRITE_BYTES_PER_SECOND.into());
+        let write_depth = write_depth(record_bytes_max);
         let read_depth = SHARD_READ_BYTES_PER_SECOND.into();
         Self {
             write_records: Calls::per_second(Limit::WriteRecords, SHARD_WRITE_RECORDS_PER_SECOND),
@@ -106,6 +113,11 @@ impl Strict {
             ),
         }
     }
+}
+
+/// Deep enough for one record of the greatest size.
+fn write_depth(record_bytes_max: u64) -> u64 {
+    record_bytes_max.max(SHARD_WRITE_BYTES_PER_SECOND.into())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The directory: all streams at one moment, with the handles of their shards. Read without a lock;
-//! replaced whole by `Control`.
+//! The directory: all streams at one moment, with the handles of their shards, and what accounts
+//! have settled. Read without a lock; replaced whole by `Control`.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::{
     Error,
+    commitment::Commitment,
     services::Services,
     shard::Shard,
     state::{ShardLimit, State},
@@ -56,6 +57,7 @@ impl Stream {
 pub struct Snapshot {
     namespaces: BTreeMap<Namespace, BTreeMap<StreamName, Arc<Stream>>>,
     by_number: HashMap<StreamNumber, Arc<Stream>>,
+    commitments: BTreeMap<Namespace, Commitment>,
 }
 
 impl Snapshot {
@@ -75,6 +77,12 @@ impl Snapshot {
     #[must_use]
     pub fn stream_of_number(&self, number: StreamNumber) -> Option<&Arc<Stream>> {
         self.by_number.get(&number)
+    }
+
+    /// What accounts have committed themselves to, if they ever have.
+    #[must_use]
+    pub fn commitments(&self) -> &BTreeMap<Namespace, Commitment> {
+        &self.commitments
     }
 
     /// Every stream.
@@ -136,7 +144,8 @@ impl Directory {
     /// Makes the state visible. Streams and shards that are the same keep their handles.
     pub(crate) fn publish(&self, state: &State) {
         let before = self.current.load();
-        let mut snapshot = Snapshot::default();
+        let commitments = state.commitments().clone();
+        let mut snapshot = Snapshot { commitments, ..Snapshot::default() };
         for stream in state.streams() {
             let stream = self.handles(stream, before.stream_of_number(stream.number));
             let arn = &stream.state.arn;
@@ -159,15 +168,16 @@ impl Directory {
             return Arc::clone(before);
         }
         let tier = retention::tier(state.retention_hours);
+        let bytes_max = limits::record_bytes_max(state.max_record_kib.into());
         let mut shards = BTreeMap::new();
         for shard in state.shards.values() {
             let known = before.and_then(|stream| stream.shard(shard.id)).cloned();
             let handle = known.unwrap_or_else(|| {
-                let bytes_max = limits::record_bytes_max(state.max_record_kib.into());
                 let quota = ShardQuota::new(self.quotas, bytes_max);
                 Arc::new(Shard::new(shard, tier, quota, self.services.clone()))
             });
             handle.place(tier);
+            handle.set_record_bytes_max(bytes_max);
             shards.insert(shard.id, handle);
         }
         let open = state

@@ -16,6 +16,7 @@
 //! is a persisted intent that is carried through when it is due, also after a crash.
 
 pub mod batch;
+pub mod commitment;
 pub mod control;
 pub mod directory;
 pub mod domain;

@@ -216,6 +216,11 @@ impl Shard {
         }
     }
 
+    /// From now on records may be `bytes_max` long, data and partition key together.
+    pub fn set_record_bytes_max(&self, bytes_max: u64) {
+        self.quota.set_record_bytes_max(bytes_max);
+    }
+
     /// Gives back the memory of the newest records when none has arrived since `before`.
     pub fn forget_if_idle(&self, before: Timestamp) {
         if let Some(storage) = self.storage.get() {

@@ -11,6 +11,7 @@ use millpond_quotas::limits;
 
 use crate::{
     Error,
+    commitment::Commitment,
     engine::LogId,
     stream::{Namespace, StreamNumber, StreamState},
 };
@@ -31,6 +32,8 @@ pub use consumers::ConsumerCommand;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     namespaces: BTreeMap<Namespace, BTreeMap<StreamName, Arc<StreamState>>>,
+    /// What accounts have committed themselves to, ever.
+    pub(crate) commitments: BTreeMap<Namespace, Commitment>,
     /// The number that the next stream gets.
     pub(crate) next_stream: StreamNumber,
     /// Logs that nothing refers to any more, until the engine has dropped them.
@@ -65,6 +68,7 @@ impl State {
     pub fn new(shard_limit: ShardLimit) -> Self {
         Self {
             namespaces: BTreeMap::new(),
+            commitments: BTreeMap::new(),
             next_stream: StreamNumber(1),
             unused_logs: BTreeSet::new(),
             shard_limit,
@@ -83,6 +87,12 @@ impl State {
     /// Every stream.
     pub fn streams(&self) -> impl Iterator<Item = &Arc<StreamState>> {
         self.namespaces.values().flat_map(BTreeMap::values)
+    }
+
+    /// What accounts have committed themselves to, if they ever have.
+    #[must_use]
+    pub fn commitments(&self) -> &BTreeMap<Namespace, Commitment> {
+        &self.commitments
     }
 
     /// The stream of this name.

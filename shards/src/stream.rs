@@ -1,11 +1,11 @@
 //! What is known of a stream: its status, its shards and their lineage. Plain data; `state::apply`
 //! changes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use millpond_api::types::{
-    AccountId, ConsumerArn, HashKeyRange, Region, SequenceNumber, ShardId, StreamArn, StreamName,
-    StreamStatus, Timestamp,
+    AccountId, ConsumerArn, HashKeyRange, MetricsName, Region, SequenceNumber, ShardId, StreamArn,
+    StreamName, StreamStatus, Timestamp,
 };
 
 use crate::engine::{LogId, Offset};
@@ -70,6 +70,8 @@ pub struct StreamState {
     pub trim_floor: Timestamp,
     /// The largest record that is accepted, in KiB of data and partition key.
     pub max_record_kib: u32,
+    /// Metrics that enhanced monitoring is enabled for, each by its own name.
+    pub shard_level_metrics: BTreeSet<MetricsName>,
     /// Tags by key.
     pub tags: BTreeMap<String, String>,
     /// Shards that are listed, open and closed, by id.

@@ -8,7 +8,7 @@ use millpond_api::{
     },
     types::{self, ShardId, StreamMode},
 };
-use millpond_shards::stream::ShardState;
+use millpond_shards::stream::{ShardState, StreamState};
 
 /// What a shard takes in an answer at most.
 pub(super) const SHARD_BYTES: usize = 512;
@@ -55,7 +55,8 @@ pub(super) fn mode() -> StreamModeDetails {
     StreamModeDetails { stream_mode: StreamMode::Provisioned }
 }
 
-/// One element, as AWS always sends; no metrics are enabled so far.
-pub(super) fn enhanced_monitoring() -> Vec<EnhancedMetrics> {
-    vec![EnhancedMetrics { shard_level_metrics: Some(Vec::new()) }]
+/// One element, as AWS always sends.
+pub(super) fn enhanced_monitoring(stream: &StreamState) -> Vec<EnhancedMetrics> {
+    let enabled = stream.shard_level_metrics.iter().copied().collect();
+    vec![EnhancedMetrics { shard_level_metrics: Some(enabled) }]
 }

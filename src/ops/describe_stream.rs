@@ -31,7 +31,7 @@ impl Serve for DescribeStream {
             has_more_shards: listed.next().is_some(),
             retention_period_hours: state.retention_hours.cast_signed(),
             stream_creation_timestamp: state.created,
-            enhanced_monitoring: describe::enhanced_monitoring(),
+            enhanced_monitoring: describe::enhanced_monitoring(state),
             encryption_type: Some(EncryptionType::None),
             key_id: None,
         };

@@ -24,7 +24,7 @@ impl Serve for DescribeStreamSummary {
             stream_mode_details: Some(describe::mode()),
             retention_period_hours: state.retention_hours.cast_signed(),
             stream_creation_timestamp: state.created,
-            enhanced_monitoring: describe::enhanced_monitoring(),
+            enhanced_monitoring: describe::enhanced_monitoring(state),
             encryption_type: Some(EncryptionType::None),
             key_id: None,
             open_shard_count: describe::count(state.open_shards().count()),

@@ -63,6 +63,19 @@ fn a_record_of_the_greatest_size_passes_and_is_paid_back() {
 }
 
 #[test]
+fn a_record_size_limit_may_change_while_records_are_written() {
+    let quota = strict();
+    assert_eq!(burst(&quota, START, 1, 10 * MIB), (0, Some(Limit::WriteBytes)));
+    assert_eq!(burst(&quota, START, 2, MIB), (1, Some(Limit::WriteBytes)));
+    quota.set_record_bytes_max(10 * MIB);
+    assert_eq!(quota.admit_write(START, 10 * MIB).unwrap_err().retry_after, SECOND);
+    assert_eq!(burst(&quota, START + SECOND, 2, 10 * MIB), (1, Some(Limit::WriteBytes)));
+    quota.set_record_bytes_max(MIB);
+    assert_eq!(quota.admit_write(START + SECOND, 0).unwrap_err().retry_after, SECOND * 9);
+    assert_eq!(quota.admit_write(START + SECOND * 11, MIB), Ok(()));
+}
+
+#[test]
 fn a_record_refused_for_its_bytes_spends_no_record() {
     let quota = strict();
     assert_eq!(quota.admit_write(START, MIB), Ok(()));

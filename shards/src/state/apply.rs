@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millpond_api::types::{HashKeyRange, ShardId, StreamArn, StreamStatus, Timestamp};
+use millpond_api::types::{HashKey, HashKeyRange, ShardId, StreamArn, StreamStatus, Timestamp};
 use millpond_quotas::limits;
 
 use super::{Command, NewStream, ShardEnd, State, consumers};
 use crate::{
     Error,
+    commitment::Commitment,
     engine::{LogId, Offset},
     stream::{
         Closing, Intent, Namespace, Parents, Segment, ShardState, StreamNumber, StreamState,
@@ -33,12 +34,7 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             delete(&mut next, stream, *enforce_consumer_deletion, *due)?;
         }
         Command::SplitShard { stream, shard, at, due } => {
-            let changed = next.active_stream(stream)?;
-            // AWS looks for the shard first, then at the limit, then at the hash key.
-            changed.shard(*shard)?;
-            next.check_shard_limit(&Namespace::of(stream), 1)?;
-            let plan = reshard::split(&changed, *shard, *at)?;
-            next.put(updating(changed, *due, Intent::Reshard(plan)));
+            split(&mut next, stream, *shard, *at, *due)?;
         }
         Command::MergeShards { stream, lower, upper, due } => {
             let changed = next.active_stream(stream)?;
@@ -49,22 +45,26 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             scale(&mut next, stream, *target, *now, *due)?;
         }
         Command::IncreaseRetention { stream, hours, now, due } => {
-            let changed = next.active_stream(stream)?;
-            let current = changed.retention_hours;
-            if *hours < current {
-                let stream = stream.clone();
-                return Err(Error::RetentionNotLonger { stream, hours: *hours, current });
-            }
-            next.put(retain(changed, *hours, *now, *due));
+            increase_retention(&mut next, stream, *hours, *now, *due)?;
         }
         Command::DecreaseRetention { stream, hours, now, due } => {
-            let changed = next.active_stream(stream)?;
-            let current = changed.retention_hours;
-            if *hours > current {
-                let stream = stream.clone();
-                return Err(Error::RetentionNotShorter { stream, hours: *hours, current });
-            }
-            next.put(retain(changed, *hours, *now, *due));
+            decrease_retention(&mut next, stream, *hours, *now, *due)?;
+        }
+        Command::UpdateMaxRecordSize { stream, kib, due } => {
+            configure(&mut next, stream, *due, |stream| stream.max_record_kib = *kib)?;
+        }
+        Command::EnableMonitoring { stream, metrics, due } => {
+            configure(&mut next, stream, *due, |stream| {
+                stream.shard_level_metrics.extend(metrics);
+            })?;
+        }
+        Command::DisableMonitoring { stream, metrics, due } => {
+            configure(&mut next, stream, *due, |stream| {
+                stream.shard_level_metrics.retain(|metric| !metrics.contains(metric));
+            })?;
+        }
+        Command::UpdateAccountSettings { namespace, enabled, now } => {
+            update_account(&mut next, namespace, *enabled, *now);
         }
         Command::AddTags { stream, tags } => {
             let mut changed = next.active_stream(stream)?;
@@ -107,6 +107,7 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
         retention_hours: limits::RETENTION_DEFAULT_HOURS,
         trim_floor: Timestamp::default(),
         max_record_kib,
+        shard_level_metrics: BTreeSet::new(),
         tags: tags.into_iter().collect(),
         shards: BTreeMap::new(),
         next_shard: 0,
@@ -137,6 +138,22 @@ fn delete(
     stream.status = StreamStatus::Deleting;
     stream.transition = Some(Transition { due, intent: Intent::Delete });
     next.put(stream);
+    Ok(())
+}
+
+fn split(
+    next: &mut State,
+    arn: &StreamArn,
+    shard: ShardId,
+    at: HashKey,
+    due: Timestamp,
+) -> Result<(), Error> {
+    let stream = next.active_stream(arn)?;
+    // AWS looks for the shard first, then at the limit, then at the hash key.
+    stream.shard(shard)?;
+    next.check_shard_limit(&Namespace::of(arn), 1)?;
+    let plan = reshard::split(&stream, shard, at)?;
+    next.put(updating(stream, due, Intent::Reshard(plan)));
     Ok(())
 }
 
@@ -173,6 +190,55 @@ fn scale(
     Ok(())
 }
 
+/// Changes a setting of an ACTIVE stream, effective at once; UPDATING until `due` if there was
+/// anything to change.
+fn configure(
+    next: &mut State,
+    arn: &StreamArn,
+    due: Timestamp,
+    change: impl FnOnce(&mut StreamState),
+) -> Result<(), Error> {
+    let before = next.active_stream(arn)?;
+    let mut changed = before.clone();
+    change(&mut changed);
+    if changed != before {
+        next.put(updating(changed, due, Intent::Settle));
+    }
+    Ok(())
+}
+
+fn increase_retention(
+    next: &mut State,
+    arn: &StreamArn,
+    hours: u32,
+    now: Timestamp,
+    due: Timestamp,
+) -> Result<(), Error> {
+    let changed = next.active_stream(arn)?;
+    let current = changed.retention_hours;
+    if hours < current {
+        return Err(Error::RetentionNotLonger { stream: arn.clone(), hours, current });
+    }
+    next.put(retain(changed, hours, now, due));
+    Ok(())
+}
+
+fn decrease_retention(
+    next: &mut State,
+    arn: &StreamArn,
+    hours: u32,
+    now: Timestamp,
+    due: Timestamp,
+) -> Result<(), Error> {
+    let changed = next.active_stream(arn)?;
+    let current = changed.retention_hours;
+    if hours > current {
+        return Err(Error::RetentionNotShorter { stream: arn.clone(), hours, current });
+    }
+    next.put(retain(changed, hours, now, due));
+    Ok(())
+}
+
 fn retain(mut stream: StreamState, hours: u32, now: Timestamp, due: Timestamp) -> StreamState {
     if hours == stream.retention_hours {
         return stream;
@@ -180,6 +246,12 @@ fn retain(mut stream: StreamState, hours: u32, now: Timestamp, due: Timestamp) -
     stream.trim_floor = stream.horizon(now);
     stream.retention_hours = hours;
     updating(stream, due, Intent::Settle)
+}
+
+fn update_account(next: &mut State, namespace: &Namespace, enabled: bool, now: Timestamp) {
+    let before = next.commitments.get(namespace).copied();
+    let after = Commitment::updated(before, enabled, now);
+    next.commitments.extend(after.map(|after| (namespace.clone(), after)));
 }
 
 fn check_tags(stream: &StreamState) -> Result<(), Error> {

@@ -1,12 +1,14 @@
 //! What can be asked of the metadata: plain data, each with its precondition checked when it is
 //! applied.
 
-use millpond_api::types::{HashKey, ShardId, StreamArn, Timestamp};
+use std::collections::BTreeSet;
+
+use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 
 use super::ConsumerCommand;
 use crate::{
     engine::{LogId, Offset},
-    stream::StreamNumber,
+    stream::{Namespace, StreamNumber},
 };
 
 /// A change of the metadata. Times are part of the command, so that applying it again gives the
@@ -28,6 +30,14 @@ pub enum Command {
     IncreaseRetention { stream: StreamArn, hours: u32, now: Timestamp, due: Timestamp },
     /// DecreaseStreamRetentionPeriod, likewise.
     DecreaseRetention { stream: StreamArn, hours: u32, now: Timestamp, due: Timestamp },
+    /// UpdateMaxRecordSize, likewise.
+    UpdateMaxRecordSize { stream: StreamArn, kib: u32, due: Timestamp },
+    /// EnableEnhancedMonitoring of these too, likewise.
+    EnableMonitoring { stream: StreamArn, metrics: BTreeSet<MetricsName>, due: Timestamp },
+    /// DisableEnhancedMonitoring of these, likewise.
+    DisableMonitoring { stream: StreamArn, metrics: BTreeSet<MetricsName>, due: Timestamp },
+    /// UpdateAccountSettings: enables the commitment to a minimum throughput, or ends it.
+    UpdateAccountSettings { namespace: Namespace, enabled: bool, now: Timestamp },
     /// AddTagsToStream.
     AddTags { stream: StreamArn, tags: Vec<(String, String)> },
     /// RemoveTagsFromStream.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `s` + stream number, big-endian | the stream |
 //! | `n` | number of the next stream |
+//! | `a` + account and region | what the account has committed itself to in the region |
 //! | `u` + log id, big-endian | empty: the log is no longer used, and not yet dropped |
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -16,6 +17,7 @@ use minicbor::{Decode, Encode};
 
 use super::{ShardLimit, State};
 use crate::{
+    commitment::Commitment,
     engine::{EngineError, LogId, MetadataChange, MetadataRows, Offset},
     stream::{
         Closing, Intent, Namespace, Parents, Segment, ShardState, StreamNumber, StreamState,
@@ -27,6 +29,7 @@ use crate::{
 
 const STREAM: u8 = b's';
 const NEXT_STREAM: u8 = b'n';
+const ACCOUNT: u8 = b'a';
 const UNUSED_LOG: u8 = b'u';
 
 /// The rows in which `new` differs from `old`.
@@ -49,6 +52,13 @@ pub(crate) fn changes(old: &State, new: &State) -> Vec<MetadataChange> {
     if old.next_stream != new.next_stream {
         let value = new.next_stream.0.to_be_bytes().to_vec();
         changes.push(MetadataChange::Put { key: vec![NEXT_STREAM], value });
+    }
+    for (namespace, commitment) in &new.commitments {
+        if old.commitments.get(namespace) != Some(commitment) {
+            let value = minicbor::to_vec(AccountRow::of(namespace, *commitment));
+            let value = value.expect("encoding into memory doesn't fail");
+            changes.push(MetadataChange::Put { key: account_key(namespace), value });
+        }
     }
     for log in new.unused_logs.difference(&old.unused_logs) {
         changes.push(MetadataChange::Put { key: log_key(*log), value: Vec::new() });
@@ -73,6 +83,12 @@ pub(crate) fn load(rows: &MetadataRows, shard_limit: ShardLimit) -> Result<State
                 let bytes = value.as_slice().try_into().map_err(damaged)?;
                 state.next_stream = StreamNumber(u32::from_be_bytes(bytes));
             }
+            Some((&ACCOUNT, _)) => {
+                let row: AccountRow = minicbor::decode(value).map_err(damaged)?;
+                let settings =
+                    row.into_settings().ok_or_else(|| damaged("an impossible account"))?;
+                state.commitments.extend([settings]);
+            }
             Some((&UNUSED_LOG, log)) => {
                 let bytes = log.try_into().map_err(damaged)?;
                 unused.insert(LogId::new(u64::from_be_bytes(bytes)));
@@ -90,6 +106,10 @@ fn stream_key(number: StreamNumber) -> Vec<u8> {
     key
 }
 
+fn account_key(Namespace { account, region }: &Namespace) -> Vec<u8> {
+    [&[ACCOUNT], account.as_str().as_bytes(), region.as_str().as_bytes()].concat()
+}
+
 fn log_key(log: LogId) -> Vec<u8> {
     let mut key = vec![UNUSED_LOG];
     key.extend(log.value().to_be_bytes());
@@ -98,6 +118,18 @@ fn log_key(log: LogId) -> Vec<u8> {
 
 fn damaged(reason: impl std::fmt::Display) -> EngineError {
     EngineError::Corrupt(format!("stream metadata: {reason}").into())
+}
+
+#[derive(Encode, Decode)]
+struct AccountRow {
+    #[n(0)]
+    account: String,
+    #[n(1)]
+    region: String,
+    #[n(2)]
+    commitment_started: i64,
+    #[n(3)]
+    commitment_ends: Option<i64>,
 }
 
 #[derive(Encode, Decode)]
@@ -133,6 +165,10 @@ struct StreamRow {
     #[n(20)]
     #[cbor(default)]
     consumers: Vec<ConsumerRow>,
+    /// Their names; rows of before there were any don't have it.
+    #[n(30)]
+    #[cbor(default)]
+    shard_level_metrics: Vec<String>,
 }
 
 #[derive(Encode, Decode)]
@@ -203,6 +239,25 @@ struct NewShardRow {
 type RangeRow = ((u64, u64), (u64, u64));
 type ParentsRow = (Option<i32>, Option<i32>);
 
+impl AccountRow {
+    fn of(Namespace { account, region }: &Namespace, commitment: Commitment) -> Self {
+        Self {
+            account: account.to_string(),
+            region: region.to_string(),
+            commitment_started: commitment.started.millis(),
+            commitment_ends: commitment.ends.map(Timestamp::millis),
+        }
+    }
+
+    fn into_settings(self) -> Option<(Namespace, Commitment)> {
+        let namespace =
+            Namespace { account: self.account.parse().ok()?, region: self.region.parse().ok()? };
+        let started = Timestamp::from_millis(self.commitment_started);
+        let ends = self.commitment_ends.map(Timestamp::from_millis);
+        Some((namespace, Commitment { started, ends }))
+    }
+}
+
 impl StreamRow {
     fn of(stream: &StreamState) -> Self {
         Self {
@@ -224,6 +279,11 @@ impl StreamRow {
             }),
             shard_count_updates: stream.shard_count_updates.iter().map(|at| at.millis()).collect(),
             consumers: stream.consumers.values().map(ConsumerRow::of).collect(),
+            shard_level_metrics: stream
+                .shard_level_metrics
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         }
     }
 
@@ -233,6 +293,8 @@ impl StreamRow {
         let name: StreamName = self.name.parse().ok()?;
         let arn: StreamArn = namespace.arn(name);
         let shards: Option<Vec<_>> = self.shards.into_iter().map(ShardRow::into_state).collect();
+        let metrics = self.shard_level_metrics.iter().map(|name| name.parse().ok());
+        let shard_level_metrics: Option<_> = metrics.collect();
         let transition = match self.transition {
             None => None,
             Some(row) => Some(Transition {
@@ -251,6 +313,7 @@ impl StreamRow {
             retention_hours: self.retention_hours,
             trim_floor: Timestamp::from_millis(self.trim_floor),
             max_record_kib: self.max_record_kib,
+            shard_level_metrics: shard_level_metrics?,
             tags: self.tags.into_iter().collect(),
             shards: shards?.into_iter().map(|shard| (shard.id, shard)).collect(),
             next_shard: self.next_shard,

@@ -1,6 +1,6 @@
 //! Commands and their preconditions; the metadata reads back as it was written.
 
-use millpond_api::types::{HashKey, ShardId};
+use millpond_api::types::{HashKey, MetricsName, ShardId};
 
 use super::*;
 use crate::{
@@ -197,6 +197,49 @@ fn retention_moves_only_the_way_it_is_told() {
 }
 
 #[test]
+fn the_record_size_counts_at_once_and_the_stream_is_updating_if_it_is_another() {
+    let state = with_stream("clicks", 1);
+    let update = |kib| Command::UpdateMaxRecordSize { stream: arn("clicks"), kib, due: at(110) };
+    assert_eq!(apply(&state, &update(1024)).unwrap(), state);
+    let updating = apply(&state, &update(2048)).unwrap();
+    let stream = updating.stream(&arn("clicks")).unwrap();
+    assert_eq!((stream.max_record_kib, stream.status), (2048, StreamStatus::Updating));
+    assert!(matches!(apply(&updating, &update(2048)), Err(Error::StreamNotActive { .. })));
+    let active = settle(&updating, "clicks", at(110));
+    let stream = active.stream(&arn("clicks")).unwrap();
+    assert_eq!((stream.max_record_kib, stream.status), (2048, StreamStatus::Active));
+}
+
+#[test]
+fn metrics_are_enabled_and_disabled_beside_others() {
+    use MetricsName::{IncomingBytes, IncomingRecords, OutgoingBytes};
+    let metrics = |names: &[MetricsName]| names.iter().copied().collect::<BTreeSet<_>>();
+    let enable = |names: &[MetricsName]| Command::EnableMonitoring {
+        stream: arn("clicks"),
+        metrics: metrics(names),
+        due: at(110),
+    };
+    let disable = |names: &[MetricsName]| Command::DisableMonitoring {
+        stream: arn("clicks"),
+        metrics: metrics(names),
+        due: at(110),
+    };
+    let enabled = |state: &State| state.stream(&arn("clicks")).unwrap().shard_level_metrics.clone();
+    let mut state = with_stream("clicks", 1);
+    for (command, expected) in [
+        (enable(&[OutgoingBytes, IncomingBytes]), vec![IncomingBytes, OutgoingBytes]),
+        (enable(&[IncomingRecords]), vec![IncomingBytes, IncomingRecords, OutgoingBytes]),
+        (disable(&[OutgoingBytes, IncomingBytes]), vec![IncomingRecords]),
+    ] {
+        let updating = apply(&state, &command).unwrap();
+        assert_eq!(enabled(&updating), metrics(&expected));
+        assert!(matches!(apply(&updating, &command), Err(Error::StreamNotActive { .. })));
+        state = settle(&updating, "clicks", at(110));
+        assert_eq!(apply(&state, &command).unwrap(), state, "a second time changes nothing");
+    }
+}
+
+#[test]
 fn a_deleted_stream_leaves_its_logs_to_be_dropped() {
     let state = with_stream("clicks", 3);
     let delete = delete("clicks", at(100));
@@ -253,24 +296,54 @@ fn metadata_reads_back_as_it_was_written() {
         Command::UpdateShardCount { stream: arn("clicks"), target: 4, now: at(100), due: at(120) };
     let updating = apply(&state, &scale).unwrap();
     let settled = settle(&updating, "clicks", at(120));
+    let metrics = MetricsName::ALL.iter().copied().collect();
+    let monitor = Command::EnableMonitoring { stream: arn("clicks"), metrics, due: at(125) };
+    let settled = settle(&apply(&settled, &monitor).unwrap(), "clicks", at(125));
     let creating = apply(&settled, &create("views", 2)).unwrap();
     let delete = delete("clicks", at(130));
     let deleting = apply(&creating, &delete).unwrap();
     let deleted = settle(&deleting, "clicks", at(130));
-    for state in [state, consumers, updating, settled, creating, deleting, deleted] {
+    let account = |enabled, now| {
+        let namespace = Namespace::of(&arn("clicks"));
+        Command::UpdateAccountSettings { namespace, enabled, now }
+    };
+    let committed = apply(&deleting, &account(true, at(131))).unwrap();
+    let ending = apply(&committed, &account(false, at(132))).unwrap();
+    for state in
+        [committed, ending, state, consumers, updating, settled, creating, deleting, deleted]
+    {
         let loaded = rows::load(&rows_of(&state), ShardLimit::Fixed(100_000)).unwrap();
         assert_eq!(loaded, state);
     }
 }
 
-/// As 0.1.0 first wrote it: what came later is empty.
+/// As the first version wrote it, when a stream ended with field 13.
 #[test]
-fn a_stream_of_an_older_version_opens() {
-    let row = "8e016c3030303030303030303030306975732d656173742d3166636c69636b731a000186a00218\
-               18001904008182647465616d65706f6e647381850082820000821bffffffffffffffff1bffffff\
-               ffffffffff82f6f61a000186a081821b00000001000000000001f680";
-    let bytes = (0..row.len()).step_by(2).map(|i| u8::from_str_radix(&row[i..i + 2], 16).unwrap());
-    let rows = vec![(b"s\0\0\0\x01".to_vec(), bytes.collect()), (b"n".to_vec(), vec![0, 0, 0, 2])];
+fn a_row_of_the_first_version_is_read() {
+    let range = ((0_u64, 0_u64), (u64::MAX, u64::MAX));
+    let (parents, closed) = ((None::<i32>, None::<i32>), None::<(i64, u64)>);
+    let shard = (0, range, parents, 100_000_i64, [(1_u64 << 32, 0_u64)], closed);
+    let (arn, active, tags) = (arn("clicks"), 2_u8, [("team", "ponds")]);
+    let (account, region, name) = (arn.account.as_str(), arn.region.as_str(), arn.name.as_str());
+    let (transition, updates) = (None::<()>, [0_i64; 0]);
+    let row = (
+        1,
+        account,
+        region,
+        name,
+        100_000_i64,
+        active,
+        24,
+        0_i64,
+        1024,
+        tags,
+        [shard],
+        1,
+        transition,
+        updates,
+    );
+    let row = minicbor::to_vec(row).unwrap();
+    let rows = vec![(b"s\0\0\0\x01".to_vec(), row), (b"n".to_vec(), vec![0, 0, 0, 2])];
     let loaded = rows::load(&rows, ShardLimit::Fixed(100_000)).unwrap();
     assert_eq!(loaded, with_stream("clicks", 1));
 }

@@ -1,13 +1,13 @@
 //! A random life of one server: what its clients, its clock, its storage and its operators do.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use millpond_api::types::{HashKey, ShardId, StreamArn, Timestamp};
+use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 use millpond_shards::{
     engine::memory::Fault,
     shard::Limit,
     state::{Command, ConsumerCommand, NewStream},
-    stream::{StreamState, consumer::ConsumerState},
+    stream::{Namespace, StreamState, consumer::ConsumerState},
 };
 
 use crate::{
@@ -36,6 +36,9 @@ const ARNS: [&str; 3] = [
 
 /// Retention periods in hours, of all tiers.
 const RETENTIONS: [u32; 6] = [24, 25, 48, 168, 169, 8760];
+
+/// Record size limits in KiB; the smallest is above every record of a life.
+const RECORD_KIB: [u32; 3] = [1024, 2048, 10_240];
 
 /// How long transitions take, in milliseconds.
 const TRANSITIONS: [i64; 4] = [0, 0, 500, 5_000];
@@ -122,6 +125,7 @@ fn ask(world: &mut World) {
     let command = match stream {
         None => create(world, arn),
         Some(_) if world.dice.u8(0..12) == 0 => create(world, arn),
+        Some(_) if world.dice.u8(0..12) == 0 => settle_account(world, &arn),
         Some(stream) => change(world, &stream),
     };
     world.ask(command);
@@ -134,10 +138,15 @@ fn create(world: &mut World, arn: StreamArn) -> Command {
     Command::CreateStream(NewStream { arn, shards, max_record_kib: 1024, tags, now, due })
 }
 
+fn settle_account(world: &mut World, arn: &StreamArn) -> Command {
+    let (namespace, now) = (Namespace::of(arn), world.now());
+    Command::UpdateAccountSettings { namespace, enabled: world.dice.bool(), now }
+}
+
 fn change(world: &mut World, state: &StreamState) -> Command {
     let (now, due) = times(world);
     let stream = state.arn.clone();
-    match world.dice.u8(0..24) {
+    match world.dice.u8(0..27) {
         0..6 => split(world, state, due),
         6..11 => merge(world, state, due),
         11..14 => {
@@ -162,6 +171,12 @@ fn change(world: &mut World, state: &StreamState) -> Command {
             Command::RemoveTags { stream, keys }
         }
         19..23 => Command::Consumer(change_consumer(world, state, now, due)),
+        23..24 => {
+            let kib = world.dice.choice(RECORD_KIB).expect("there are some");
+            Command::UpdateMaxRecordSize { stream, kib, due }
+        }
+        24..25 => Command::EnableMonitoring { stream, metrics: metrics(world), due },
+        25..26 => Command::DisableMonitoring { stream, metrics: metrics(world), due },
         _ => {
             let enforce_consumer_deletion = world.dice.bool();
             Command::DeleteStream { stream, enforce_consumer_deletion, due }
@@ -190,6 +205,10 @@ fn change_consumer(
         }
         _ => ConsumerCommand::Deregister { consumer, due },
     }
+}
+
+fn metrics(world: &mut World) -> BTreeSet<MetricsName> {
+    (0..3).filter_map(|_| world.dice.choice(MetricsName::ALL)).copied().collect()
 }
 
 fn split(world: &mut World, state: &StreamState, due: Timestamp) -> Command {

@@ -1,14 +1,15 @@
 //! The metadata as it must be: each change that becomes visible is what one accepted command makes
 //! of the state before, and all commands from the first on make the same state again.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use millpond_api::types::{ConsumerStatus, HashKeyRange, StreamStatus, Timestamp};
 use millpond_shards::{
     Error,
+    commitment::Commitment,
     engine::Offset,
     state::{Command, ConsumerCommand, ShardEnd, ShardLimit, State, apply},
-    stream::{Intent, StreamNumber, StreamState},
+    stream::{Intent, Namespace, StreamNumber, StreamState},
 };
 
 use crate::ledger::Ledger;
@@ -20,6 +21,13 @@ const MILLIS_PER_HOUR: i64 = 3_600_000;
 
 /// All streams as they are seen, by namespace and name.
 pub(crate) type Streams = Vec<Arc<StreamState>>;
+
+/// Everything that is seen of the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) streams: Streams,
+    pub(crate) commitments: BTreeMap<Namespace, Commitment>,
+}
 
 /// What a command does that isn't refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +59,10 @@ impl Mirror {
         self.state.streams().cloned().collect()
     }
 
+    fn view(&self) -> View {
+        View::of(&self.state)
+    }
+
     /// Streams that aren't there yet will have this number or a higher one.
     pub(crate) fn streams_end(&self) -> StreamNumber {
         self.streams_end
@@ -80,18 +92,18 @@ impl Mirror {
     /// What changed, if anything did.
     pub(crate) fn follow<'a>(
         &mut self,
-        seen: &Streams,
+        seen: &View,
         asked: impl Iterator<Item = &'a Command>,
         ledger: &Ledger,
     ) -> Option<Command> {
-        let before = self.streams();
+        let before = self.view();
         if before == *seen {
             return None;
         }
         let own = own_commands(&before, seen, ledger);
         let explains = |command: &Command| {
             let next = apply(&self.state, command).ok()?;
-            next.streams().eq(seen).then_some(next)
+            (View::of(&next) == *seen).then_some(next)
         };
         let found = asked.cloned().chain(own).find_map(|c| Some((explains(&c)?, c)));
         let Some((state, command)) = found else { panic!("{before:#?} became {seen:#?}") };
@@ -100,15 +112,15 @@ impl Mirror {
     }
 
     /// After a crash: any command of unknown outcome may have been carried out, too.
-    pub(crate) fn follow_recovery(&mut self, seen: &Streams, ledger: &Ledger) {
+    pub(crate) fn follow_recovery(&mut self, seen: &View, ledger: &Ledger) {
         let mut unknown = std::mem::take(&mut self.unknown);
-        while self.streams() != *seen {
-            let before = self.streams();
+        while self.view() != *seen {
+            let before = self.view();
             let own = own_commands(&before, seen, ledger);
             let closer = |command: &Command| {
                 let next = apply(&self.state, command).ok()?;
-                let after: Streams = next.streams().cloned().collect();
-                (differences(&after, seen) < differences(&before, seen)).then_some(next)
+                let after = View::of(&next);
+                (after.differences(seen) < before.differences(seen)).then_some(next)
             };
             let mut candidates = unknown.iter().cloned().chain(own);
             let found = candidates.find_map(|c| Some((closer(&c)?, c)));
@@ -135,17 +147,29 @@ impl Mirror {
     }
 }
 
-/// The streams that are in one of both only, or differ.
-fn differences(a: &Streams, b: &Streams) -> usize {
-    let missing = |a: &Streams, b: &Streams| a.iter().filter(|s| !b.contains(s)).count();
-    missing(a, b) + missing(b, a)
+impl View {
+    fn of(state: &State) -> Self {
+        let streams = state.streams().cloned().collect();
+        Self { streams, commitments: state.commitments().clone() }
+    }
+
+    /// The streams and commitments that are in one of both only, or differ.
+    fn differences(&self, other: &Self) -> usize {
+        self.missing_in(other) + other.missing_in(self)
+    }
+
+    fn missing_in(&self, other: &Self) -> usize {
+        let streams = self.streams.iter().filter(|stream| !other.streams.contains(stream));
+        let unlike = |(of, commitment): &(_, _)| other.commitments.get(*of) != Some(*commitment);
+        streams.count() + self.commitments.iter().filter(unlike).count()
+    }
 }
 
 /// The commands that the server may have given itself, to judge by what changed.
-fn own_commands(before: &Streams, seen: &Streams, ledger: &Ledger) -> Vec<Command> {
+fn own_commands(before: &View, seen: &View, ledger: &Ledger) -> Vec<Command> {
     let mut commands = Vec::new();
-    for old in before {
-        let new = seen.iter().find(|new| new.number == old.number);
+    for old in &before.streams {
+        let new = seen.streams.iter().find(|new| new.number == old.number);
         if new != Some(old) {
             commands.extend(new.and_then(|new| settle_consumers(old, new)));
             commands.extend(settle(old, new));

@@ -6,6 +6,7 @@ use millpond_api::types::{ConsumerArn, HashKey, ShardId, StreamArn};
 use millpond_shards::{
     shard::Limit,
     state::{Command, ConsumerCommand, NewStream},
+    stream::Namespace,
 };
 
 use crate::{
@@ -27,6 +28,7 @@ pub(crate) fn live(plan: Plan) -> bool {
         "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().expect("it is an ARN");
     create(&mut world, &arn);
     put(&mut world, 0, &arn);
+    settle_account(&mut world, &arn);
     world.drain();
     register(&mut world, &arn);
     reshard(&mut world, &arn);
@@ -45,6 +47,11 @@ fn create(world: &mut World, arn: &StreamArn) {
     let new = NewStream { arn, shards: 2, max_record_kib: 1024, tags, now, due: now };
     world.ask(Command::CreateStream(new));
     world.drain();
+}
+
+fn settle_account(world: &mut World, arn: &StreamArn) {
+    let (namespace, now) = (Namespace::of(arn), world.now());
+    world.ask(Command::UpdateAccountSettings { namespace, enabled: true, now });
 }
 
 fn delete(world: &mut World, arn: &StreamArn) {

@@ -24,7 +24,7 @@ use tokio::{
 use crate::{
     consumer::{self, Consumer},
     ledger::Ledger,
-    mirror::{Effect, Mirror, SHARD_LIMIT, Streams},
+    mirror::{Effect, Mirror, SHARD_LIMIT, Streams, View},
     producer::{self, Entry, Fate},
 };
 
@@ -489,7 +489,7 @@ impl World {
         assert_eq!(self.streams(), Streams::new());
         self.check_logs();
         self.stop(Duration::ZERO);
-        assert_eq!(self.seen(), Streams::new());
+        assert_eq!(self.seen().streams, Streams::new());
         self.mirror.check_replay();
         std::mem::take(&mut self.trace)
     }
@@ -530,9 +530,10 @@ impl World {
         }
     }
 
-    fn seen(&self) -> Streams {
+    fn seen(&self) -> View {
         let snapshot = self.domain().directory().snapshot();
-        snapshot.streams().map(|stream| Arc::new(stream.state().clone())).collect()
+        let streams = snapshot.streams().map(|stream| Arc::new(stream.state().clone())).collect();
+        View { streams, commitments: snapshot.commitments().clone() }
     }
 
     fn domain(&self) -> Arc<Domain> {

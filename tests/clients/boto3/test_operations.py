@@ -115,6 +115,19 @@ def test_describe_limits(endpoint_url, new_name):
     kinesis.get_waiter("stream_not_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
 
 
+def test_describe_and_update_account_settings(endpoint_url):
+    kinesis = connect.client(endpoint_url, key="222222222222")  # nobody else settles anything in it
+    member = "MinimumThroughputBillingCommitment"
+    assert kinesis.describe_account_settings()[member] == {"Status": "DISABLED"}
+    enabled = kinesis.update_account_settings(**{member: {"Status": "ENABLED"}})[member]
+    assert enabled["Status"] == "ENABLED"
+    assert enabled["EarliestAllowedEndAt"] == enabled["StartedAt"] + timedelta(hours=24)
+    assert datetime.now(UTC) - enabled["StartedAt"] < timedelta(minutes=1)
+    ending = kinesis.update_account_settings(**{member: {"Status": "DISABLED"}})[member]
+    assert ending == {**enabled, "Status": "ENABLED_UNTIL_EARLIEST_ALLOWED_END"}
+    assert kinesis.describe_account_settings()[member] == ending
+
+
 def test_put_record_is_read_back_as_it_was(kinesis, create):
     name = create()
     data = bytes(range(256))
@@ -275,6 +288,43 @@ def test_retention_goes_up_and_down(kinesis, create):
     assert hours() == 48
     with pytest.raises(kinesis.exceptions.InvalidArgumentException):
         kinesis.decrease_stream_retention_period(StreamName=name, RetentionPeriodHours=72)
+
+
+def test_update_max_record_size(kinesis, create):
+    name = create()
+    summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+    assert summary["MaxRecordSizeInKiB"] == 1024
+    data = bytes(2 * 1024 * 1024 - 1)
+    with pytest.raises(ClientError) as error:
+        kinesis.put_record(StreamName=name, PartitionKey="k", Data=data)
+    assert code(error) == "ValidationException"
+    kinesis.update_max_record_size(StreamARN=summary["StreamARN"], MaxRecordSizeInKiB=2048)
+    connect.wait_active(kinesis, name)
+    kinesis.put_record(StreamName=name, PartitionKey="k", Data=data)
+    [record] = read(kinesis, name)["Records"]
+    assert record["Data"] == data
+
+
+def test_enhanced_monitoring_is_enabled_and_disabled(kinesis, create):
+    name = create()
+
+    def monitored() -> set[str]:
+        connect.wait_active(kinesis, name)
+        summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+        [monitoring] = summary["EnhancedMonitoring"]
+        return set(monitoring["ShardLevelMetrics"])
+
+    assert monitored() == set()
+    answer = kinesis.enable_enhanced_monitoring(StreamName=name, ShardLevelMetrics=["ALL"])
+    assert answer["CurrentShardLevelMetrics"] == []
+    assert len(answer["DesiredShardLevelMetrics"]) == 7
+    assert monitored() == set(answer["DesiredShardLevelMetrics"])
+    answer = kinesis.disable_enhanced_monitoring(
+        StreamARN=answer["StreamARN"], ShardLevelMetrics=["IncomingBytes", "OutgoingBytes"]
+    )
+    assert len(answer["CurrentShardLevelMetrics"]) == 7
+    assert len(answer["DesiredShardLevelMetrics"]) == 5
+    assert monitored() == set(answer["DesiredShardLevelMetrics"])
 
 
 def test_tags_are_added_listed_and_removed(kinesis, create):

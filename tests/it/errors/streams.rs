@@ -17,6 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = missing();
     cases.extend(creation());
     cases.extend(retention());
+    cases.push(record_size());
     cases.extend(rates());
     cases
 }
@@ -150,6 +151,16 @@ fn retention() -> Vec<Case> {
         cases.push(case.fill("n", hours).fill("cur", now));
     }
     cases
+}
+
+fn record_size() -> Case {
+    let (operation, condition) = ("UpdateMaxRecordSize", "outside 1024..10240");
+    let arn = "arn:aws:kinesis:us-east-1:000000000000:stream/clicks";
+    let input = json!({"StreamARN": arn, "MaxRecordSizeInKiB": 1023});
+    let words = "Value '1023' at 'maxRecordSizeInKiB' failed to satisfy constraint: Member must \
+        have value greater than or equal to 1024";
+    let answer = format!("400 {VALIDATION}: 1 validation error detected: {words}");
+    Case::call(operation, condition, VALIDATION, Scene::Active, input).spelled(&answer)
 }
 
 fn rates() -> Vec<Case> {
