@@ -2,6 +2,7 @@
 
 mod child;
 mod client;
+mod fan_out;
 mod storm;
 
 use std::{

@@ -65,6 +65,25 @@ impl Client {
         let _ = self.stream.get_mut().write_all(bytes);
     }
 
+    /// Takes what comes until it has contained `text`.
+    pub(super) fn read_until(&mut self, text: &str) {
+        let (mut taken, text) = (Vec::new(), text.as_bytes());
+        while !taken.windows(text.len()).any(|window| window == text) {
+            let came = self.stream.fill_buf().unwrap();
+            assert!(!came.is_empty(), "{:?} is not in {taken:?}", String::from_utf8_lossy(text));
+            let bytes = came.len();
+            // What was looked through stays only as far as the text may have begun in it.
+            taken.drain(..taken.len().saturating_sub(text.len()));
+            taken.extend_from_slice(came);
+            self.stream.consume(bytes);
+        }
+    }
+
+    /// Whether the server has closed the connection, once everything that it sent is taken.
+    pub(super) fn is_closed_at_last(&mut self) -> bool {
+        io::copy(&mut self.stream, &mut io::sink()).is_ok()
+    }
+
     pub(super) fn read(&mut self) -> Answer {
         self.try_read().unwrap()
     }
