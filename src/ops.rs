@@ -2,8 +2,8 @@
 
 use std::{future::Future, time::Duration};
 
-use axum::body::Body;
-use futures::future::BoxFuture;
+use bytes::Bytes;
+use futures::{future::BoxFuture, stream::BoxStream};
 use millpond_api::{
     ErrorKind, Operation, OperationId,
     operations::{
@@ -93,7 +93,7 @@ pub enum Reply {
     /// An event stream.
     Events {
         /// Its frames as they come.
-        frames: Body,
+        frames: BoxStream<'static, Bytes>,
         /// How long it may take from now on, if its client reads it.
         life: Duration,
     },

@@ -1,10 +1,13 @@
 //! The forms of answers: a reply, an error in the request's format, and the older forms that AWS
 //! has for requests in no format that it serves.
 
+use std::convert::Infallible;
+
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
+use futures::StreamExt as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use millpond_api::{Codec, Error, ErrorKind, event_stream};
 use uuid::Uuid;
@@ -111,7 +114,8 @@ pub(super) fn reply(codec: Codec, reply: Reply) -> Response {
             (content_type(codec.content_type()), body.into_body(room)).into_response()
         }
         Reply::Events { frames, life } => {
-            let mut response = (content_type(event_stream::CONTENT_TYPE), frames).into_response();
+            let body = Body::from_stream(frames.map(Ok::<_, Infallible>));
+            let mut response = (content_type(event_stream::CONTENT_TYPE), body).into_response();
             response.extensions_mut().insert(EndsWithin(life));
             response
         }

@@ -121,6 +121,9 @@ async fn echo(gates: Gates, head: Parts, body: RequestBody) -> Response {
     if head.uri.path() == "/large" {
         return answers::large(&gates);
     }
+    if head.uri.path() == "/events" {
+        return answers::events(&gates);
+    }
     if head.uri.path() == "/stream" {
         let gates = gates.clone();
         let frames = stream::unfold((), move |()| {

@@ -1,10 +1,12 @@
 //! SubscribeToShard.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
-use axum::body::Body;
 use bytes::Bytes;
-use futures::{StreamExt as _, stream};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use millpond_api::{
     Codec, ErrorKind, event_stream,
     operations::{SubscribeToShard, SubscribeToShardEvent, SubscribeToShardInput},
@@ -47,7 +49,7 @@ impl Serve for SubscribeToShard {
         let position = start.position(shard).await.map_err(|e| unreadable(e, arn, id))?;
         let subscription = cx.domain().subscribe(&stream, consumer.clone(), id, position)?;
         let feed = Feed { subscription, codec: cx.codec(), room: cx.event_room() };
-        Ok(Reply::Events { frames: feed.into_body(), life: limits::SUBSCRIPTION_LIFE })
+        Ok(Reply::Events { frames: feed.frames(), life: limits::SUBSCRIPTION_LIFE })
     }
 }
 
@@ -68,14 +70,13 @@ struct Feed {
 }
 
 impl Feed {
-    fn into_body(self) -> Body {
+    fn frames(self) -> BoxStream<'static, Bytes> {
         let opening = Bytes::from(event_stream::initial_response(self.codec));
         let events = stream::unfold(self, async |mut feed| {
             let frame = feed.next().await?;
             Some((frame, feed))
         });
-        let frames = stream::once(async { opening }).chain(events);
-        Body::from_stream(frames.map(Ok::<_, Infallible>))
+        stream::once(async { opening }).chain(events).boxed()
     }
 
     /// The next frame: an event, or the exception that ends the stream.

@@ -23,6 +23,17 @@ pub(super) fn large(gates: &Gates) -> Response {
     Body::from(bytes::Bytes::from_owner(bytes)).into_response()
 }
 
+/// The answer to `/events`: endless, though it says that it ends.
+pub(super) fn events(gates: &Gates) -> Response {
+    let leave = Leave(Arc::clone(&gates.left));
+    let frames = stream::unfold(leave, async |leave| {
+        Some((Ok::<_, Infallible>(bytes::Bytes::from(vec![b'x'; 1 << 16])), leave))
+    });
+    let mut response = Body::from_stream(frames).into_response();
+    response.extensions_mut().insert(EndsWithin(Duration::from_millis(50)));
+    response
+}
+
 fn impatient() -> Setup {
     let mut setup = Setup::default();
     setup.connections.answer_grace = Duration::from_millis(50);
@@ -90,4 +101,12 @@ async fn an_untaken_small_answer_does_not_keep_its_connection() {
     let response = client.send_request(request).await.unwrap();
     let body = timeout(PATIENCE, response.into_body().collect()).await;
     body.expect("the connection is still open").unwrap_err();
+}
+
+#[tokio::test]
+async fn events_that_are_not_taken_end_with_their_connection() {
+    let server = impatient().start().await;
+    let mut client = server.connect().await;
+    client.send("GET /events HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    timeout(PATIENCE, pass(&server.gates.left)).await.expect("the events are still held");
 }
