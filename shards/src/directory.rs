@@ -165,7 +165,8 @@ impl Directory {
             let handle = known.unwrap_or_else(|| {
                 let bytes_max = limits::record_bytes_max(state.max_record_kib.into());
                 let quota = ShardQuota::new(self.quotas, bytes_max);
-                Arc::new(Shard::new(shard, tier, quota, self.services.clone()))
+                let (stream, services) = (state.arn.clone(), self.services.clone());
+                Arc::new(Shard::new(stream, shard, tier, quota, services))
             });
             handle.place(tier);
             shards.insert(shard.id, handle);

@@ -2,6 +2,7 @@
 
 mod child;
 mod client;
+mod logs;
 mod storm;
 
 use std::{

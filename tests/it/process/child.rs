@@ -4,7 +4,7 @@ use std::{
     io::{self, BufRead as _, BufReader},
     net::{SocketAddr, TcpStream},
     process::{Child, ChildStdout, Command, Stdio},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,6 +19,7 @@ pub(super) struct Millpond {
     child: Child,
     addr: SocketAddr,
     banner: String,
+    log: Option<JoinHandle<String>>,
     // Kept open, lest a later line of the server break its pipe.
     _stdout: BufReader<ChildStdout>,
 }
@@ -57,7 +58,7 @@ impl Millpond {
         while !banner.contains("list-streams") {
             assert_ne!(stdout.read_line(&mut banner).unwrap(), 0, "the banner ends: {banner}");
         }
-        Self { child, addr, banner, _stdout: stdout }
+        Self { child, addr, banner, log: Some(log), _stdout: stdout }
     }
 
     pub(super) fn addr(&self) -> SocketAddr {
@@ -93,6 +94,13 @@ impl Millpond {
     /// The exit code, once the program has ended by itself.
     pub(super) fn wait(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
+    }
+
+    /// What it has logged, once it has ended well after a signal.
+    pub(super) fn stop(mut self) -> String {
+        self.signal(Signal::TERM);
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        self.log.take().unwrap().join().unwrap()
     }
 
     /// Ends it as a crash would: at once, wherever it is.
