@@ -26,6 +26,7 @@ use crate::{
     ids,
     metrics::Metrics,
     process::StartError,
+    telemetry::Warning,
 };
 
 /// Bytes of the newest records that are kept in memory.
@@ -38,6 +39,7 @@ pub struct App {
     calls: CallQuota,
     answers: Answers,
     refused_bodies: Semaphore,
+    refused_credentials: Warning,
     metrics: Metrics,
     clock: Clock,
     transition: Duration,
@@ -68,8 +70,17 @@ impl App {
         let answers = Answers::new(config.inflight_bytes);
         let refused_bodies = Semaphore::new(gateway::REFUSED_BODIES_MAX);
         let transition = config.transition;
-        let app =
-            Self { domain, verifier, calls, answers, refused_bodies, metrics, clock, transition };
+        let app = Self {
+            domain,
+            verifier,
+            calls,
+            answers,
+            refused_bodies,
+            refused_credentials: Warning::default(),
+            metrics,
+            clock,
+            transition,
+        };
         app.make_streams(config).await?;
         Ok(Arc::new(app))
     }
@@ -102,6 +113,11 @@ impl App {
     #[must_use]
     pub fn refused_bodies(&self) -> &Semaphore {
         &self.refused_bodies
+    }
+
+    /// Says that credentials are refused.
+    pub(crate) fn refused_credentials(&self) -> &Warning {
+        &self.refused_credentials
     }
 
     /// Counts what happens.
@@ -211,7 +227,8 @@ fn quotas(config: &Config) -> Quotas {
 fn verifier(config: &Config) -> Result<Verifier, StartError> {
     let parse = |text: &config::Secret| text.expose().parse::<Credential>();
     let given: Result<Vec<_>, _> = config.credentials.iter().map(parse).collect();
-    let mut credentials = given.map_err(StartError::refused)?;
+    let mut credentials =
+        given.map_err(|error| StartError::refused(format!("--credential: {error}")))?;
     if let Some(file) = &config.credentials_file {
         credentials.extend(Credential::read_file(file).map_err(StartError::refused)?);
     }

@@ -40,8 +40,14 @@ pub(super) fn run_to_end(arguments: &str) -> (Option<i32>, String, String) {
 impl Millpond {
     /// Starts it and waits until it says where it listens.
     pub(super) fn start(arguments: &str) -> Self {
-        let started = command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = started.unwrap();
+        Self::start_in(arguments, &[])
+    }
+
+    /// Starts it with these environment variables.
+    pub(super) fn start_in(arguments: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = command(arguments);
+        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let stderr = child.stderr.take().unwrap();
         // Whatever is logged is read, so that the server never waits for it.
@@ -59,6 +65,20 @@ impl Millpond {
             assert_ne!(stdout.read_line(&mut banner).unwrap(), 0, "the banner ends: {banner}");
         }
         Self { child, addr, banner, log: Some(log), _stdout: stdout }
+    }
+
+    /// Starts it, stops it when it has logged a line, and tells what it wrote on both outputs.
+    pub(super) fn say_all(arguments: &str) -> (String, String) {
+        let mut command = command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut log = String::new();
+        stderr.read_line(&mut log).unwrap();
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        log += &io::read_to_string(stderr).unwrap();
+        let output = io::read_to_string(child.stdout.take().unwrap()).unwrap();
+        child.wait().unwrap();
+        (output, log)
     }
 
     pub(super) fn addr(&self) -> SocketAddr {
