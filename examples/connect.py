@@ -1,9 +1,12 @@
-"""The flags and the boto3 client that all examples share."""
+"""The flags, the boto3 client and the way to end that all examples share."""
 
 import argparse
+import sys
+from collections.abc import Callable
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -11,10 +14,28 @@ def parser(description: str) -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    arguments.add_argument("--endpoint-url", default="http://127.0.0.1:4567", help="the server")
+    arguments.add_argument(
+        "--endpoint-url", default="http://127.0.0.1:4567", help="where the server is"
+    )
     arguments.add_argument("--region", default="us-east-1", help="the stream's region")
     arguments.add_argument("--stream", default="access-log", help="the stream's name")
     return arguments
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs an example. What the server or the way to it is to blame for is said in one line."""
+    try:
+        main()
+    except (BotoCoreError, ClientError) as error:
+        hint = ""
+        if isinstance(error, ClientError):
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                hint = "; produce.py makes the stream, and --stream names another"
+        elif "endpoint" in str(error):
+            hint = "; ./x just dev starts a server, and --endpoint-url names another"
+        sys.exit(f"{error}{hint}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def client(endpoint_url: str, region: str = "us-east-1", key: str = "test", attempts: int = 3):

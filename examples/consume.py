@@ -164,7 +164,7 @@ class Proof:
 
 def main() -> None:
     parser = connect.parser(__doc__.splitlines()[0])
-    parser.add_argument("--follow", action="store_true", help="go on at the tip")
+    parser.add_argument("--follow", action="store_true", help="wait for further records at the end")
     arguments = parser.parse_args()
     kinesis = connect.client(arguments.endpoint_url, arguments.region)
     for batch in Reader(kinesis, arguments.stream).batches(arguments.follow):
@@ -173,4 +173,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    connect.run(main)

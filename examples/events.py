@@ -84,9 +84,11 @@ def request(chance: random.Random, at: datetime, address: str, sequence: int) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=10, help="events to print")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same events")
     arguments = parser.parse_args()
     for event in access_log(arguments.seed, arguments.count):
         print(event.data.decode())

@@ -9,9 +9,11 @@ on-failure destination. Reading starts at the oldest record. What Lambda does an
 starting elsewhere, parallelisation factor, tumbling windows, filters.
 """
 
+import argparse
 import importlib
 import json
 import os
+import sys
 import time
 import uuid
 from collections import deque
@@ -257,34 +259,85 @@ def append_to(path: Path) -> Callable[[dict], None]:
     return append
 
 
+def load(name: str) -> Handler:
+    """The function that MODULE:FUNCTION names. Raises LookupError if there is none."""
+    module, _, function = name.partition(":")
+    if not module or not function:
+        raise LookupError("it is MODULE:FUNCTION, such as my_module:handler")
+    # Python looks beside this script; the handler is where the user is.
+    sys.path.insert(0, os.getcwd())
+    try:
+        handler = getattr(importlib.import_module(module), function, None)
+    except ModuleNotFoundError as error:
+        raise LookupError(str(error)) from error
+    if not callable(handler):
+        raise LookupError(f"module {module} has no function {function}")
+    return handler
+
+
 def main() -> None:
     parser = connect.parser(__doc__.splitlines()[0])
-    parser.add_argument("--handler", required=True, help="MODULE:FUNCTION")
-    parser.add_argument("--batch-size", type=int, default=100)
-    parser.add_argument("--batch-window", type=float, default=0, help="seconds")
-    parser.add_argument("--retries", type=int, help="for ever if not given")
-    parser.add_argument("--record-age", type=float, help="seconds; any if not given")
-    parser.add_argument("--bisect", action="store_true")
-    parser.add_argument("--report-failures", action="store_true")
-    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoint.json"))
-    parser.add_argument("--on-failure", type=Path, default=Path("failures.jsonl"))
+    parser.add_argument(
+        "--handler",
+        required=True,
+        metavar="MODULE:FUNCTION",
+        default=argparse.SUPPRESS,
+        help="what to call; MODULE is looked for in the current directory first",
+    )
+    parser.add_argument("--batch-size", type=int, default=100, help="records in a batch at most")
+    parser.add_argument(
+        "--batch-window", type=float, default=0, help="seconds to wait for a batch to fill"
+    )
+    parser.add_argument(
+        "--retries",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="attempts after the first (default: until the record expires)",
+    )
+    parser.add_argument(
+        "--record-age",
+        type=float,
+        default=argparse.SUPPRESS,
+        help="seconds after which a record is given up (default: never)",
+    )
+    parser.add_argument("--bisect", action="store_true", help="halve a batch that failed")
+    parser.add_argument(
+        "--report-failures",
+        action="store_true",
+        help="heed batchItemFailures in what the handler returns",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        default=Path("checkpoint.json"),
+        help="file of what is done; a rerun goes on after it, and from the start without it",
+    )
+    parser.add_argument(
+        "--on-failure",
+        type=Path,
+        default=Path("failures.jsonl"),
+        help="file that given up batches are described in; a rerun appends to it",
+    )
     parser.add_argument("--until-idle", action="store_true", help="stop when all is handled")
     arguments = parser.parse_args()
 
-    module, function = arguments.handler.split(":")
+    try:
+        handler = load(arguments.handler)
+    except LookupError as error:
+        parser.error(f"--handler {arguments.handler}: {error}")
     settings = Settings(
         batch_size=arguments.batch_size,
         batch_window_seconds=arguments.batch_window,
-        retries=arguments.retries,
-        record_age_seconds_max=arguments.record_age,
+        retries=vars(arguments).get("retries"),
+        record_age_seconds_max=vars(arguments).get("record_age"),
         bisect=arguments.bisect,
         report_failures=arguments.report_failures,
-        function=function,
+        function=arguments.handler.partition(":")[2],
     )
     mapping = EventSourceMapping(
         connect.client(arguments.endpoint_url, arguments.region),
         arguments.stream,
-        getattr(importlib.import_module(module), function),
+        handler,
         settings,
         arguments.checkpoint,
         append_to(arguments.on_failure),
@@ -293,4 +346,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    connect.run(main)

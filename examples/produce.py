@@ -130,10 +130,10 @@ class OrderedProducer:
 def main() -> None:
     parser = connect.parser(__doc__.splitlines()[0])
     parser.add_argument(
-        "--shards", type=int, default=4, help="of the stream, if it must be created"
+        "--shards", type=int, default=4, help="shards of the stream, if it must be created"
     )
     parser.add_argument("--count", type=int, default=10_000, help="events to send")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same events")
     arguments = parser.parse_args()
     kinesis = connect.client(arguments.endpoint_url, arguments.region, attempts=1)
     connect.ensure_stream(kinesis, arguments.stream, arguments.shards)
@@ -144,4 +144,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    connect.run(main)

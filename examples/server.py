@@ -18,9 +18,12 @@ class Server:
     """A server on a port of its choice, up when this returns. MILLPOND_BIN names the binary."""
 
     def __init__(self, *flags: str, mode: str = "dev", listen: str = "127.0.0.1:0"):
-        self.binary = os.environ.get("MILLPOND_BIN", "millpond")
+        # The variable is for us: the server warns of variables that it doesn't know.
+        environment = dict(os.environ)
+        self.binary = environment.pop("MILLPOND_BIN", "millpond")
         self.process = subprocess.Popen(
             [self.binary, mode, "--listen", listen, *flags],
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -26,6 +26,7 @@ use crate::{
     ids,
     metrics::Metrics,
     process::StartError,
+    telemetry::Warning,
 };
 
 /// Bytes of the newest records that are kept in memory.
@@ -39,6 +40,7 @@ pub struct App {
     answers: Answers,
     events: Answers,
     refused_bodies: Semaphore,
+    refused_credentials: Warning,
     metrics: Metrics,
     clock: Clock,
     transition: Duration,
@@ -77,6 +79,7 @@ impl App {
             answers,
             events,
             refused_bodies,
+            refused_credentials: Warning::default(),
             metrics,
             clock,
             transition,
@@ -119,6 +122,11 @@ impl App {
     #[must_use]
     pub fn refused_bodies(&self) -> &Semaphore {
         &self.refused_bodies
+    }
+
+    /// Says that credentials are refused.
+    pub(crate) fn refused_credentials(&self) -> &Warning {
+        &self.refused_credentials
     }
 
     /// Counts what happens.
@@ -233,7 +241,8 @@ fn quotas(config: &Config) -> Quotas {
 fn verifier(config: &Config) -> Result<Verifier, StartError> {
     let parse = |text: &config::Secret| text.expose().parse::<Credential>();
     let given: Result<Vec<_>, _> = config.credentials.iter().map(parse).collect();
-    let mut credentials = given.map_err(StartError::refused)?;
+    let mut credentials =
+        given.map_err(|error| StartError::refused(format!("--credential: {error}")))?;
     if let Some(file) = &config.credentials_file {
         credentials.extend(Credential::read_file(file).map_err(StartError::refused)?);
     }

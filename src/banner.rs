@@ -36,7 +36,8 @@ pub fn banner(config: &Config, addr: SocketAddr) -> String {
 }
 
 /// A URL that works on this host, also when every interface is listened on.
-fn endpoint(addr: SocketAddr) -> String {
+#[must_use]
+pub fn endpoint(addr: SocketAddr) -> String {
     let mut shown = addr;
     if addr.ip().is_unspecified() {
         shown.set_ip([127, 0, 0, 1].into());
@@ -85,10 +86,14 @@ const fn quotas(quotas: Quotas) -> &'static str {
 }
 
 /// A key id that works, or a place for the user's own.
-const fn example_key(config: &Config) -> &'static str {
+fn example_key(config: &Config) -> &'static str {
+    // A known key is verified in either case, and nobody has read the file yet.
+    let may_be_known = config.credentials_file.is_some()
+        || config.credentials.iter().any(|known| known.expose().starts_with("test:"));
     match (config.auth, config.has_built_in_credential) {
-        (Auth::Verify, false) => "<your-key-id>",
-        _ => "test",
+        (Auth::Verify, true) => "test",
+        (Auth::Any, _) if !may_be_known => "test",
+        _ => "<your-key-id>",
     }
 }
 
@@ -135,6 +140,18 @@ mod tests {
         assert!(banner.contains("EVERYBODY KNOWS"), "{banner}");
         assert!(banner.contains("http://[::1]:4567, from this host only"), "{banner}");
         assert!(banner.contains("a crash of the machine may lose the last writes"), "{banner}");
+    }
+
+    #[test]
+    fn dev_suggests_no_key_that_it_knows_with_another_secret() {
+        for (flags, key) in [
+            ("--credential test:other", "AWS_ACCESS_KEY_ID=<your-key-id>"),
+            ("--credentials /unread", "AWS_ACCESS_KEY_ID=<your-key-id>"),
+            ("--credential other:test", "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test"),
+        ] {
+            let banner = banner_of(&format!("millpond dev {flags}"), "127.0.0.1:4567");
+            assert!(banner.contains(key), "{flags}: {banner}");
+        }
     }
 
     #[test]

@@ -11,7 +11,6 @@ use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::error::ErrorKind;
 use millpond_api::types::{AccountId, Region};
-use millpond_quotas::limits;
 
 use self::{flags::Flags, layers::Layers};
 use crate::{auth::Mode as Auth, http::MetricsAccess};
@@ -25,9 +24,6 @@ const DATA_DIR: &str = "./millpond-data";
 
 /// The credential of `serve` on a loopback address when it was given none.
 const BUILT_IN_CREDENTIAL: &str = "test:test";
-
-/// The least memory that `--memory-limit` and `--inflight-bytes` may grant: two largest bodies.
-const MEMORY_BYTES_MIN: u64 = 32 << 20;
 
 /// Everything that was decided before the start. Every value is in effect as it stands.
 #[derive(Debug, Clone)]
@@ -108,6 +104,24 @@ pub fn of_this_process() -> Result<Request, Refused> {
     read(std::env::args_os(), |name| std::env::var_os(name))
 }
 
+/// Those of this process' variables that look like settings and are none, each with the setting
+/// that is spelled most like it.
+pub fn unknown_variables_of_this_process() -> impl Iterator<Item = (String, Option<String>)> {
+    unknown_variables(std::env::vars_os().map(|(name, _)| name))
+}
+
+fn unknown_variables(
+    names: impl IntoIterator<Item = OsString>,
+) -> impl Iterator<Item = (String, Option<String>)> {
+    let known: Vec<_> = settings().into_iter().map(|setting| setting.variable).collect();
+    let ours = names.into_iter().filter_map(|name| name.into_string().ok());
+    let ours = ours.filter(|name| name.starts_with(flags::VARIABLE_PREFIX));
+    ours.filter(move |name| !known.contains(name)).map(|name| {
+        let nearest = flags::nearest_variable(&name);
+        (name, nearest)
+    })
+}
+
 /// Reads a command line, its first argument being the program, and an environment.
 ///
 /// # Errors
@@ -140,8 +154,6 @@ fn answer(error: &clap::Error) -> Result<Request, Refused> {
 impl Config {
     fn resolve(mode: Mode, flags: Flags) -> Result<Self, Refused> {
         refuse_what_is_not_served(&flags)?;
-        refuse_too_little_memory("--inflight-bytes", flags.inflight_bytes)?;
-        refuse_too_little_memory("--memory-limit", flags.memory_limit)?;
         let storage = storage(&flags)?;
         let credentials_were_given = !flags.credential.is_empty() || flags.credentials.is_some();
         if mode == Mode::Serve && !credentials_were_given && !flags.listen.ip().is_loopback() {
@@ -195,13 +207,6 @@ fn refuse_what_is_not_served(flags: &Flags) -> Result<(), Refused> {
     Ok(())
 }
 
-fn refuse_too_little_memory(flag: &str, bytes: u64) -> Result<(), Refused> {
-    if bytes >= MEMORY_BYTES_MIN {
-        return Ok(());
-    }
-    Err(Refused(format!("{flag} is at least 32MiB, which is room for two of the largest requests")))
-}
-
 fn storage(flags: &Flags) -> Result<Storage, Refused> {
     match (&flags.data_dir, flags.in_memory.unwrap_or(false)) {
         (Some(_), true) => Err(Refused(
@@ -237,9 +242,6 @@ pub fn settings() -> Vec<Setting> {
     };
     flags::all().into_iter().map(setting).collect()
 }
-
-// The budget must hold two bodies for one of them to be set aside.
-const _: () = assert!(MEMORY_BYTES_MIN >= 2 * limits::REQUEST_BODY_BYTES_MAX as u64);
 
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,6 @@ impl From<ApiError> for Error {
 
 impl From<EngineError> for Error {
     fn from(error: EngineError) -> Self {
-        tracing::error!(%error, "storage refused or failed");
         // A retry may succeed, and every SDK retries this one.
         Self(Kind::InternalFailureException.with(match error {
             EngineError::Full(_) => STORAGE_FULL,
@@ -212,7 +211,10 @@ impl From<Fact> for Error {
                 ))
             }
             Fact::Stopping => Kind::ServiceUnavailable.with("The server is shutting down."),
-            Fact::Engine(error) => return error.into(),
+            Fact::Engine(error) => {
+                tracing::error!(%error, "storage refused or failed");
+                return error.into();
+            }
         };
         Self(words)
     }
@@ -245,7 +247,10 @@ pub fn no_consumer(stream: &StreamArn, consumer: &str) -> Error {
 pub fn unreadable(error: EngineError, stream: &StreamArn, shard: ShardId) -> Error {
     match error {
         EngineError::Closed => does_not_exist(stream, shard),
-        error => error.into(),
+        error => {
+            tracing::error!(%stream, %shard, %error, "records not read");
+            error.into()
+        }
     }
 }
 

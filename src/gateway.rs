@@ -10,9 +10,9 @@ use tracing::Instrument;
 
 use crate::{
     app::App,
-    auth::Claim,
+    auth::{Claim, Refusal},
     error::Error,
-    http::{BodyRefused, RequestBody},
+    http::{BodyRefused, Peer, RequestBody},
     ops::{self, Cx, Reply},
 };
 
@@ -128,7 +128,17 @@ impl Request<'_> {
     fn examine(&self) -> Result<Claim<'_>, Failure> {
         let now = Timestamp::from_millis(self.app.clock().wall().millis());
         let claim = self.app.verifier().examine(self.head, now);
-        claim.map_err(|refusal| Failure::Error(Error::from(refusal).0))
+        claim.map_err(|refusal| self.refused(refusal))
+    }
+
+    /// The words of a refusal stay out of the log: they quote what came, signatures included.
+    fn refused(&self, refusal: Refusal) -> Failure {
+        if self.app.refused_credentials().is_due() {
+            let peer =
+                self.head.extensions.get::<Peer>().map(|Peer(peer)| tracing::field::display(peer));
+            tracing::warn!(error = refusal.kind().wire_name(), peer, "credentials refused");
+        }
+        Failure::Error(Error::from(refusal).0)
     }
 
     async fn serve(
@@ -144,7 +154,7 @@ impl Request<'_> {
         let caller = match claim.confirm(body) {
             Ok(caller) => caller,
             Err(_) if !codec.is_map(body) => return Err(Failure::serialization()),
-            Err(refusal) => return Err(Failure::Error(Error::from(refusal).0)),
+            Err(refusal) => return Err(self.refused(refusal)),
         };
         let cx = Cx::new(self.app, operation, codec, caller);
         let outcome = match ops::entrypoint(operation) {

@@ -1,11 +1,11 @@
 //! The millpond server.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{io, process::ExitCode, sync::Arc};
 
 use millpond::{
     app::{self, App},
     banner,
-    config::{self, Config, Refused, Request},
+    config::{self, Config, LogFormat, Refused, Request, Storage},
     process::{self, StartError},
     telemetry,
 };
@@ -39,16 +39,54 @@ fn main() -> ExitCode {
 
 /// Runs the server until a signal, then lets requests at hand finish.
 async fn serve(config: &Config) -> Result<(), StartError> {
+    let clock = Clock::system();
+    let began = clock.now();
     process::raise_open_files();
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-        StartError::new(format!("{} can't be listened on: {error}", config.listen))
-    })?;
+    process::keep_files_private();
+    for (variable, nearest) in config::unknown_variables_of_this_process() {
+        tracing::warn!(variable, nearest, "this environment variable is no setting");
+    }
+    let listener = listen(config).await?;
     let address = listener.local_addr().map_err(StartError::new)?;
     let stop = process::stop_on_signal()?;
+    let (data, recovered) = data(&config.storage);
     let engine = app::open_engine(config)?;
-    let app = App::open(config, engine, Clock::system()).await?;
-    print!("{}", banner::banner(config, address));
-    Arc::clone(&app).serve(config, listener, stop).await
+    let app = App::open(config, engine, clock.clone()).await?;
+    let streams = app.domain().directory().snapshot().streams().count();
+    let took = clock.now().saturating_duration_since(began);
+    let (endpoint, ms) = (banner::endpoint(address), took.as_millis() as u64);
+    tracing::info!(endpoint, data, recovered, streams, ms, "started");
+    // Whoever reads objects line by line has no use for a text.
+    if config.log_format == LogFormat::Text {
+        print!("{}", banner::banner(config, address));
+    }
+    Arc::clone(&app).serve(config, listener, stop).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn listen(config: &Config) -> Result<TcpListener, StartError> {
+    let address = config.listen;
+    TcpListener::bind(address).await.map_err(|error| {
+        StartError::new(match error.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "{address} is in use, perhaps by another millpond: stop that one, or choose \
+                 another address with --listen IP:PORT"
+            ),
+            _ => format!("{address} can't be listened on: {error}"),
+        })
+    })
+}
+
+/// Where records live, and whether something is there already.
+fn data(storage: &Storage) -> (String, bool) {
+    match storage {
+        Storage::Memory { .. } => ("memory".to_owned(), false),
+        Storage::Directory(path) => {
+            let holds_files = path.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+            (path.display().to_string(), holds_files)
+        }
+    }
 }
 
 fn fail(code: u8, reason: &dyn std::fmt::Display) -> ExitCode {

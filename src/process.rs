@@ -3,7 +3,10 @@
 use std::{fmt, io, thread};
 
 use millpond_shards::tasks::Tasks;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    fs::Mode,
+    process::{Resource, Rlimit, getrlimit, setrlimit, umask},
+};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -64,6 +67,11 @@ pub fn raise_open_files() {
     }
 }
 
+/// Keeps what this process stores to its own user: others would read records past all signatures.
+pub fn keep_files_private() {
+    umask(Mode::RWXG | Mode::RWXO);
+}
+
 /// A token that SIGTERM and SIGINT cancel.
 ///
 /// # Errors
@@ -74,10 +82,11 @@ pub fn stop_on_signal() -> Result<CancellationToken, StartError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::new)?;
     let told = stop.clone();
     Tasks::default().spawn("signals", async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal, "stopping");
         told.cancel();
     });
     Ok(stop)

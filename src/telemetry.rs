@@ -2,8 +2,13 @@
 //!
 //! Nothing that is secret may be a field of an event: no signature, no secret key, no record.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
+use tokio::time::Instant;
 use tracing::Subscriber;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, fmt::MakeWriter, layer::SubscriberExt};
 
@@ -36,9 +41,28 @@ where
     Ok(Registry::default().with(lines.with_filter(filter)))
 }
 
+/// Time between two warnings of the same kind.
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Keeps a warning from filling the log.
+#[derive(Default)]
+pub(crate) struct Warning(Mutex<Option<Instant>>);
+
+impl Warning {
+    /// Whether to warn now. It isn't due again for some time then.
+    pub(crate) fn is_due(&self) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| last.elapsed() >= WARNING_INTERVAL);
+        if due {
+            *last = Some(Instant::now());
+        }
+        due
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use super::*;
 
@@ -81,6 +105,15 @@ mod tests {
         assert_eq!(text.lines().count(), 1);
         let expected = r#""level":"INFO","message":"stream created","stream":"clicks","shards":4"#;
         assert!(text.contains(expected), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_warning_is_not_repeated_before_its_time() {
+        let warning = Warning::default();
+        assert!(warning.is_due());
+        assert!(!warning.is_due());
+        tokio::time::advance(WARNING_INTERVAL).await;
+        assert!(warning.is_due());
     }
 
     #[test]

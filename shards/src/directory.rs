@@ -174,7 +174,8 @@ impl Directory {
             let known = before.and_then(|stream| stream.shard(shard.id)).cloned();
             let handle = known.unwrap_or_else(|| {
                 let quota = ShardQuota::new(self.quotas, bytes_max);
-                Arc::new(Shard::new(shard, tier, quota, self.services.clone()))
+                let (stream, services) = (state.arn.clone(), self.services.clone());
+                Arc::new(Shard::new(stream, shard, tier, quota, services))
             });
             handle.place(tier);
             handle.set_record_bytes_max(bytes_max);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use millpond_api::types::{SequenceNumber, ShardId, Timestamp};
+use millpond_api::types::{SequenceNumber, ShardId, StreamArn, Timestamp};
 use millpond_quotas::{Meter, Refusal, ShardQuota};
 use tokio::sync::{OnceCell, mpsc, oneshot};
 
@@ -42,6 +42,7 @@ const APPEND_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A shard that records are appended to and read from.
 pub struct Shard {
+    stream: StreamArn,
     id: ShardId,
     created: Timestamp,
     segment: Segment,
@@ -82,15 +83,17 @@ pub enum AppendError {
 }
 
 impl Shard {
-    /// A handle to the shard that `state` describes.
+    /// A handle to the shard of `stream` that `state` describes.
     #[must_use]
     pub fn new(
+        stream: StreamArn,
         state: &ShardState,
         tier: RetentionTier,
         quota: ShardQuota,
         services: Services,
     ) -> Self {
         Self {
+            stream,
             id: state.id,
             created: state.created,
             segment: state.segment(),
@@ -146,7 +149,10 @@ impl Shard {
     /// # Errors
     /// When the shard is being closed, storage fails, or no answer comes in time.
     pub async fn append(&self, batch: RecordBatch) -> Result<Appended, AppendError> {
-        let storage = self.storage().await.map_err(AppendError::Engine)?;
+        let storage = self.storage().await.map_err(|error| {
+            tracing::warn!(stream = %self.stream, shard = %self.id, %error, "log not opened");
+            AppendError::Engine(error)
+        })?;
         let (reply, appended) = oneshot::channel();
         let kib = batch.stored_bytes().div_ceil(1024).min(WAITING_KIB_MAX);
         let stored = async {
@@ -285,7 +291,8 @@ impl Shard {
         self.mailbox.get_or_init(|| {
             let (sender, messages) = mpsc::channel(MAILBOX_BATCHES_MAX);
             let (storage, meter) = (storage.clone(), Arc::clone(&self.meter));
-            let actor = Actor::new(self.id, storage, meter, self.services.clock.clone(), messages);
+            let (shard, clock) = ((self.stream.clone(), self.id), self.services.clock.clone());
+            let actor = Actor::new(shard, storage, meter, clock, messages);
             self.services.tasks.spawn("shard", actor.run());
             sender
         })

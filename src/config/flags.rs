@@ -5,9 +5,12 @@ use std::{ffi::OsString, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time
 use clap::{Arg, ArgAction, Args as _, Command, builder::BoolishValueParser};
 use millpond_api::types::{AccountId, Region};
 
-use super::values::{
-    Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, StreamSpec, Switch, byte_size,
-    duration, listen_addr, log_filter,
+use super::{
+    refusal,
+    values::{
+        Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, StreamSpec, Switch, connections,
+        duration, listen_addr, log_filter, memory_size,
+    },
 };
 use crate::{auth::Mode as Auth, http::MetricsAccess};
 
@@ -25,10 +28,10 @@ pub(super) struct Flags {
     #[arg(long, value_name = "off", help_heading = "Network")]
     pub tls: String,
     /// Connections at once; further ones wait
-    #[arg(long, value_name = "N", help_heading = "Network")]
+    #[arg(long, value_name = "N", value_parser = connections, help_heading = "Network")]
     pub max_connections: NonZeroUsize,
     /// Memory that all request bodies in flight may hold together; large answers as much again
-    #[arg(long, value_name = "SIZE", value_parser = byte_size, help_heading = "Network")]
+    #[arg(long, value_name = "SIZE", value_parser = memory_size, help_heading = "Network")]
     pub inflight_bytes: u64,
     /// After SIGTERM or SIGINT, let requests at hand finish for up to this long
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Network")]
@@ -45,7 +48,7 @@ pub(super) struct Flags {
     )]
     pub in_memory: Option<bool>,
     /// With --in-memory, refuse writes beyond this
-    #[arg(long, value_name = "SIZE", value_parser = byte_size, help_heading = "Storage")]
+    #[arg(long, value_name = "SIZE", value_parser = memory_size, help_heading = "Storage")]
     pub memory_limit: u64,
     /// Acknowledge a write when it is on disk, or when the operating system has it
     #[arg(long, value_enum, value_name = "WHEN", help_heading = "Storage")]
@@ -132,9 +135,21 @@ pub(super) fn default_of(mode: Mode, flag: &str) -> &'static str {
     })
 }
 
+/// What the name of every variable begins with.
+pub(super) const VARIABLE_PREFIX: &str = "MILLPOND_";
+
 /// The variable that stands for `flag`: `MILLPOND_DATA_DIR` for `data-dir`.
 pub(super) fn variable_of(flag: &str) -> String {
-    format!("MILLPOND_{}", flag.to_ascii_uppercase().replace('-', "_"))
+    format!("{VARIABLE_PREFIX}{}", flag.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// The variable of the flag that is spelled most like this one, which is none.
+pub(super) fn nearest_variable(variable: &str) -> Option<String> {
+    let flag = variable.strip_prefix(VARIABLE_PREFIX)?.to_ascii_lowercase().replace('_', "-");
+    let tried =
+        command().try_get_matches_from(["millpond", Mode::Serve.name(), &format!("--{flag}")]);
+    let nearest = refusal::suggestion(&tried.err()?)?;
+    Some(variable_of(nearest.trim_start_matches('-')))
 }
 
 /// A flag's name, and whether it may be repeated.
@@ -167,7 +182,6 @@ pub(super) fn command() -> Command {
         .about("Kinesis Data Streams, run by yourself")
         .after_help(AFTER_HELP)
         .subcommand_required(true)
-        .disable_help_subcommand(true)
         .subcommand(subcommand(Mode::Serve, "Run it for real: durable, verified, with quotas"))
         .subcommand(subcommand(Mode::Dev, "Run it for tests: in memory, any credentials, at once"))
         .subcommand(Command::new("version").about("Print the version"))

@@ -33,7 +33,8 @@ pub(super) fn sentence(error: &clap::Error, spell: impl Fn(&str) -> String) -> S
     }
 }
 
-fn suggestion(error: &clap::Error) -> Option<String> {
+/// What the error's author may have meant, as clap spells it.
+pub(super) fn suggestion(error: &clap::Error) -> Option<String> {
     let kinds = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand];
     kinds.map(|kind| context(error, kind)).into_iter().find(|better| !better.is_empty())
 }

@@ -227,9 +227,38 @@ fn a_refusal_is_one_sentence_that_names_the_place_and_the_cure() {
     for arguments in ["", "run", "serve x", "serve --tls", "serve --max-connections 0"] {
         assert_eq!(refusal(arguments).lines().count(), 1, "{arguments}");
     }
+    assert_eq!(
+        refusal("serve --max-connections 0"),
+        "--max-connections cannot be '0': the number of connections is 1 or more"
+    );
     for flag in ["--inflight-bytes", "--memory-limit"] {
-        assert!(refusal(&format!("dev {flag} 1MiB")).starts_with(flag));
+        for size in ["1MiB", "1KB", "x"] {
+            let refused = refusal(&format!("dev {flag} {size}"));
+            assert!(refused.starts_with(&format!("{flag} cannot be '{size}': ")), "{refused}");
+            assert!(refused.contains("at least 32MiB"), "{refused}");
+        }
     }
+}
+
+#[test]
+fn a_log_filter_is_levels_and_targets() {
+    for filter in ["blah", "warn,blah", "verbose", "millpond"] {
+        let refused = refusal(&format!("dev --log-level {filter}"));
+        assert!(refused.starts_with(&format!("--log-level cannot be '{filter}': ")), "{refused}");
+        assert!(refused.contains("error, warn, info, debug, trace"), "{refused}");
+    }
+    for filter in ["off", "WARN", "warn,millpond=debug", "[request]", "millpond[{id}]=trace"] {
+        assert_eq!(config(&format!("dev --log-level {filter}")).log_filter, filter);
+    }
+}
+
+#[test]
+fn variables_that_are_no_settings_are_told_with_the_nearest_that_is() {
+    let names = ["PATH", "MILLPOND_QUOTAS", "MILLPOND_DURABILTY", "MILLPOND_XYZZY"];
+    let unknown: Vec<_> = unknown_variables(names.map(OsString::from)).collect();
+    let told = |name: &str, nearest: Option<&str>| (name.to_owned(), nearest.map(str::to_owned));
+    let nearest = Some("MILLPOND_DURABILITY");
+    assert_eq!(unknown, [told("MILLPOND_DURABILTY", nearest), told("MILLPOND_XYZZY", None)]);
 }
 
 #[test]

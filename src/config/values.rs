@@ -1,10 +1,24 @@
 //! The values that flags take, each parsed from its text once.
 
-use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::ValueEnum;
 use millpond_api::types::{Region, StreamName};
-use tracing_subscriber::EnvFilter;
+use millpond_quotas::limits;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+/// The least memory that a flag may grant: two largest bodies.
+const MEMORY_BYTES_MIN: u64 = 32 << 20;
+
+// The budget of bodies must hold two for one of them to be set aside.
+const _: () = assert!(MEMORY_BYTES_MIN >= 2 * limits::REQUEST_BODY_BYTES_MAX as u64);
 
 /// `serve` or `dev`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -182,21 +196,31 @@ pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
 
 const NOT_A_DURATION: &str = "a duration is a number and a unit, such as 500ms, 30s, 5m or 24h";
 
+/// At least 1.
+pub(super) fn connections(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "the number of connections is 1 or more")
+}
+
+/// A size of memory that has room for two of the largest requests.
+pub(super) fn memory_size(text: &str) -> Result<u64, &'static str> {
+    byte_size(text).filter(|bytes| *bytes >= MEMORY_BYTES_MIN).ok_or(NOT_A_MEMORY_SIZE)
+}
+
+const NOT_A_MEMORY_SIZE: &str = "it is a number and a unit, such as 512MiB or 4GiB, and at least \
+                                 32MiB, which is room for two of the largest requests";
+
 /// `512MiB`, `4GiB`, `64KiB`, `100B`, or a plain number of bytes.
-pub(super) fn byte_size(text: &str) -> Result<u64, &'static str> {
+fn byte_size(text: &str) -> Option<u64> {
     let (number, unit) = number_and_unit(text);
     let bytes_per_unit = match unit {
         "" | "B" => 1,
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
-        _ => return Err(NOT_A_SIZE),
+        _ => return None,
     };
-    let number: u64 = number.parse().map_err(|_| NOT_A_SIZE)?;
-    number.checked_mul(bytes_per_unit).ok_or(NOT_A_SIZE)
+    number.parse::<u64>().ok()?.checked_mul(bytes_per_unit)
 }
-
-const NOT_A_SIZE: &str = "a size is a number and a unit, such as 64KiB, 512MiB or 4GiB";
 
 fn number_and_unit(text: &str) -> (&str, &str) {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -204,9 +228,19 @@ fn number_and_unit(text: &str) -> (&str, &str) {
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
-    EnvFilter::try_new(text)
-        .map(|_| text.to_owned())
-        .map_err(|error| format!("{error}; a filter is such as info, or warn,millpond=debug"))
+    let refused = |reason: &dyn fmt::Display| {
+        format!(
+            "{reason}; a filter is a level (error, warn, info, debug, trace or off), or several as \
+             in warn,millpond=debug"
+        )
+    };
+    // A bare word would be a target, of which no event is.
+    let is_bare = |directive: &&str| !directive.contains(['=', '[']);
+    let is_no_level = |directive: &&str| directive.trim().parse::<LevelFilter>().is_err();
+    if let Some(word) = text.split(',').filter(is_bare).find(is_no_level) {
+        return Err(refused(&format_args!("'{word}' is no level")));
+    }
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| refused(&error))
 }
 
 #[cfg(test)]
@@ -220,14 +254,14 @@ mod tests {
         assert_eq!(duration("5m"), Ok(Duration::from_mins(5)));
         assert_eq!(duration("24h"), Ok(Duration::from_hours(24)));
         assert_eq!(duration("0"), Ok(Duration::ZERO));
-        assert_eq!(byte_size("512MiB"), Ok(512 << 20));
-        assert_eq!(byte_size("4GiB"), Ok(4 << 30));
-        assert_eq!(byte_size("100"), Ok(100));
+        assert_eq!(byte_size("512MiB"), Some(512 << 20));
+        assert_eq!(byte_size("4GiB"), Some(4 << 30));
+        assert_eq!(byte_size("100"), Some(100));
         for text in ["", "5", "s", "-1s", "1.5s", "1 s", "1d", "99999999999999999999h"] {
             assert_eq!(duration(text), Err(NOT_A_DURATION), "{text}");
         }
         for text in ["", "MiB", "1MB", "1.5GiB", "-1", "99999999999999999GiB"] {
-            assert_eq!(byte_size(text), Err(NOT_A_SIZE), "{text}");
+            assert_eq!(byte_size(text), None, "{text}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The forms of answers: a reply, an error in the request's format, and the older forms that AWS
 //! has for requests in no format that it serves.
 
-use std::convert::Infallible;
+use std::{collections::BTreeMap, convert::Infallible};
 
 use axum::{
     body::Body,
@@ -10,6 +10,7 @@ use axum::{
 use futures::StreamExt as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use millpond_api::{Codec, Error, ErrorKind, event_stream};
+use millpond_quotas::limits;
 use uuid::Uuid;
 
 use crate::{
@@ -92,6 +93,15 @@ impl Failure {
                 let mut response = Response::new(Body::from(xml(&error)));
                 *response.status_mut() = status;
                 response
+            }
+            Self::Body(refused @ BodyRefused::TooLarge) => {
+                let mib = limits::REQUEST_BODY_BYTES_MAX >> 20;
+                let message = format!(
+                    "The request's body is larger than {mib} MiB, the most that this server takes."
+                );
+                // No code: AWS has none, and clients call the error by its status then.
+                let body = codec.encode(&BTreeMap::from([("message", message)]));
+                (refused.status(), content_type(codec.content_type()), body).into_response()
             }
             Self::Body(refused) => refused.into_response(),
         }

@@ -213,7 +213,8 @@ pub enum BodyRefused {
 }
 
 impl BodyRefused {
-    /// 413, 408, 503 or 400. The answer's body is empty, as AWS' is.
+    /// 413, 408, 503 or 400. The answer's body is empty, as AWS' is, unless the gateway has more
+    /// to say.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {

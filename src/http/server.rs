@@ -7,11 +7,12 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::connection::Connections;
+use crate::telemetry::Warning;
 
 /// What connections may cost.
 #[derive(Debug, Clone)]
@@ -40,9 +41,6 @@ impl Default for ConnectionLimits {
 
 /// Pause after a failed `accept`: most often no file descriptor was free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Time between two warnings of the same kind.
-const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The kernel asks a silent peer whether it lives after this time.
 const TCP_KEEPALIVE_TIME: Duration = Duration::from_mins(1);
@@ -145,20 +143,6 @@ impl Gate {
     }
 }
 
-/// Keeps a warning from filling the log.
-#[derive(Default)]
-struct Warning(Option<Instant>);
-
-impl Warning {
-    fn is_due(&mut self) -> bool {
-        let due = self.0.is_none_or(|last| last.elapsed() >= WARNING_INTERVAL);
-        if due {
-            self.0 = Some(Instant::now());
-        }
-        due
-    }
-}
-
 /// Answers leave at once, and peers that vanished are found out.
 fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
@@ -172,15 +156,6 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_warning_is_not_repeated_before_its_time() {
-        let mut warning = Warning::default();
-        assert!(warning.is_due());
-        assert!(!warning.is_due());
-        tokio::time::advance(WARNING_INTERVAL).await;
-        assert!(warning.is_due());
-    }
 
     #[tokio::test]
     async fn sockets_are_tuned() {

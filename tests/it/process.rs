@@ -3,12 +3,14 @@
 mod child;
 mod client;
 mod fan_out;
+mod logs;
 mod storm;
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
 };
 
@@ -142,6 +144,24 @@ fn a_restart_keeps_everything() {
 }
 
 #[test]
+fn what_it_stores_is_for_its_own_user() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let server = Millpond::start(&serve(&data));
+    server.client().create("clicks", 1);
+    let mut found = vec![data];
+    let mut files = 0;
+    while let Some(path) = found.pop() {
+        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+        files += 1;
+        let entries = fs::read_dir(&path).into_iter().flatten();
+        found.extend(entries.map(|entry| entry.unwrap().path()));
+    }
+    assert!(files > 5, "{files}");
+}
+
+#[test]
 fn in_memory_means_gone() {
     let flags = "serve --in-memory --auth any --listen 127.0.0.1:0 --transition 0";
     let server = Millpond::start(flags);
@@ -163,6 +183,8 @@ fn what_it_can_not_do_it_says_in_one_sentence() {
     fs::create_dir(path("foreign")).unwrap();
     fs::write(path("foreign/letter"), "x").unwrap();
     fs::write(path("open"), "AKID").unwrap();
+    fs::write(path("empty"), "").unwrap();
+    fs::set_permissions(path("empty"), Permissions::from_mode(0o600)).unwrap();
     for (arguments, code, words) in [
         (String::new(), 2, "millpond dev"),
         ("dev --colour".to_owned(), 2, "--colour"),
@@ -170,7 +192,12 @@ fn what_it_can_not_do_it_says_in_one_sentence() {
         ("dev --drain 5".to_owned(), 2, "500ms, 30s, 5m or 24h"),
         ("serve --listen 0.0.0.0:0".to_owned(), 2, "--credential ID:SECRET"),
         (format!("dev --config {}", path("none.toml")), 2, "none.toml"),
-        (format!("dev --listen {taken}"), 1, &taken.to_string()),
+        (format!("dev --listen {taken}"), 1, &format!("{taken} is in use, perhaps by another")),
+        (format!("dev --listen {taken}"), 1, "with --listen"),
+        (format!("{DEV} --data-dir {}", path("file")), 1, "file as data directory: it is a file"),
+        (format!("{DEV} --credentials {}", path("empty")), 2, "empty holds no credentials"),
+        (format!("{DEV} --credential foo"), 2, "--credential: a credential is written ID:SECRET"),
+        (format!("{DEV} --log-level blah"), 2, "--log-level cannot be 'blah'"),
         (format!("dev --listen 127.0.0.1:0 --data-dir {}", path("file/data")), 1, "file/data"),
         (format!("dev --listen 127.0.0.1:0 --data-dir {}", path("foreign")), 1, "not empty"),
         (format!("{DEV} --credentials {}", path("open")), 2, "chmod 600"),
@@ -203,9 +230,13 @@ fn a_data_directory_has_one_process() {
 
 #[test]
 fn help_and_version_are_printed_with_success() {
-    for (arguments, words) in
-        [("--help", "millpond dev"), ("serve --help", "--data-dir"), ("--version", "millpond ")]
-    {
+    for (arguments, words) in [
+        ("--help", "millpond dev"),
+        ("help", "millpond dev"),
+        ("help dev", "--quotas"),
+        ("serve --help", "--data-dir"),
+        ("--version", "millpond "),
+    ] {
         let (code, output, said) = run_to_end(arguments);
         assert_eq!((code, said.as_str()), (Some(0), ""), "{arguments}");
         assert!(output.contains(words), "{arguments}: {output}");
@@ -266,7 +297,8 @@ fn a_body_may_come_in_chunks_and_not_be_too_large() {
     assert_eq!(client.read().status, 200);
     let large = "x".repeat((16 << 20) + 1);
     let answer = client.send("ListStreams", &large);
-    assert_eq!((answer.status, answer.body.len()), (413, 0));
+    let said = String::from_utf8(answer.body).unwrap();
+    assert!(answer.status == 413 && said.contains("16 MiB"), "{} {said}", answer.status);
     assert_eq!(server.client().send("ListStreams", "{}").status, 200);
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
-use millpond_api::types::{ShardId, Timestamp};
+use millpond_api::types::{ShardId, StreamArn, Timestamp};
 use millpond_quotas::{Clock, Meter};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
@@ -50,6 +50,7 @@ struct Committed {
 
 /// State of the actor. Transitions are plain functions; only `run` waits.
 pub(super) struct Actor {
+    stream: StreamArn,
     shard: ShardId,
     storage: Storage,
     meter: Arc<Meter>,
@@ -66,7 +67,7 @@ pub(super) struct Actor {
 
 impl Actor {
     pub(super) fn new(
-        shard: ShardId,
+        (stream, shard): (StreamArn, ShardId),
         storage: Storage,
         meter: Arc<Meter>,
         clock: Clock,
@@ -74,6 +75,7 @@ impl Actor {
     ) -> Self {
         let last_arrival = storage.log.last_arrival();
         Self {
+            stream,
             shard,
             storage,
             meter,
@@ -179,7 +181,8 @@ impl Actor {
                 }
             }
             Err(error) => {
-                tracing::warn!(shard = %self.shard, %error, "records not stored");
+                let Self { stream, shard, .. } = &self;
+                tracing::warn!(%stream, %shard, %error, "records not stored");
                 for Waiter { reply, .. } in waiters {
                     reply.send(Err(AppendError::Engine(error.clone()))).ok();
                 }

@@ -21,7 +21,13 @@ fn shard(engine: &MemoryEngine) -> Shard {
     };
     let stream = stream_of(1);
     let state = stream.open_shards().next().unwrap();
-    Shard::new(state, RetentionTier::Standard, ShardQuota::new(Quotas::Off, 0), services)
+    Shard::new(
+        stream.arn.clone(),
+        state,
+        RetentionTier::Standard,
+        ShardQuota::new(Quotas::Off, 0),
+        services,
+    )
 }
 
 fn record() -> RecordBatch {

@@ -50,6 +50,13 @@ pub enum InvalidFile {
         path: PathBuf,
     },
 
+    /// The file has no profile, so that nobody could come in.
+    #[error("credentials file {path} holds no credentials")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// A line or a profile is wrong.
     #[error("credentials file {path}, line {line}: {mistake}")]
     Line {
@@ -73,10 +80,10 @@ pub enum Mistake {
     NoProfile,
     /// A key that means nothing here.
     #[error(
-        "the key is unknown; known are aws_access_key_id, aws_secret_access_key, \
+        "the key {0} is unknown; known are aws_access_key_id, aws_secret_access_key, \
          aws_session_token, aws_session_expiration, and account or aws_account_id"
     )]
-    Key,
+    Key(String),
     /// A key that the profile has already.
     #[error("the profile has {0} already")]
     Twice(&'static str),
@@ -100,6 +107,9 @@ const TOKEN: &str = "aws_session_token";
 const EXPIRATION: &str = "aws_session_expiration";
 const ACCOUNT: &str = "account";
 
+/// What users keep in `~/.aws/credentials` beside their keys.
+const PASSED_OVER: [&str; 2] = ["region", "output"];
+
 #[derive(Default)]
 struct Profile<'a> {
     line: usize,
@@ -115,15 +125,19 @@ impl Credential {
     /// `account` (or `aws_account_id`) and an `aws_session_expiration`.
     ///
     /// # Errors
-    /// When the file cannot be read, when others than its owner may, or when any part of it is
-    /// not understood.
+    /// When the file cannot be read, when others than its owner may, when any part of it is not
+    /// understood, or when it holds no credential.
     pub fn read_file(path: &Path) -> Result<Vec<Self>, InvalidFile> {
         let text = read_private(path)?;
-        parse(&text).map_err(|(line, mistake)| InvalidFile::Line {
+        let credentials = parse(&text).map_err(|(line, mistake)| InvalidFile::Line {
             path: path.to_owned(),
             line,
             mistake,
-        })
+        })?;
+        if credentials.is_empty() {
+            return Err(InvalidFile::Empty { path: path.to_owned() });
+        }
+        Ok(credentials)
     }
 }
 
@@ -168,7 +182,9 @@ impl<'a> Profile<'a> {
             TOKEN => (TOKEN, &mut self.token),
             EXPIRATION => (EXPIRATION, &mut self.expiration),
             ACCOUNT | "aws_account_id" => (ACCOUNT, &mut self.account),
-            _ => return Err(Mistake::Key),
+            _ if PASSED_OVER.contains(&key) => return Ok(()),
+            _ if is_key(key) => return Err(Mistake::Key(key.to_owned())),
+            _ => return Err(Mistake::Syntax),
         };
         match field.replace(value) {
             None => Ok(()),
@@ -188,6 +204,11 @@ impl<'a> Profile<'a> {
             None => Ok(credential),
         }
     }
+}
+
+/// What else stands before a `=` may be a secret of which that is the end.
+fn is_key(text: &str) -> bool {
+    text.bytes().all(|c| c.is_ascii_lowercase() || c == b'_')
 }
 
 fn parse_expiration(text: &str) -> Result<Timestamp, Mistake> {
@@ -241,13 +262,32 @@ account = 123456789012
     }
 
     #[test]
+    fn what_tools_keep_beside_the_keys_is_passed_over() {
+        let beside =
+            TWO_PROFILES.replace("account =", "region = eu-west-1\noutput=json\naccount =");
+        assert_eq!(parse(&beside).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_file_without_credentials_is_an_error() {
+        let file = file_with_mode(0o600);
+        for text in ["", "# nothing yet\n"] {
+            fs::write(file.path(), text).unwrap();
+            let error = Credential::read_file(file.path()).unwrap_err().to_string();
+            let path = file.path().display();
+            assert_eq!(error, format!("credentials file {path} holds no credentials"));
+        }
+    }
+
+    #[test]
     fn each_mistake_names_its_line() {
         let profile = "[p]\naws_access_key_id = A\naws_secret_access_key = hush\n";
         for (text, line, expected) in [
             ("aws_access_key_id = A".to_owned(), 1, Mistake::NoProfile),
             ("[p]\nhush\n".to_owned(), 2, Mistake::Syntax),
             ("[p\n".to_owned(), 1, Mistake::NoProfile),
-            (format!("{profile}region = hush\n"), 4, Mistake::Key),
+            (format!("{profile}role_arn = hush\n"), 4, Mistake::Key("role_arn".to_owned())),
+            (format!("{profile}Hush+/==\n"), 4, Mistake::Syntax),
             (format!("{profile}aws_access_key_id = B\n"), 4, Mistake::Twice(ID)),
             (format!("{profile}account = 1\n"), 1, account_of("A")),
             (format!("\n\n{profile}account = hush\n"), 3, account_of("A")),

@@ -4,7 +4,7 @@ use std::{
     io::{self, BufRead as _, BufReader},
     net::{SocketAddr, TcpStream},
     process::{Child, ChildStdout, Command, Stdio},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,6 +19,7 @@ pub(super) struct Millpond {
     child: Child,
     addr: SocketAddr,
     banner: String,
+    log: Option<JoinHandle<String>>,
     // Kept open, lest a later line of the server break its pipe.
     _stdout: BufReader<ChildStdout>,
 }
@@ -39,8 +40,14 @@ pub(super) fn run_to_end(arguments: &str) -> (Option<i32>, String, String) {
 impl Millpond {
     /// Starts it and waits until it says where it listens.
     pub(super) fn start(arguments: &str) -> Self {
-        let started = command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = started.unwrap();
+        Self::start_in(arguments, &[])
+    }
+
+    /// Starts it with these environment variables.
+    pub(super) fn start_in(arguments: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = command(arguments);
+        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let stderr = child.stderr.take().unwrap();
         // Whatever is logged is read, so that the server never waits for it.
@@ -57,7 +64,21 @@ impl Millpond {
         while !banner.contains("list-streams") {
             assert_ne!(stdout.read_line(&mut banner).unwrap(), 0, "the banner ends: {banner}");
         }
-        Self { child, addr, banner, _stdout: stdout }
+        Self { child, addr, banner, log: Some(log), _stdout: stdout }
+    }
+
+    /// Starts it, stops it when it has logged a line, and tells what it wrote on both outputs.
+    pub(super) fn say_all(arguments: &str) -> (String, String) {
+        let mut command = command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut log = String::new();
+        stderr.read_line(&mut log).unwrap();
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        log += &io::read_to_string(stderr).unwrap();
+        let output = io::read_to_string(child.stdout.take().unwrap()).unwrap();
+        child.wait().unwrap();
+        (output, log)
     }
 
     pub(super) fn addr(&self) -> SocketAddr {
@@ -93,6 +114,13 @@ impl Millpond {
     /// The exit code, once the program has ended by itself.
     pub(super) fn wait(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
+    }
+
+    /// What it has logged, once it has ended well after a signal.
+    pub(super) fn stop(mut self) -> String {
+        self.signal(Signal::TERM);
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        self.log.take().unwrap().join().unwrap()
     }
 
     /// Ends it as a crash would: at once, wherever it is.

@@ -34,10 +34,14 @@ const COMMIT_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub(super) fn run(core: &Core) {
     // Also when this thread panics: nobody may wait for it for ever.
     let _closing = Closing(core);
-    let mut allowance = Allowance::default();
+    let (mut allowance, mut fullness) = (Allowance::default(), Fullness::default());
     while let Some(changes) = core.queue.take(COMMIT_BYTES_MAX) {
         let stopwatch = Stopwatch::start();
-        let committed = core.store.with(|db| Ok(commit(core, db, &mut allowance, changes)));
+        let committed = core.store.with(|db| {
+            let records = commit(core, db, &mut allowance, &mut fullness, changes);
+            fullness.look(core, db);
+            Ok(records)
+        });
         // A store that was closed under us has dropped the changes, and that answers them.
         core.stats.committed(committed.unwrap_or_default(), &stopwatch);
     }
@@ -51,8 +55,44 @@ impl Drop for Closing<'_> {
     }
 }
 
+/// Whether storage is full, as the log was told: once when it fills, once when it has space.
+#[derive(Default)]
+struct Fullness {
+    /// Bytes of the largest append that was refused; there is space when they would fit.
+    lacking: Option<u64>,
+}
+
+impl Fullness {
+    fn refused(&mut self, bytes: u64, error: &EngineError) {
+        if let EngineError::Full(reason) = error {
+            if self.lacking.is_none() {
+                tracing::error!(%reason, "storage is full: writes are refused until it has space");
+            }
+            self.lacking = self.lacking.max(Some(bytes));
+        }
+    }
+
+    /// Looks what a commit has come to.
+    fn look(&mut self, core: &Core, db: &Db) {
+        match (core.health.check(), self.lacking) {
+            (Err(error), _) => self.refused(0, &error),
+            (Ok(()), Some(bytes)) if core.space.holds(db, bytes) => {
+                self.lacking = None;
+                tracing::info!("storage has space again");
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Returns how many records were stored.
-fn commit(core: &Core, db: &Db, allowance: &mut Allowance, changes: Vec<Change>) -> u64 {
+fn commit(
+    core: &Core,
+    db: &Db,
+    allowance: &mut Allowance,
+    fullness: &mut Fullness,
+    changes: Vec<Change>,
+) -> u64 {
     let mut draft = Draft::new(db, changes.iter().map(Change::bytes).sum());
     for change in changes {
         match change {
@@ -61,7 +101,10 @@ fn commit(core: &Core, db: &Db, allowance: &mut Allowance, changes: Vec<Change>)
                 let admitted = log.usable().and_then(|()| core.space.admit(db, allowance, bytes));
                 match admitted {
                     Ok(()) => draft.append(log, &chunks, reply),
-                    Err(error) => answer(reply, Err(error)),
+                    Err(error) => {
+                        fullness.refused(bytes, &error);
+                        answer(reply, Err(error));
+                    }
                 }
             }
             Change::Trim { log, to, minute, reply } => match log.usable() {

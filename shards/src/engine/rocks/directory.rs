@@ -67,7 +67,7 @@ pub enum OpenError {
     /// The directory can't be made, read or written.
     #[error("can't use {} as data directory: {error}", path.display())]
     Unusable {
-        /// The directory, or the file in it.
+        /// The directory.
         path: PathBuf,
         /// The operating system's reason.
         error: io::Error,
@@ -94,6 +94,10 @@ impl DataDirectory {
     /// ours and of a format that we know.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let unusable = |error| OpenError::Unusable { path: path.to_owned(), error };
+        if path.is_file() {
+            let reason = "it is a file; name a directory, which is made if it isn't there";
+            return Err(unusable(io::Error::new(io::ErrorKind::NotADirectory, reason)));
+        }
         fs::create_dir_all(path).map_err(unusable)?;
         let path = path.canonicalize().map_err(unusable)?;
         let strange = is_strange(&path).map_err(unusable)?;
@@ -127,15 +131,14 @@ fn is_strange(path: &Path) -> io::Result<bool> {
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {
-    let path = dir.join(LOCK);
-    let unusable = |error| OpenError::Unusable { path: path.clone(), error };
+    let unusable = |error| OpenError::Unusable { path: dir.to_owned(), error };
     let mut options = OpenOptions::new();
     let mut file = options
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
-        .open(&path)
+        .open(dir.join(LOCK))
         .map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => {}
@@ -157,7 +160,7 @@ fn write_pid(file: &mut File) -> io::Result<()> {
 
 fn check_version(dir: &Path) -> Result<(), OpenError> {
     let path = dir.join(VERSION);
-    let unusable = |error| OpenError::Unusable { path: path.clone(), error };
+    let unusable = |error| OpenError::Unusable { path: dir.to_owned(), error };
     let mut file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

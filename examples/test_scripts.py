@@ -1,0 +1,63 @@
+"""The examples as a user runs them: as scripts, from a directory of the user's own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent
+SECONDS_MAX = 60
+HANDLER = """
+def handler(event, context):
+    print(len(event["Records"]), "handled by", context.function_name)
+"""
+
+
+def run(cwd: Path, script: str, *flags: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(EXAMPLES / script), *flags]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
+    )
+
+
+def test_a_handler_of_the_current_directory_is_called(kinesis, endpoint_url, stream, tmp_path):
+    (tmp_path / "myh.py").write_text(HANDLER)
+    kinesis.put_record(StreamName=stream, PartitionKey="k", Data=b"x")
+    flags = ["--endpoint-url", endpoint_url, "--stream", stream, "--until-idle"]
+    first = run(tmp_path, "lambda_consumer.py", "--handler", "myh:handler", *flags)
+    assert (first.returncode, first.stdout) == (0, "1 handled by handler\n"), first
+    again = run(tmp_path, "lambda_consumer.py", "--handler", "myh:handler", *flags)
+    assert (again.returncode, again.stdout) == (0, ""), "what is done is not done again"
+
+
+@pytest.mark.parametrize("handler", ["myh", "myh:", ":handler", "myh:absent", "absent:handler"])
+def test_a_wrong_handler_is_an_error_of_usage(tmp_path, handler):
+    (tmp_path / "myh.py").write_text(HANDLER)
+    ended = run(tmp_path, "lambda_consumer.py", "--handler", handler)
+    assert ended.returncode == 2, ended
+    assert f"error: --handler {handler}: " in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("script", ["consume.py", "lambda_consumer.py"])
+def test_a_missing_stream_is_one_line(endpoint_url, tmp_path, script):
+    (tmp_path / "myh.py").write_text(HANDLER)
+    flags = ["--handler", "myh:handler"] if script == "lambda_consumer.py" else []
+    ended = run(tmp_path, script, "--endpoint-url", endpoint_url, "--stream", "absent", *flags)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
+    assert "Stream absent" in ended.stderr and "produce.py" in ended.stderr
+
+
+@pytest.mark.parametrize("script", ["produce.py", "consume.py", "shard_tour.py"])
+def test_a_server_that_is_not_there_is_one_line(tmp_path, script):
+    ended = run(tmp_path, script, "--endpoint-url", "http://127.0.0.1:1")
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
+    assert "http://127.0.0.1:1" in ended.stderr and "./x just dev" in ended.stderr
+
+
+def test_the_help_tells_every_default(tmp_path):
+    said = run(tmp_path, "lambda_consumer.py", "--help").stdout
+    assert "default: checkpoint.json" in said and "default: failures.jsonl" in said
+    assert "default: None" not in said
+    assert "--count" in run(tmp_path, "shard_tour.py", "--help").stdout
