@@ -270,7 +270,7 @@ def load(name: str) -> Handler:
         handler = getattr(importlib.import_module(module), function, None)
     except ModuleNotFoundError as error:
         raise LookupError(str(error)) from error
-    if not callable(handler):
+    if handler is None:
         raise LookupError(f"module {module} has no function {function}")
     return handler
 

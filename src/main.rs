@@ -43,9 +43,6 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let began = clock.now();
     process::raise_open_files();
     process::keep_files_private();
-    for (variable, nearest) in config::unknown_variables_of_this_process() {
-        tracing::warn!(variable, nearest, "this environment variable is no setting");
-    }
     let listener = listen(config).await?;
     let address = listener.local_addr().map_err(StartError::new)?;
     let stop = process::stop_on_signal()?;
@@ -53,6 +50,10 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let engine = app::open_engine(config)?;
     let app = App::open(config, engine, clock.clone()).await?;
     let streams = app.domain().directory().snapshot().streams().count();
+    // Not earlier: a start that fails says one sentence, why.
+    for (variable, nearest) in config::unknown_variables_of_this_process() {
+        tracing::warn!(variable, nearest, "this environment variable is no setting");
+    }
     let took = clock.now().saturating_duration_since(began);
     let (endpoint, ms) = (banner::endpoint(address), took.as_millis() as u64);
     tracing::info!(endpoint, data, recovered, streams, ms, "started");

@@ -86,7 +86,7 @@ def test_a_port_that_another_server_uses(start, tmp_path):
         [BINARY, "serve", *flags], capture_output=True, text=True, timeout=SECONDS_MAX, check=False
     )
     assert ended.returncode == 1
-    assert f"{address} can't be listened on" in ended.stderr
+    assert f"{address} is in use" in ended.stderr
     assert not (tmp_path / "data").exists()
 
 
