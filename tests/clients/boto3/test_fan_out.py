@@ -2,6 +2,7 @@
 
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
+
 from test_consumers import register
 
 
