@@ -8,16 +8,11 @@ use crate::wire;
 /// Entries of each request that meets the full storage.
 const ENTRIES: usize = 40;
 
-/// Puts records until some are refused, and tells how many in that request.
-fn fill(client: &mut Client) -> u64 {
+/// Puts so many large records at once, again and again until this many of them are refused.
+fn put_until(client: &mut Client, stream: &str, refused: usize) {
     let entry = json!({"PartitionKey": "k", "Data": wire::blob("x".repeat(100_000))});
-    let input = json!({"StreamName": "clicks", "Records": vec![entry; ENTRIES]});
-    loop {
-        let output = client.call("PutRecords", &input);
-        if let failed @ 1.. = output["FailedRecordCount"].as_u64().unwrap() {
-            return failed;
-        }
-    }
+    let input = json!({"StreamName": stream, "Records": vec![entry; ENTRIES]});
+    while client.call("PutRecords", &input)["FailedRecordCount"] != refused {}
 }
 
 #[test]
@@ -26,13 +21,10 @@ fn full_storage_is_a_line_when_it_fills_one_a_commit_and_one_when_it_has_space()
     let server = Millpond::start(&flags);
     let mut client = server.client();
     for _ in 0..3 {
-        assert_eq!(fill(&mut client), ENTRIES as u64);
+        put_until(&mut client, "clicks", ENTRIES);
     }
     client.call("DeleteStream", &json!({"StreamName": "clicks"}));
-    while client.get("/_millpond/health/ready").status != 200 {
-        std::thread::yield_now();
-    }
-    client.put("other", "k", "there is room");
+    put_until(&mut client, "other", 0);
     let log = server.stop();
     let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
     assert_eq!(lines("storage is full: writes are refused"), 1, "{log}");

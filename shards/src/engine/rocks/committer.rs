@@ -58,8 +58,10 @@ impl Drop for Closing<'_> {
 /// Whether storage is full, as the log was told: once when it fills, once when it has space.
 #[derive(Default)]
 struct Fullness {
-    /// Bytes of the largest append that was refused; there is space when they would fit.
+    /// Bytes of the largest append that was refused; there is space when they fit.
     lacking: Option<u64>,
+    /// Bytes of the largest append in the commit at hand.
+    admitted: u64,
 }
 
 impl Fullness {
@@ -74,9 +76,10 @@ impl Fullness {
 
     /// Looks what a commit has come to.
     fn look(&mut self, core: &Core, db: &Db) {
+        let admitted = std::mem::take(&mut self.admitted);
         match (core.health.check(), self.lacking) {
             (Err(error), _) => self.refused(0, &error),
-            (Ok(()), Some(bytes)) if core.space.holds(db, bytes) => {
+            (Ok(()), Some(bytes)) if admitted >= bytes || core.space.holds(db, bytes) => {
                 self.lacking = None;
                 tracing::info!("storage has space again");
             }
@@ -100,7 +103,10 @@ fn commit(
                 let bytes = chunks.iter().map(|chunk| chunk.bytes().len() as u64).sum();
                 let admitted = log.usable().and_then(|()| core.space.admit(db, allowance, bytes));
                 match admitted {
-                    Ok(()) => draft.append(log, &chunks, reply),
+                    Ok(()) => {
+                        fullness.admitted = fullness.admitted.max(bytes);
+                        draft.append(log, &chunks, reply);
+                    }
                     Err(error) => {
                         fullness.refused(bytes, &error);
                         answer(reply, Err(error));
