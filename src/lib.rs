@@ -9,7 +9,7 @@
 //! * [`ops`] has the table of operations, and one file each. They work on the streams and shards
 //!   of `millpond-shards`, with the types of `millpond-api`.
 //! * [`error`] turns the domain's facts into Amazon's words.
-//! * [`answers`] bounds what large answers hold.
+//! * [`blocks`] holds an answer's bytes; [`answers`] bounds what large ones hold together.
 //! * [`metrics`], [`telemetry`], [`banner`] and [`ids`] are what they are called.
 
 pub mod answers;

@@ -26,9 +26,7 @@ pub(super) struct ConsumerRef<'a> {
 /// The consumer that a control operation means, once the operation's call rate allows the call.
 pub(super) fn control(cx: &Cx<'_>, given: &ConsumerRef<'_>) -> Result<ConsumerArn> {
     if let Some(text) = given.arn {
-        let arn: ConsumerArn =
-            text.parse().map_err(|error| invalid(format!("ConsumerARN: {error}.")))?;
-        let arn = address::own_consumer(cx, arn)?;
+        let arn = parse_arn(cx, text)?;
         check_agreement(cx, given, &arn)?;
         cx.admit(Some(&arn.stream))?;
         return Ok(arn);
@@ -41,6 +39,12 @@ pub(super) fn control(cx: &Cx<'_>, given: &ConsumerRef<'_>) -> Result<ConsumerAr
     let stream = cx.controlled(given.stream)?;
     let found = stream.state().consumers.get(name).map(ConsumerState::arn);
     found.ok_or_else(|| no_consumer(&stream.state().arn, name))
+}
+
+/// The consumer of the caller's that a ConsumerARN names, whether or not it exists.
+pub(super) fn parse_arn(cx: &Cx<'_>, text: &str) -> Result<ConsumerArn> {
+    let arn = text.parse().map_err(|error| invalid(format!("ConsumerARN: {error}.")))?;
+    address::own_consumer(cx, arn)
 }
 
 /// Checks that what a request says beside a consumer's ARN is of the same consumer.

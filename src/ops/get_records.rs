@@ -13,7 +13,7 @@ use millpond_shards::{
     stream::Namespace,
 };
 
-use super::{Cx, Reply, Serve, describe, dry_run, told};
+use super::{Cx, Reply, Serve, describe, dry_run, records};
 use crate::{
     answers::AnswerRoom,
     error::{Error, Result, does_not_exist, invalid, read_throttled, unreadable},
@@ -33,7 +33,7 @@ impl Serve for GetRecords {
             payload_bytes: limits::GET_RECORDS_BYTES_MAX as usize,
         };
         // Also for the page itself, before it is read: who waits for room holds nothing.
-        let page_bytes = limit.payload_bytes + told::bytes(limit.payload_bytes, limit.records);
+        let page_bytes = limit.payload_bytes + records::bytes(limit.payload_bytes, limit.records);
         let room = cx.room(page_bytes).await?;
         let horizon = stream.state().horizon(cx.now());
         let reading = shard.read(iterator.position, horizon, limit).await;
@@ -83,12 +83,12 @@ fn reply(
         iterator.seal(cx.domain().tokens()).into()
     };
     let output = GetRecordsOutput {
-        records: reading.records().map(|view| told::record(shard, view)).collect(),
+        records: reading.records().map(|view| records::record(shard, view)).collect(),
         next_shard_iterator: (!ended).then(next),
-        millis_behind_latest: Some(told::millis_behind(reading, state, now)),
+        millis_behind_latest: Some(records::millis_behind(reading, state, now)),
         child_shards: ended.then(children),
     };
-    let bytes = told::bytes(reading.payload_bytes() as usize, reading.len());
+    let bytes = records::bytes(reading.payload_bytes() as usize, reading.len());
     Ok(cx.reply_in(room, &output, bytes))
 }
 

@@ -8,7 +8,7 @@ use millpond_api::{
 };
 use millpond_shards::iterator::ShardIterator;
 
-use super::{Cx, Reply, Serve, address, dry_run, start::Start};
+use super::{Cx, Reply, Serve, address, dry_run, starting_position::Start};
 use crate::error::{Result, does_not_exist, read_throttled, unreadable};
 
 impl Serve for GetShardIterator {

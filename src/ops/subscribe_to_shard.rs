@@ -18,10 +18,12 @@ use millpond_shards::{
     subscription::{Event, Subscription},
 };
 
-use super::{Cx, Reply, Serve, address, describe, dry_run, start::Start, told};
+use super::{
+    Cx, Reply, Serve, address, consumers, describe, dry_run, records, starting_position::Start,
+};
 use crate::{
     answers::{AnswerRoom, Answers},
-    error::{Error, Result, does_not_exist, invalid, unreadable},
+    error::{Error, Result, does_not_exist, unreadable},
 };
 
 /// The name of the events that carry records, in the model's words.
@@ -29,10 +31,7 @@ const EVENT: &str = "SubscribeToShardEvent";
 
 impl Serve for SubscribeToShard {
     async fn serve<'a>(cx: &'a Cx<'a>, input: SubscribeToShardInput<'a>) -> Result<Reply> {
-        let consumer = input.consumer_arn.parse();
-        let consumer: ConsumerArn =
-            consumer.map_err(|error| invalid(format!("ConsumerARN: {error}.")))?;
-        let consumer = address::own_consumer(cx, consumer)?;
+        let consumer = consumers::parse_arn(cx, &input.consumer_arn)?;
         let arn = &consumer.stream;
         let id = address::shard(arn, &input.shard_id)?;
         let gone = || Fact::ConsumerNotFound { consumer: consumer.clone() };
@@ -92,7 +91,7 @@ impl Feed {
     async fn frame(&self, event: &Event) -> Result<Bytes> {
         let Event { reading, shard, stream, is_last } = event;
         let state = stream.state().shard(shard.id())?;
-        let bytes = told::bytes(reading.payload_bytes() as usize, reading.len());
+        let bytes = records::bytes(reading.payload_bytes() as usize, reading.len());
         let room = self.room(bytes).await;
         let now = self.subscription.now();
         let number = || {
@@ -101,9 +100,9 @@ impl Feed {
         };
         let children = || stream.state().children(state.id).map(describe::child_shard).collect();
         let output = SubscribeToShardEvent {
-            records: reading.records().map(|view| told::record(shard, view)).collect(),
+            records: reading.records().map(|view| records::record(shard, view)).collect(),
             continuation_sequence_number: (!is_last).then(number),
-            millis_behind_latest: told::millis_behind(reading, state, now),
+            millis_behind_latest: records::millis_behind(reading, state, now),
             child_shards: is_last.then(children),
         };
         let frame = event_stream::event(EVENT, self.codec, &output);

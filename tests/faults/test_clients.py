@@ -121,16 +121,20 @@ def test_slow_bodies_are_given_up_and_hold_up_nobody(dev):
     dev.stop()
 
 
-def test_a_reader_that_takes_nothing_holds_up_nobody(dev):
-    """Many answers of 10 MB that nobody fetches: the server must not pile them up."""
-    kinesis, ledger = client(dev.url), Ledger()
+def large_read(kinesis, ledger) -> tuple[str, str]:
+    """Head and body of a GetRecords whose answer has 10 MB."""
     for call in range(3):
         assert ledger.put(kinesis, [f"{call}-{n}" for n in range(10)], 400_000)
     iterator = kinesis.get_shard_iterator(
         StreamName=STREAM, ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON"
     )["ShardIterator"]
-    body = f'{{"ShardIterator":"{iterator}"}}'
-    head = HEAD.replace("PutRecords", "GetRecords")
+    return HEAD.replace("PutRecords", "GetRecords"), f'{{"ShardIterator":"{iterator}"}}'
+
+
+def test_a_reader_that_takes_nothing_holds_up_nobody(dev):
+    """Many answers of 10 MB that nobody fetches: the server must not pile them up."""
+    kinesis, ledger = client(dev.url), Ledger()
+    head, body = large_read(kinesis, ledger)
     request = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
     with ExitStack() as connections:
         for _ in range(READERS):
@@ -174,13 +178,7 @@ def test_an_http2_reader_without_a_window_holds_up_nobody(start):
     """It asks for many answers of 10 MB at once and lets the server send none of them."""
     dev = start("--stream", f"{STREAM}:2", "--inflight-bytes", "64MiB", mode="dev")
     kinesis, ledger = client(dev.url), Ledger()
-    for call in range(3):
-        assert ledger.put(kinesis, [f"{call}-{n}" for n in range(10)], 400_000)
-    iterator = kinesis.get_shard_iterator(
-        StreamName=STREAM, ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON"
-    )["ShardIterator"]
-    body = f'{{"ShardIterator":"{iterator}"}}'
-    head = HEAD.replace("PutRecords", "GetRecords")
+    head, body = large_read(kinesis, ledger)
     no_window = http2_frame(4, 0, 0, (4).to_bytes(2) + (0).to_bytes(4))
     requests = b"".join(http2_request(2 * n + 1, head, body) for n in range(READERS))
     before = rss_mib(dev)

@@ -66,6 +66,26 @@ async fn silence_is_told_with_a_number_to_go_on_from() {
     }
 }
 
+/// The number of a place is that of the record before it.
+#[tokio::test]
+async fn a_number_without_records_is_of_the_record_before() {
+    let server = TestServer::new().await.with_stream("clicks", 1).await;
+    let consumer = register(&server).await;
+    server.put("clicks", "a", "1").await;
+    let mut events = subscribe_at(&server, &consumer, 0, json!({"Type": "LATEST"})).await;
+    let (event, ()) = tokio::join!(events.event(), server.advance(Duration::from_secs(5)));
+    assert_eq!(event["Records"], json!([]));
+    server.put("clicks", "a", "2").await;
+    let number = &event["ContinuationSequenceNumber"];
+    for (kind, expected) in
+        [("AFTER_SEQUENCE_NUMBER", &["2"][..]), ("AT_SEQUENCE_NUMBER", &["1", "2"])]
+    {
+        let position = json!({"Type": kind, "SequenceNumber": number});
+        let mut events = subscribe_at(&server, &consumer, 0, position).await;
+        assert_eq!(texts(&events.event().await), expected, "{kind}");
+    }
+}
+
 #[tokio::test]
 async fn reading_starts_where_it_is_told() {
     let server = TestServer::new().await.with_stream("clicks", 1).await;
