@@ -8,6 +8,7 @@
 //!   who asks.
 //! * [`ops`] has the table of operations, and one file each. They work on the streams and shards
 //!   of `millpond-shards`, with the types of `millpond-api`.
+//! * [`policy`] reads and asks IAM policies.
 //! * [`error`] turns the domain's facts into Amazon's words.
 //! * [`blocks`] holds an answer's bytes; [`answers`] bounds what large ones hold together.
 //! * [`metrics`], [`telemetry`], [`banner`] and [`ids`] are what they are called.
@@ -24,5 +25,6 @@ pub mod http;
 pub mod ids;
 pub mod metrics;
 pub mod ops;
+pub mod policy;
 pub mod process;
 pub mod telemetry;
