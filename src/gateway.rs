@@ -1,6 +1,6 @@
 //! The one pipeline that every request goes through: identify, authenticate, decode, serve, answer.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -131,11 +131,14 @@ impl Request<'_> {
         claim.map_err(|refusal| self.refused(refusal))
     }
 
+    fn peer(&self) -> Option<SocketAddr> {
+        self.head.extensions.get::<Peer>().map(|Peer(peer)| *peer)
+    }
+
     /// The words of a refusal stay out of the log: they quote what came, signatures included.
     fn refused(&self, refusal: Refusal) -> Failure {
         if self.app.refused_credentials().is_due() {
-            let peer =
-                self.head.extensions.get::<Peer>().map(|Peer(peer)| tracing::field::display(peer));
+            let peer = self.peer().map(tracing::field::display);
             tracing::warn!(error = refusal.kind().wire_name(), peer, "credentials refused");
         }
         Failure::Error(Error::from(refusal).0)
@@ -156,7 +159,8 @@ impl Request<'_> {
             Err(_) if !codec.is_map(body) => return Err(Failure::serialization()),
             Err(refusal) => return Err(self.refused(refusal)),
         };
-        let cx = Cx::new(self.app, operation, codec, caller);
+        let source_ip = self.peer().map(|peer| peer.ip());
+        let cx = Cx::new(self.app, operation, codec, caller, source_ip);
         let outcome = match ops::entrypoint(operation) {
             Some(serve) => serve(&cx, body).await,
             None => Err(ops::unserved(operation)),

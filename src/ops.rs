@@ -7,14 +7,15 @@ use futures::{future::BoxFuture, stream::BoxStream};
 use millpond_api::{
     ErrorKind, Operation, OperationId,
     operations::{
-        AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteStream,
-        DeregisterStreamConsumer, DescribeAccountSettings, DescribeLimits, DescribeStream,
-        DescribeStreamConsumer, DescribeStreamSummary, DisableEnhancedMonitoring,
-        EnableEnhancedMonitoring, GetRecords, GetShardIterator, IncreaseStreamRetentionPeriod,
-        ListShards, ListStreamConsumers, ListStreams, ListTagsForResource, ListTagsForStream,
-        MergeShards, PutRecord, PutRecords, RegisterStreamConsumer, RemoveTagsFromStream,
-        SplitShard, SubscribeToShard, TagResource, UntagResource, UpdateAccountSettings,
-        UpdateMaxRecordSize, UpdateShardCount,
+        AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteResourcePolicy,
+        DeleteStream, DeregisterStreamConsumer, DescribeAccountSettings, DescribeLimits,
+        DescribeStream, DescribeStreamConsumer, DescribeStreamSummary, DisableEnhancedMonitoring,
+        EnableEnhancedMonitoring, GetRecords, GetResourcePolicy, GetShardIterator,
+        IncreaseStreamRetentionPeriod, ListShards, ListStreamConsumers, ListStreams,
+        ListTagsForResource, ListTagsForStream, MergeShards, PutRecord, PutRecords,
+        PutResourcePolicy, RegisterStreamConsumer, RemoveTagsFromStream, SplitShard,
+        SubscribeToShard, TagResource, UntagResource, UpdateAccountSettings, UpdateMaxRecordSize,
+        UpdateShardCount,
     },
 };
 
@@ -25,6 +26,7 @@ mod consumers;
 mod create_stream;
 mod cx;
 mod decrease_stream_retention_period;
+mod delete_resource_policy;
 mod delete_stream;
 mod deregister_stream_consumer;
 mod describe;
@@ -37,6 +39,7 @@ mod disable_enhanced_monitoring;
 mod dry_run;
 mod enable_enhanced_monitoring;
 mod get_records;
+mod get_resource_policy;
 mod get_shard_iterator;
 mod increase_stream_retention_period;
 mod list_shards;
@@ -47,11 +50,14 @@ mod list_tags_for_stream;
 mod merge_shards;
 mod monitoring;
 mod page;
+mod permission;
 mod put_record;
 mod put_records;
+mod put_resource_policy;
 mod records;
 mod register_stream_consumer;
 mod remove_tags_from_stream;
+mod resource;
 mod retention;
 mod split_shard;
 mod starting_position;
@@ -119,6 +125,7 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::AddTagsToStream => served::<AddTagsToStream>,
         Id::CreateStream => served::<CreateStream>,
         Id::DecreaseStreamRetentionPeriod => served::<DecreaseStreamRetentionPeriod>,
+        Id::DeleteResourcePolicy => served::<DeleteResourcePolicy>,
         Id::DeleteStream => served::<DeleteStream>,
         Id::DeregisterStreamConsumer => served::<DeregisterStreamConsumer>,
         Id::DescribeAccountSettings => served::<DescribeAccountSettings>,
@@ -129,6 +136,7 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::DisableEnhancedMonitoring => served::<DisableEnhancedMonitoring>,
         Id::EnableEnhancedMonitoring => served::<EnableEnhancedMonitoring>,
         Id::GetRecords => served::<GetRecords>,
+        Id::GetResourcePolicy => served::<GetResourcePolicy>,
         Id::GetShardIterator => served::<GetShardIterator>,
         Id::IncreaseStreamRetentionPeriod => served::<IncreaseStreamRetentionPeriod>,
         Id::ListShards => served::<ListShards>,
@@ -139,6 +147,7 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::MergeShards => served::<MergeShards>,
         Id::PutRecord => served::<PutRecord>,
         Id::PutRecords => served::<PutRecords>,
+        Id::PutResourcePolicy => served::<PutResourcePolicy>,
         Id::RegisterStreamConsumer => served::<RegisterStreamConsumer>,
         Id::RemoveTagsFromStream => served::<RemoveTagsFromStream>,
         Id::SplitShard => served::<SplitShard>,
@@ -154,13 +163,10 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::CreateQueue
         | Id::DeleteChannel
         | Id::DeleteQueue
-        | Id::DeleteResourcePolicy
         | Id::DescribeChannel
         | Id::DescribeQueue
-        | Id::GetResourcePolicy
         | Id::ListChannels
         | Id::ListQueues
-        | Id::PutResourcePolicy
         | Id::ReceiveDeadLetterQueueRecords
         | Id::ReceiveQueueRecords
         | Id::RestoreDeadLetterQueueRecords

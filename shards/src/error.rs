@@ -2,7 +2,7 @@
 
 use millpond_api::types::{ConsumerArn, HashKey, HashKeyRange, ShardId, StreamArn, StreamStatus};
 
-use crate::{engine::EngineError, stream::Namespace};
+use crate::{engine::EngineError, state::Resource, stream::Namespace};
 
 /// A refusal or a failure of the domain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,8 @@ pub enum Error {
     TooManyConsumersCreating { stream: StreamArn, limit: usize },
     #[error("more than {limit} tags on {consumer}")]
     TooManyConsumerTags { consumer: ConsumerArn, limit: usize },
+    #[error("{resource} has no policy")]
+    PolicyNotFound { resource: Resource },
     #[error("shard {shard} is not in stream {stream}")]
     ShardNotFound { stream: StreamArn, shard: ShardId },
     #[error("shard {shard} of stream {stream} is closed")]

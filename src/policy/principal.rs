@@ -123,8 +123,8 @@ impl Named {
                 Ok(Self::Identity(text.to_owned()))
             }
             _ => Err(format!(
-                "{text} is not a principal: expected *, an account of twelve digits, or an ARN such \
-                 as {ARN_FORMS}"
+                "{text} is not a principal: expected *, an account of twelve digits, or an ARN \
+                 such as {ARN_FORMS}"
             )),
         }
     }

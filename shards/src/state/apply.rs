@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use millpond_api::types::{HashKey, HashKeyRange, ShardId, StreamArn, StreamStatus, Timestamp};
 use millpond_quotas::limits;
 
-use super::{Command, NewStream, ShardEnd, State, consumers};
+use super::{Command, NewStream, ShardEnd, State, consumers, policies};
 use crate::{
     Error,
     commitment::Commitment,
@@ -78,6 +78,7 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             next.put(changed);
         }
         Command::Consumer(command) => consumers::apply(&mut next, command)?,
+        Command::Policy(command) => policies::apply(&mut next, command)?,
         Command::Settle { stream, number, ends, now } => {
             settle(&mut next, stream, *number, ends, *now);
         }
@@ -109,6 +110,7 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
         max_record_kib,
         shard_level_metrics: BTreeSet::new(),
         tags: tags.into_iter().collect(),
+        policy: None,
         shards: BTreeMap::new(),
         next_shard: 0,
         transition: Some(Transition { due, intent: Intent::Create { shards } }),

@@ -45,6 +45,7 @@ pub(super) fn apply(next: &mut State, command: &ConsumerCommand) -> Result<(), E
                 status: ConsumerStatus::Creating,
                 due: Some(*due),
                 tags: tags.iter().cloned().collect(),
+                policy: None,
             };
             check_room(&stream, &consumer)?;
             check_tags(&consumer)?;
@@ -104,7 +105,7 @@ fn check_room(stream: &StreamState, new: &ConsumerState) -> Result<(), Error> {
     Ok(())
 }
 
-fn change(
+pub(super) fn change(
     next: &mut State,
     arn: &ConsumerArn,
     change: impl FnOnce(&mut ConsumerState) -> Result<(), Error>,
@@ -117,7 +118,7 @@ fn change(
     Ok(())
 }
 
-fn check_active(consumer: &ConsumerState) -> Result<(), Error> {
+pub(super) fn check_active(consumer: &ConsumerState) -> Result<(), Error> {
     match consumer.status {
         ConsumerStatus::Active => Ok(()),
         ConsumerStatus::Creating | ConsumerStatus::Deleting => {

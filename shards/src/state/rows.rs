@@ -169,6 +169,8 @@ struct StreamRow {
     #[n(30)]
     #[cbor(default)]
     shard_level_metrics: Vec<String>,
+    #[n(60)]
+    policy: Option<String>,
 }
 
 #[derive(Encode, Decode)]
@@ -183,6 +185,8 @@ struct ConsumerRow {
     due: Option<i64>,
     #[n(4)]
     tags: Vec<(String, String)>,
+    #[n(60)]
+    policy: Option<String>,
 }
 
 #[derive(Encode, Decode)]
@@ -284,6 +288,7 @@ impl StreamRow {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            policy: stream.policy.as_deref().map(str::to_owned),
         }
     }
 
@@ -315,6 +320,7 @@ impl StreamRow {
             max_record_kib: self.max_record_kib,
             shard_level_metrics: shard_level_metrics?,
             tags: self.tags.into_iter().collect(),
+            policy: self.policy.map(Into::into),
             shards: shards?.into_iter().map(|shard| (shard.id, shard)).collect(),
             next_shard: self.next_shard,
             transition,
@@ -335,6 +341,7 @@ impl ConsumerRow {
             status: consumer_status_ordinal(consumer.status),
             due: consumer.due.map(Timestamp::millis),
             tags: consumer.tags.clone().into_iter().collect(),
+            policy: consumer.policy.as_deref().map(str::to_owned),
         }
     }
 
@@ -346,6 +353,7 @@ impl ConsumerRow {
             status: consumer_status(self.status)?,
             due: self.due.map(Timestamp::from_millis),
             tags: self.tags.into_iter().collect(),
+            policy: self.policy.map(Into::into),
         })
     }
 }

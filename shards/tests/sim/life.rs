@@ -6,7 +6,7 @@ use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 use millpond_shards::{
     engine::memory::Fault,
     shard::Limit,
-    state::{Command, ConsumerCommand, NewStream},
+    state::{Command, ConsumerCommand, NewStream, PolicyCommand, Resource},
     stream::{Namespace, StreamState, consumer::ConsumerState},
 };
 
@@ -146,7 +146,7 @@ fn settle_account(world: &mut World, arn: &StreamArn) -> Command {
 fn change(world: &mut World, state: &StreamState) -> Command {
     let (now, due) = times(world);
     let stream = state.arn.clone();
-    match world.dice.u8(0..27) {
+    match world.dice.u8(0..28) {
         0..6 => split(world, state, due),
         6..11 => merge(world, state, due),
         11..14 => {
@@ -177,6 +177,7 @@ fn change(world: &mut World, state: &StreamState) -> Command {
         }
         24..25 => Command::EnableMonitoring { stream, metrics: metrics(world), due },
         25..26 => Command::DisableMonitoring { stream, metrics: metrics(world), due },
+        26..27 => Command::Policy(share(world, state)),
         _ => {
             let enforce_consumer_deletion = world.dice.bool();
             Command::DeleteStream { stream, enforce_consumer_deletion, due }
@@ -204,6 +205,17 @@ fn change_consumer(
             ConsumerCommand::RemoveTags { consumer, keys: tags.into_iter().map(|t| t.0).collect() }
         }
         _ => ConsumerCommand::Deregister { consumer, due },
+    }
+}
+
+/// Puts or deletes the policy of the stream or of one of its consumers.
+fn share(world: &mut World, state: &StreamState) -> PolicyCommand {
+    let consumers = state.consumers.values().map(|consumer| Resource::Consumer(consumer.arn()));
+    let resources: Vec<_> = consumers.chain([Resource::Stream(state.arn.clone())]).collect();
+    let resource = world.dice.choice(resources).expect("there is the stream");
+    match world.dice.u8(0..3) {
+        0 => PolicyCommand::Delete { resource },
+        n => PolicyCommand::Put { resource, policy: format!("policy {n}").into() },
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use millpond_api::types::{ConsumerArn, HashKey, ShardId, StreamArn};
 use millpond_shards::{
     shard::Limit,
-    state::{Command, ConsumerCommand, NewStream},
+    state::{Command, ConsumerCommand, NewStream, PolicyCommand, Resource},
     stream::Namespace,
 };
 
@@ -79,6 +79,16 @@ fn register(world: &mut World, arn: &StreamArn) {
     ]);
     for command in commands {
         world.ask(Command::Consumer(command));
+        world.drain();
+    }
+    let policy = || "policy".into();
+    let (stream, consumer) = (Resource::Stream(arn.clone()), Resource::Consumer(consumer("a")));
+    for command in [
+        PolicyCommand::Put { resource: stream.clone(), policy: policy() },
+        PolicyCommand::Put { resource: consumer, policy: policy() },
+        PolicyCommand::Delete { resource: stream },
+    ] {
+        world.ask(Command::Policy(command));
         world.drain();
     }
 }

@@ -70,7 +70,6 @@ def unserved() -> list[str]:
 
 SAMPLES = {
     "StartStreamEncryption": {"StreamName": "{name}", "EncryptionType": "KMS", "KeyId": "alias/k"},
-    "PutResourcePolicy": {"ResourceARN": "{arn}", "Policy": "{{}}"},
 }
 
 
