@@ -9,6 +9,7 @@
 //! * [`ops`] has the table of operations, and one file each. They work on the streams and shards
 //!   of `millpond-shards`, with the types of `millpond-api`.
 //! * [`policy`] reads and asks IAM policies.
+//! * [`reload`] keeps credentials as their files say.
 //! * [`error`] turns the domain's facts into Amazon's words.
 //! * [`blocks`] holds an answer's bytes; [`answers`] bounds what large ones hold together.
 //! * [`metrics`], [`telemetry`], [`banner`] and [`ids`] are what they are called.
@@ -27,4 +28,5 @@ pub mod metrics;
 pub mod ops;
 pub mod policy;
 pub mod process;
+pub mod reload;
 pub mod telemetry;

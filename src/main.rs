@@ -7,9 +7,10 @@ use millpond::{
     banner,
     config::{self, Config, LogFormat, Refused, Request, Storage},
     process::{self, StartError},
-    telemetry,
+    reload, telemetry,
 };
 use millpond_quotas::Clock;
+use millpond_shards::tasks::Tasks;
 use tokio::net::TcpListener;
 
 // For RocksDB too: it gives memory back to the system when records are gone, which glibc's
@@ -53,6 +54,11 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     // Not earlier: a start that fails says one sentence, why.
     for (variable, nearest) in config::unknown_variables_of_this_process() {
         tracing::warn!(variable, nearest, "this environment variable is no setting");
+    }
+    if config.credentials_file.is_some() {
+        let (app, hangup) = (Arc::clone(&app), process::hangup()?);
+        let keep = reload::keep_credentials(app, hangup, stop.clone());
+        Tasks::default().spawn("credentials", keep);
     }
     let took = clock.now().saturating_duration_since(began);
     let (endpoint, ms) = (banner::endpoint(address), took.as_millis() as u64);

@@ -4,6 +4,7 @@ mod child;
 mod client;
 mod fan_out;
 mod logs;
+mod reload;
 mod storm;
 
 use std::{
