@@ -76,13 +76,9 @@ def test_another_account_writes_and_reads_a_shared_stream(owner, friend, stream_
         "kinesis:PutRecord action"
     )
     actions = ["kinesis:Put*", "kinesis:Get*", "kinesis:Describe*", "kinesis:ListShards"]
-    owner.put_resource_policy(
-        ResourceARN=stream_arn, Policy=policy(allow(actions, stream_arn))
-    )
+    owner.put_resource_policy(ResourceARN=stream_arn, Policy=policy(allow(actions, stream_arn)))
     friend.put_record(**record)
-    friend.put_records(
-        StreamARN=stream_arn, Records=[{"PartitionKey": "k", "Data": b"and again"}]
-    )
+    friend.put_records(StreamARN=stream_arn, Records=[{"PartitionKey": "k", "Data": b"and again"}])
     assert friend.describe_stream(StreamARN=stream_arn)["StreamDescription"]["StreamARN"]
     shards = friend.list_shards(StreamARN=stream_arn)["Shards"]
     iterator = friend.get_shard_iterator(
