@@ -149,6 +149,12 @@ impl Verifier {
         }
     }
 
+    /// Whom this lets in.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.settings.mode
+    }
+
     /// Checks all that needs no body: form, date, scope, access key id and session token.
     ///
     /// `now` is the wall clock's time.

@@ -1,22 +1,24 @@
 //! The one pipeline that every request goes through: identify, authenticate, decode, serve, answer.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, Method, request::Parts};
 use millpond_api::{Codec, ErrorKind, OperationId, types::Timestamp};
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::{
     app::App,
     auth::{Claim, Refusal},
     error::Error,
     http::{BodyRefused, Peer, RequestBody},
-    ops::{self, Cx, Reply},
+    ops::{self, Cx, Origin, Reply},
 };
 
 mod answer;
+mod cors;
 mod format;
 
 use answer::Failure;
@@ -35,8 +37,24 @@ pub const REFUSED_BODIES_MAX: usize = 64;
 
 /// Answers one request.
 pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
-    let started = app.clock().now();
     let id = crate::ids::request_id();
+    let is_preflight = cors::is_preflight(&head);
+    let admits_page = cors::admits(app.verifier().mode(), &head.headers);
+    let mut response = if is_preflight {
+        body.discard().await;
+        answer::with_request_id(cors::preflight(&head.headers), id)
+    } else {
+        answer::with_ids(operate(app, head, body, id).await, id)
+    };
+    if admits_page {
+        cors::admit(&mut response, is_preflight);
+    }
+    response
+}
+
+/// Does what the request asks for.
+async fn operate(app: Arc<App>, head: Parts, body: RequestBody, id: Uuid) -> Response {
+    let started = app.clock().now();
     let target = Target::of(&head.headers);
     let operation = target.operation().map_or("", OperationId::name);
     let span = tracing::debug_span!("request", %id, operation);
@@ -53,7 +71,7 @@ pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
     if response.status().is_server_error() {
         tracing::warn!(%id, operation, error = code, "failed");
     }
-    answer::with_ids(response, id)
+    response
 }
 
 /// What `X-Amz-Target` says.
@@ -131,14 +149,14 @@ impl Request<'_> {
         claim.map_err(|refusal| self.refused(refusal))
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
-        self.head.extensions.get::<Peer>().map(|Peer(peer)| *peer)
+    fn peer(&self) -> Option<Peer> {
+        self.head.extensions.get().copied()
     }
 
     /// The words of a refusal stay out of the log: they quote what came, signatures included.
     fn refused(&self, refusal: Refusal) -> Failure {
         if self.app.refused_credentials().is_due() {
-            let peer = self.peer().map(tracing::field::display);
+            let peer = self.peer().map(|peer| tracing::field::display(peer.address));
             tracing::warn!(error = refusal.kind().wire_name(), peer, "credentials refused");
         }
         Failure::Error(Error::from(refusal).0)
@@ -159,8 +177,8 @@ impl Request<'_> {
             Err(_) if !codec.is_map(body) => return Err(Failure::serialization()),
             Err(refusal) => return Err(self.refused(refusal)),
         };
-        let source_ip = self.peer().map(|peer| peer.ip());
-        let cx = Cx::new(self.app, operation, codec, caller, source_ip);
+        let origin = self.peer().map(Origin::from);
+        let cx = Cx::new(self.app, operation, codec, caller, origin);
         let outcome = match ops::entrypoint(operation) {
             Some(serve) => serve(&cx, body).await,
             None => Err(ops::unserved(operation)),
@@ -192,6 +210,12 @@ impl Request<'_> {
             }
             _ => refusal,
         }
+    }
+}
+
+impl From<Peer> for Origin {
+    fn from(Peer { address, is_secure }: Peer) -> Self {
+        Self { address: address.ip(), is_secure }
     }
 }
 

@@ -70,7 +70,7 @@ mod update_max_record_size;
 mod update_shard_count;
 mod write;
 
-pub use cx::Cx;
+pub use cx::{Cx, Origin};
 
 use crate::{
     answers::AnswerRoom,

@@ -22,6 +22,15 @@ use crate::{
     policy::{Readings, Tagging},
 };
 
+/// Where a request came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    /// The other end of the connection.
+    pub address: IpAddr,
+    /// Whether it came over TLS.
+    pub is_secure: bool,
+}
+
 /// One request's context.
 pub struct Cx<'a> {
     app: &'a App,
@@ -29,21 +38,21 @@ pub struct Cx<'a> {
     codec: Codec,
     caller: Caller,
     namespace: Namespace,
-    source_ip: Option<IpAddr>,
+    origin: Option<Origin>,
 }
 
 impl<'a> Cx<'a> {
-    /// The context of a request by `caller`, from this address.
+    /// The context of a request by `caller`, with where it came from.
     #[must_use]
     pub fn new(
         app: &'a App,
         operation: OperationId,
         codec: Codec,
         caller: Caller,
-        source_ip: Option<IpAddr>,
+        origin: Option<Origin>,
     ) -> Self {
         let namespace = Namespace { account: caller.account, region: caller.region.clone() };
-        Self { app, operation, codec, caller, namespace, source_ip }
+        Self { app, operation, codec, caller, namespace, origin }
     }
 
     /// The operation that was asked for.
@@ -72,8 +81,8 @@ impl<'a> Cx<'a> {
 
     /// Where the request came from.
     #[must_use]
-    pub fn source_ip(&self) -> Option<IpAddr> {
-        self.source_ip
+    pub fn origin(&self) -> Option<Origin> {
+        self.origin
     }
 
     /// What the policies of resources say.

@@ -127,9 +127,8 @@ impl Cx<'_> {
             resource: &resource,
             owner: subject.owner,
             region: caller.region.as_str(),
-            source_ip: self.source_ip(),
-            // The server has no TLS of its own.
-            is_secure: false,
+            source_ip: self.origin().map(|origin| origin.address),
+            is_secure: self.origin().is_some_and(|origin| origin.is_secure),
             now: self.now(),
             resource_tags: subject.tags,
             tagging,
