@@ -135,7 +135,15 @@ fn create(world: &mut World, arn: StreamArn) -> Command {
     let (now, due) = times(world);
     let shards = world.dice.u32(1..6);
     let tags = vec![("team".into(), world.dice.u8(..).to_string())];
-    Command::CreateStream(NewStream { arn, shards, max_record_kib: 1024, tags, now, due })
+    Command::CreateStream(NewStream {
+        arn,
+        shards,
+        on_demand: None,
+        max_record_kib: 1024,
+        tags,
+        now,
+        due,
+    })
 }
 
 fn settle_account(world: &mut World, arn: &StreamArn) -> Command {

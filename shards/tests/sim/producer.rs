@@ -104,7 +104,7 @@ async fn append(
     let shard = stream.routing().shards().get(index).expect("routing leads to a shard");
     let mut batch = RecordBatch::default();
     for entry in &entries {
-        batch.push(&entry.key, entry.explicit, &Blob::Bytes(entry.data().into()));
+        batch.push(entry.key.as_str(), entry.explicit, &Blob::Bytes(entry.data().into()));
     }
     let fate = match shard.append(batch).await {
         Err(AppendError::Sealed) => return (entries, Vec::new()),

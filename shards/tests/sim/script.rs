@@ -44,7 +44,8 @@ pub(crate) fn live(plan: Plan) -> bool {
 fn create(world: &mut World, arn: &StreamArn) {
     let now = world.now();
     let (arn, tags) = (arn.clone(), Vec::new());
-    let new = NewStream { arn, shards: 2, max_record_kib: 1024, tags, now, due: now };
+    let new =
+        NewStream { arn, shards: 2, on_demand: None, max_record_kib: 1024, tags, now, due: now };
     world.ask(Command::CreateStream(new));
     world.drain();
 }
