@@ -12,6 +12,7 @@ use crate::{
     directory::{Directory, Stream},
     engine::{Engine, EngineError, MetadataChange, Offset},
     maintenance::Maintenance,
+    scaling::Scaling,
     services::Services,
     shard::{TailBudget, WAITING_KIB_MAX},
     state::ShardLimit,
@@ -69,8 +70,9 @@ impl Domain {
         let directory = Arc::new(Directory::new(services.clone(), options.quotas, limit));
         let control = Control::start(services.clone(), Arc::clone(&directory), limit).await?;
         let keeper = Maintenance::new(Arc::clone(&directory), control.clone(), services.clone());
-        let stop = services.tasks.stop();
-        services.tasks.spawn("maintenance", keeper.run(stop));
+        let scaling = Scaling::new(Arc::clone(&directory), control.clone(), services.clone());
+        services.tasks.spawn("maintenance", keeper.run(services.tasks.stop()));
+        services.tasks.spawn("scaling", scaling.run(services.tasks.stop()));
         services.tasks.spawn("time keeper", keep_time(services.clone()));
         let subscriptions = Subscriptions::new(options.quotas);
         Ok(Self { directory, control, tokens: Tokens::new(&key), services, subscriptions })
