@@ -32,8 +32,15 @@ impl RecordBatch {
     }
 
     /// Appends a record: decodes `data` straight into its stored form.
-    pub fn push(&mut self, partition_key: &str, explicit: Option<HashKey>, data: &Blob<'_>) {
-        let size = record::stored_bytes_max(partition_key, data.len());
+    pub fn push<'k>(
+        &mut self,
+        partition_key: impl Into<Option<&'k str>>,
+        explicit: Option<HashKey>,
+        data: &Blob<'_>,
+    ) {
+        let partition_key = partition_key.into();
+        let key_bytes = partition_key.map_or(0, str::len);
+        let size = record::stored_bytes_max(key_bytes, data.len());
         match self.chunks.last() {
             Some(last) if last.len() + size <= CHUNK_BYTES_MAX || is_empty(last) => {}
             _ => self.chunks.push(chunk_with_capacity(size)),
@@ -42,7 +49,7 @@ impl RecordBatch {
         record::encode(chunk, partition_key, explicit, data);
         record::count_one_more(chunk);
         self.records += 1;
-        self.payload_bytes += (partition_key.len() + data.len()) as u64;
+        self.payload_bytes += (key_bytes + data.len()) as u64;
     }
 
     /// Records in the batch.

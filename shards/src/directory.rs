@@ -3,7 +3,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -25,6 +28,7 @@ pub struct Stream {
     state: Arc<StreamState>,
     routing: RoutingTable<Shard>,
     shards: BTreeMap<ShardId, Arc<Shard>>,
+    turns: AtomicUsize,
 }
 
 impl Stream {
@@ -38,6 +42,13 @@ impl Stream {
     #[must_use]
     pub fn routing(&self) -> &RoutingTable<Shard> {
         &self.routing
+    }
+
+    /// A number that is one more each time: whose turn it is to take records, where that isn't for
+    /// their keys to say.
+    #[must_use]
+    pub fn take_turn(&self) -> usize {
+        self.turns.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The handle of a shard, open or closed.
@@ -185,6 +196,11 @@ impl Directory {
             .open_shards()
             .filter_map(|shard| Some((shard.range, Arc::clone(shards.get(&shard.id)?))));
         let routing = RoutingTable::new(open);
-        Arc::new(Stream { state: Arc::clone(state), routing, shards })
+        Arc::new(Stream {
+            state: Arc::clone(state),
+            routing,
+            shards,
+            turns: AtomicUsize::default(),
+        })
     }
 }

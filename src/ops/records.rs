@@ -28,7 +28,7 @@ pub(super) fn record<'a>(shard: &Shard, view: RecordView<'a>) -> Record<'a> {
         sequence_number: shard.sequence_number(view.offset, view.arrival).to_string().into(),
         approximate_arrival_timestamp: Some(view.arrival),
         data: Blob::Bytes(Cow::Borrowed(view.data)),
-        partition_key: Some(Cow::Borrowed(view.partition_key)),
+        partition_key: view.partition_key.map(Cow::Borrowed),
         encryption_type: None,
     }
 }

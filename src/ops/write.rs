@@ -1,4 +1,4 @@
-//! Writing entries to a stream: where each goes, whether there is room, and what became of it.
+//! Writing entries to a stream, and what became of each.
 //! PutRecord is PutRecords of one.
 
 use std::{sync::Arc, time::Duration};
@@ -19,7 +19,10 @@ use millpond_shards::{
     stream::{Namespace, routing},
 };
 
-use super::Cx;
+use super::{
+    Cx,
+    placement::{self, Placed, Placement},
+};
 use crate::error::{Error, Result, invalid, write_throttled};
 
 /// How often entries are routed anew when their shard is being closed.
@@ -33,7 +36,8 @@ const RECORD_OVERHEAD_BYTES: usize = 16;
 
 /// A record that is to be written.
 pub(super) struct Entry<'a> {
-    pub(super) partition_key: &'a str,
+    /// Absent only where the service picks the shard.
+    pub(super) partition_key: Option<&'a str>,
     pub(super) explicit: Option<HashKey>,
     pub(super) data: &'a Blob<'a>,
 }
@@ -48,11 +52,13 @@ pub(super) struct Written {
 impl Entry<'_> {
     /// Bytes that count: data and partition key.
     pub(super) fn payload_bytes(&self) -> usize {
-        self.data.len() + self.partition_key.len()
+        self.data.len() + self.partition_key.map_or(0, str::len)
     }
 
-    fn hash_key(&self) -> HashKey {
-        self.explicit.unwrap_or_else(|| routing::hash_key(self.partition_key))
+    /// Where the entry belongs, unless the service picks its shard.
+    pub(super) fn hash_key(&self) -> HashKey {
+        let of_key = || routing::hash_key(self.partition_key.unwrap_or_default());
+        self.explicit.unwrap_or_else(of_key)
     }
 }
 
@@ -79,9 +85,9 @@ pub(super) fn entry<'a>(
     explicit_hash_key: Option<&str>,
     data: &'a Blob<'a>,
 ) -> Result<Entry<'a>> {
-    let Some(partition_key) = partition_key else {
+    if partition_key.is_none() && !stream.state().spreads_records() {
         return Err(violation(|checker| checker.missing(path("partitionKey"))));
-    };
+    }
     let explicit = explicit_hash_key.map(parse_hash_key).transpose()?;
     let entry = Entry { partition_key, explicit, data };
     let max = limits::record_bytes_max(stream.state().max_record_kib.into()) as usize;
@@ -124,7 +130,7 @@ pub(super) async fn write(
     let mut outcomes: Vec<Option<Result<Written>>> = entries.iter().map(|_| None).collect();
     let mut waiting: Vec<usize> = (0..entries.len()).collect();
     for round in 0..=REROUTE_MAX {
-        let shares = share_out(&stream, entries, &waiting, round == 0, &mut outcomes);
+        let shares = share_out(&stream, entries, &waiting, round > 0, &mut outcomes);
         let appends = shares.into_iter().map(Share::append);
         waiting.clear();
         for (share, appended) in join_all(appends).await {
@@ -161,54 +167,37 @@ struct Share {
     entries: Vec<usize>,
 }
 
-/// Gives each waiting entry to the shard that owns its hash key, if that has room for it.
+/// Gives each waiting entry to a shard, if that has room for it.
 fn share_out(
     stream: &Stream,
     entries: &[Entry<'_>],
     waiting: &[usize],
-    admit: bool,
+    has_room: bool,
     outcomes: &mut [Option<Result<Written>>],
 ) -> Vec<Share> {
-    let routing = stream.routing();
-    let route = |&index: &usize| {
-        let entry = entries.get(index)?;
-        Some(Routed { owner: routing.index_of(entry.hash_key())?, index, entry })
-    };
-    let mut routed: Vec<_> = waiting.iter().filter_map(route).collect();
-    routed.sort_unstable_by_key(|routed| (routed.owner, routed.index));
-    if admit {
-        routed.retain(|Routed { owner, index, entry }| {
-            let Some(shard) = routing.shards().get(*owner) else { return false };
-            let admitted = shard.admit_write(entry.payload_bytes() as u64).is_ok();
-            if let Some(outcome) = outcomes.get_mut(*index).filter(|_| !admitted) {
-                *outcome = Some(Err(write_throttled(&stream.state().arn, shard.id())));
-            }
-            admitted
-        });
+    let shards = stream.routing().shards();
+    let Placement { placed, throttled } = placement::place(stream, entries, waiting, has_room);
+    for Placed { owner, index, .. } in throttled {
+        if let (Some(shard), Some(outcome)) = (shards.get(owner), outcomes.get_mut(index)) {
+            *outcome = Some(Err(write_throttled(&stream.state().arn, shard.id())));
+        }
     }
-    let share = |group: &[Routed<'_>]| {
-        let shard = routing.shards().get(group.first()?.owner)?;
+    let share = |group: &[Placed<'_>]| {
+        let shard = shards.get(group.first()?.owner)?;
         Some(Share::new(Arc::clone(shard), group))
     };
-    routed.chunk_by(|a, b| a.owner == b.owner).filter_map(share).collect()
-}
-
-/// An entry and the place of its shard in the routing table.
-struct Routed<'a> {
-    owner: usize,
-    index: usize,
-    entry: &'a Entry<'a>,
+    placed.chunk_by(|a, b| a.owner == b.owner).filter_map(share).collect()
 }
 
 impl Share {
-    fn new(shard: Arc<Shard>, routed: &[Routed<'_>]) -> Self {
+    fn new(shard: Arc<Shard>, placed: &[Placed<'_>]) -> Self {
         let stored_bytes =
-            |routed: &Routed<'_>| routed.entry.payload_bytes() + RECORD_OVERHEAD_BYTES;
-        let mut batch = RecordBatch::with_capacity(routed.iter().map(stored_bytes).sum());
-        for Routed { entry, .. } in routed {
+            |placed: &Placed<'_>| placed.entry.payload_bytes() + RECORD_OVERHEAD_BYTES;
+        let mut batch = RecordBatch::with_capacity(placed.iter().map(stored_bytes).sum());
+        for Placed { entry, .. } in placed {
             batch.push(entry.partition_key, entry.explicit, entry.data);
         }
-        Self { shard, batch, entries: routed.iter().map(|routed| routed.index).collect() }
+        Self { shard, batch, entries: placed.iter().map(|placed| placed.index).collect() }
     }
 
     async fn append(mut self) -> (Self, Result<Appended, AppendError>) {

@@ -10,6 +10,7 @@ mod ops;
 mod permissions;
 mod process;
 mod protocol;
+mod scaling;
 mod server;
 mod settings;
 mod sharing;

@@ -168,6 +168,15 @@ fn on_stream() -> Vec<(&'static str, Value)> {
             "UpdateShardCount",
             clicks(json!({"TargetShardCount": 1, "ScalingType": "UNIFORM_SCALING"})),
         ),
+        (
+            "UpdateStreamMode",
+            arn("StreamARN", json!({"StreamModeDetails": {"StreamMode": "ON_DEMAND"}})),
+        ),
+        (
+            "UpdateStreamRecordDistributionStrategy",
+            arn("StreamARN", json!({"RecordDistributionStrategy": "AUTO"})),
+        ),
+        ("UpdateStreamWarmThroughput", arn("StreamARN", json!({"WarmThroughputMiBps": 1}))),
     ]
 }
 

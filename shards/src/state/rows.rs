@@ -27,6 +27,10 @@ use crate::{
     },
 };
 
+mod on_demand;
+
+use on_demand::OnDemandRow;
+
 const STREAM: u8 = b's';
 const NEXT_STREAM: u8 = b'n';
 const ACCOUNT: u8 = b'a';
@@ -169,6 +173,12 @@ struct StreamRow {
     #[n(30)]
     #[cbor(default)]
     shard_level_metrics: Vec<String>,
+    /// Provisioned streams don't have it, nor have rows of before there were others.
+    #[n(40)]
+    on_demand: Option<OnDemandRow>,
+    #[n(41)]
+    #[cbor(default)]
+    mode_switches: Vec<i64>,
     #[n(60)]
     policy: Option<String>,
 }
@@ -288,6 +298,8 @@ impl StreamRow {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            on_demand: stream.on_demand.as_ref().map(OnDemandRow::of),
+            mode_switches: stream.mode_switches.iter().map(|at| at.millis()).collect(),
             policy: stream.policy.as_deref().map(str::to_owned),
         }
     }
@@ -329,6 +341,8 @@ impl StreamRow {
                 .into_iter()
                 .map(Timestamp::from_millis)
                 .collect(),
+            on_demand: self.on_demand.map(OnDemandRow::into_on_demand),
+            mode_switches: self.mode_switches.into_iter().map(Timestamp::from_millis).collect(),
         })
     }
 }

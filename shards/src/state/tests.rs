@@ -8,11 +8,11 @@ use crate::{
     stream::{Intent, Transition, reshard::ReshardPlan},
 };
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1000)
 }
 
-fn arn(name: &str) -> StreamArn {
+pub(super) fn arn(name: &str) -> StreamArn {
     format!("arn:aws:kinesis:us-east-1:000000000000:stream/{name}").parse().unwrap()
 }
 
@@ -20,6 +20,7 @@ fn create(name: &str, shards: u32) -> Command {
     Command::CreateStream(NewStream {
         arn: arn(name),
         shards,
+        on_demand: None,
         max_record_kib: 1024,
         tags: vec![("team".into(), "ponds".into())],
         now: at(100),
@@ -31,7 +32,7 @@ fn delete(name: &str, due: Timestamp) -> Command {
     Command::DeleteStream { stream: arn(name), enforce_consumer_deletion: false, due }
 }
 
-fn settle(state: &State, name: &str, now: Timestamp) -> State {
+pub(super) fn settle(state: &State, name: &str, now: Timestamp) -> State {
     let stream = state.stream(&arn(name)).unwrap();
     let closes = match &stream.transition {
         Some(Transition { intent: Intent::Reshard(plan), .. }) => plan.closes.clone(),
@@ -309,6 +310,7 @@ fn metadata_reads_back_as_it_was_written() {
     };
     let committed = apply(&deleting, &account(true, at(131))).unwrap();
     let ending = apply(&committed, &account(false, at(132))).unwrap();
+    let on_demand = capacity::tests::some_of_everything();
     let policy = |resource| {
         Command::Policy(PolicyCommand::Put { resource, policy: "{\"Statement\": []}".into() })
     };
@@ -316,7 +318,8 @@ fn metadata_reads_back_as_it_was_written() {
     let shared = apply(&consumers, &policy(Resource::Stream(arn("clicks")))).unwrap();
     let shared = apply(&shared, &policy(Resource::Consumer(active))).unwrap();
     for state in [
-        shared, committed, ending, state, consumers, updating, settled, creating, deleting, deleted,
+        shared, committed, ending, state, consumers, updating, settled, creating, deleting,
+        deleted, on_demand,
     ] {
         let loaded = rows::load(&rows_of(&state), ShardLimit::Fixed(100_000)).unwrap();
         assert_eq!(loaded, state);

@@ -114,7 +114,7 @@ pub(crate) async fn read(
             offset: record.offset,
             arrival: record.arrival,
             number: shard.sequence_number(record.offset, record.arrival),
-            key: record.partition_key.into(),
+            key: record.partition_key.map(str::to_owned),
             data: record.data.into(),
         })
         .collect();

@@ -22,7 +22,7 @@ pub(crate) struct Seen {
     pub(crate) offset: Offset,
     pub(crate) arrival: Timestamp,
     pub(crate) number: SequenceNumber,
-    pub(crate) key: String,
+    pub(crate) key: Option<String>,
     pub(crate) data: Vec<u8>,
 }
 

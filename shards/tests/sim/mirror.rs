@@ -3,12 +3,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use millpond_api::types::{ConsumerStatus, HashKeyRange, StreamStatus, Timestamp};
+use millpond_api::types::{ConsumerStatus, HashKeyRange, ShardId, StreamStatus, Timestamp};
 use millpond_shards::{
     Error,
     commitment::Commitment,
     engine::Offset,
-    state::{Command, ConsumerCommand, ShardEnd, ShardLimit, State, apply},
+    state::{CapacityCommand, Command, ConsumerCommand, ShardEnd, ShardLimit, State, apply},
     stream::{Intent, Namespace, StreamNumber, StreamState},
 };
 
@@ -174,6 +174,7 @@ fn own_commands(before: &View, seen: &View, ledger: &Ledger) -> Vec<Command> {
             commands.extend(new.and_then(|new| settle_consumers(old, new)));
             commands.extend(settle(old, new));
             commands.extend(new.and_then(|new| forget(old, new, ledger)));
+            commands.extend(new.and_then(|new| scale(old, new)));
         }
     }
     commands
@@ -205,6 +206,18 @@ fn settle_consumers(old: &StreamState, new: &StreamState) -> Option<Command> {
     Some(Command::Consumer(ConsumerCommand::Settle { stream, number, now }))
 }
 
+/// An on-demand stream is scaled as its new intent says.
+fn scale(old: &StreamState, new: &StreamState) -> Option<Command> {
+    let transition = new.transition.as_ref().filter(|_| old.transition.is_none())?;
+    let Intent::Reshard(plan) = &transition.intent else { return None };
+    let pairs = plan.opens.iter().map(|new| Some((new.parents.parent?, new.parents.adjacent?)));
+    let merges: Vec<_> = pairs.flatten().collect();
+    let is_merged = |id: &ShardId| merges.iter().any(|(lower, upper)| lower == id || upper == id);
+    let splits = plan.closes.iter().copied().filter(|id| !is_merged(id)).collect();
+    let (stream, number, due) = (old.arn.clone(), old.number, transition.due);
+    Some(Command::Capacity(CapacityCommand::Scale { stream, number, splits, merges, due }))
+}
+
 /// Shards are forgotten at the earliest when everything in them has expired.
 fn forget(old: &StreamState, new: &StreamState, ledger: &Ledger) -> Option<Command> {
     let gone = old.shards.values().filter(|shard| !new.shards.contains_key(&shard.id));
@@ -221,6 +234,7 @@ fn forget(old: &StreamState, new: &StreamState, ledger: &Ledger) -> Option<Comma
 /// What holds of every stream at any time.
 fn check_stream(stream: &StreamState) {
     assert_eq!(stream.transition.is_none(), stream.status == StreamStatus::Active, "{stream:?}");
+    assert!(stream.mode_switches.len() <= 2, "{stream:?} was switched too often");
     for consumer in stream.consumers.values() {
         let is_active = consumer.status == ConsumerStatus::Active;
         assert_eq!(consumer.due.is_none(), is_active, "{consumer:?}");

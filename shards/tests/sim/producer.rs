@@ -24,7 +24,8 @@ const REROUTE_AFTER_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Entry {
     /// Tells it from every other record; ascends with each attempt of a producer.
     pub(crate) serial: u64,
-    pub(crate) key: String,
+    /// Where there is none, there is an explicit hash key.
+    pub(crate) key: Option<String>,
     pub(crate) explicit: Option<HashKey>,
     pub(crate) padding: usize,
 }
@@ -46,7 +47,7 @@ pub(crate) enum Fate {
 
 impl Entry {
     pub(crate) fn hash_key(&self) -> HashKey {
-        self.explicit.unwrap_or_else(|| routing::hash_key(&self.key))
+        self.explicit.unwrap_or_else(|| routing::hash_key(self.key.as_deref().unwrap_or_default()))
     }
 
     pub(crate) fn data(&self) -> Vec<u8> {
@@ -104,7 +105,7 @@ async fn append(
     let shard = stream.routing().shards().get(index).expect("routing leads to a shard");
     let mut batch = RecordBatch::default();
     for entry in &entries {
-        batch.push(&entry.key, entry.explicit, &Blob::Bytes(entry.data().into()));
+        batch.push(entry.key.as_deref(), entry.explicit, &Blob::Bytes(entry.data().into()));
     }
     let fate = match shard.append(batch).await {
         Err(AppendError::Sealed) => return (entries, Vec::new()),

@@ -46,6 +46,9 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Longer than any record lives, and its space is kept: a 24th of the retention period more.
 const RETENTION_MAX: Duration = Duration::from_hours(8760 + 8760 / 24 + 1);
 
+/// How often an on-demand stream is merged until it has its fewest shards, and then some.
+const MERGES_MAX: usize = 6;
+
 /// Events that a failure shows.
 const EVENTS_SHOWN: usize = 40;
 
@@ -496,11 +499,14 @@ impl World {
 
     /// When everything has expired, nothing but open shards is left of it.
     fn outlive_everything(&mut self) {
-        self.advance(RETENTION_MAX);
-        self.carry_through();
-        for _ in 0..3 {
-            self.advance(Duration::from_mins(1));
-            self.drain();
+        // On-demand streams are merged meanwhile, once a day at the most.
+        for _ in 0..MERGES_MAX {
+            self.advance(RETENTION_MAX);
+            self.carry_through();
+            for _ in 0..3 {
+                self.advance(Duration::from_mins(1));
+                self.drain();
+            }
         }
         for stream in self.streams() {
             assert_eq!(stream.open_shards().count(), stream.shards.len(), "{stream:?}");
