@@ -136,7 +136,8 @@ impl Scaling {
 /// A peak is stored when it calls for more shards than there are anyway, and is an eighth above
 /// what is known: few commits, whatever the traffic.
 fn is_worth_noting(load: Load, known: Load) -> bool {
-    load.shards_needed() > limits::ON_DEMAND_SHARDS_MIN.into() && load.0 > known.0 + known.0 / 8
+    load.shards_needed() > limits::ON_DEMAND_SHARDS_MIN.into()
+        && load.0 > known.0.saturating_add(known.0 / 8)
 }
 
 #[cfg(test)]

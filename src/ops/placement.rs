@@ -69,9 +69,11 @@ fn by_hash_key<'a>(
 struct Spreading<'s> {
     stream: &'s Stream,
     has_room: bool,
+    /// The shard of the current run, as its place in the routing table and a multiple of their
+    /// number.
     turn: usize,
     run_bytes: usize,
-    // Once every shard has refused an entry, each later one tries one shard only.
+    /// Once every shard has refused an entry, each later one tries one shard only.
     is_exhausted: bool,
 }
 
@@ -84,38 +86,36 @@ impl<'s> Spreading<'s> {
     fn place<'a>(mut self, waiting: impl Iterator<Item = (usize, &'a Entry<'a>)>) -> Placement<'a> {
         let mut placement = Placement::default();
         let shards = self.stream.routing().shards().len();
+        if shards == 0 {
+            return placement;
+        }
         for (index, entry) in waiting {
             let bytes = entry.payload_bytes();
             if self.run_bytes > 0 && self.run_bytes + bytes > RUN_BYTES_MAX {
                 self.pass_on();
             }
-            let tries = if self.is_exhausted { shards.min(1) } else { shards };
-            let first = self.turn;
-            let owner = (0..tries).find_map(|_| self.offer(bytes, shards));
-            self.is_exhausted |= owner.is_none();
-            match owner {
-                Some(owner) => placement.placed.push(Placed { owner, index, entry }),
-                None if shards > 0 => {
-                    let owner = first % shards;
-                    self.count_throttle(owner);
-                    placement.throttled.push(Placed { owner, index, entry });
-                }
-                None => {}
+            let tries = if self.is_exhausted { 1 } else { shards };
+            let mut turns = (0..tries).map(|step| self.turn.wrapping_add(step));
+            let found = turns.find(|turn| self.has_room(turn % shards, bytes));
+            let owner = found.unwrap_or(self.turn) % shards;
+            let placed = Placed { owner, index, entry };
+            if let Some(turn) = found {
+                self.run_bytes = if turn == self.turn { self.run_bytes + bytes } else { bytes };
+                self.turn = turn;
+                placement.placed.push(placed);
+            } else {
+                self.is_exhausted = true;
+                self.count_throttle(owner);
+                self.pass_on();
+                placement.throttled.push(placed);
             }
         }
         placement
     }
 
-    /// The shard whose turn it is, if it has room; or it is the next one's turn.
-    fn offer(&mut self, bytes: usize, shards: usize) -> Option<usize> {
-        let owner = self.turn % shards;
-        let shard = self.stream.routing().shards().get(owner)?;
-        if self.has_room || shard.offer_write(bytes as u64).is_ok() {
-            self.run_bytes += bytes;
-            return Some(owner);
-        }
-        self.pass_on();
-        None
+    fn has_room(&self, owner: usize, bytes: usize) -> bool {
+        let shard = self.stream.routing().shards().get(owner);
+        self.has_room || shard.is_some_and(|shard| shard.offer_write(bytes as u64).is_ok())
     }
 
     fn pass_on(&mut self) {

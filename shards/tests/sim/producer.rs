@@ -71,7 +71,7 @@ pub(crate) async fn put(
         let Ok(stream) = domain.directory().stream(&namespace, &arn.name) else { break };
         let mut by_shard: BTreeMap<usize, Vec<Entry>> = BTreeMap::new();
         for entry in mem::take(&mut left) {
-            match stream.routing().index_of(entry.hash_key()) {
+            match place(&stream, &entry) {
                 Some(index) => by_shard.entry(index).or_default().push(entry),
                 None => fates.push((entry.serial, Fate::Refused)),
             }
@@ -94,6 +94,14 @@ pub(crate) async fn put(
     }
     fates.extend(left.into_iter().map(|entry| (entry.serial, Fate::Refused)));
     fates
+}
+
+/// Which shard takes the entry: its own, or, where the service picks, whose turn it is.
+fn place(stream: &Stream, entry: &Entry) -> Option<usize> {
+    if stream.state().spreads_records() {
+        return stream.take_turn().checked_rem(stream.routing().shards().len());
+    }
+    stream.routing().index_of(entry.hash_key())
 }
 
 /// Appends to one shard: the entries that met a sealed shard, or the fate of all.

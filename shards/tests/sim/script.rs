@@ -159,7 +159,6 @@ fn retain(world: &mut World, arn: &StreamArn) {
 
 /// Has the service scale the stream and spread its records, then its owner again.
 fn turn_on_demand(world: &mut World, arn: &StreamArn) {
-    put(world, 0, arn);
     let ask = |world: &mut World, command| world.ask(Command::Capacity(command));
     let (stream, now) = (arn.clone(), world.now());
     let due = now;
@@ -168,11 +167,9 @@ fn turn_on_demand(world: &mut World, arn: &StreamArn) {
         CapacityCommand::UpdateMode { stream, mode, warm_mib, now, due }
     };
     ask(world, switch(StreamMode::OnDemand));
-    put(world, 1, arn);
     world.drain();
     let strategy = RecordDistributionStrategy::Auto;
     ask(world, CapacityCommand::UpdateDistribution { stream: stream.clone(), strategy });
-    ask(world, CapacityCommand::UpdateWarmThroughput { stream: stream.clone(), mib: 0, now, due });
     world.drain();
     if let Some(state) = world.streams().into_iter().find(|state| state.arn == *arn) {
         let (number, load) = (state.number, Load(1 << 23));
@@ -186,10 +183,8 @@ fn turn_on_demand(world: &mut World, arn: &StreamArn) {
     put(world, 2, arn);
     world.drain();
     // The peak is forgotten, and what is quiet is merged.
-    for _ in 0..3 {
-        world.advance(Duration::from_hours(24 * 31));
-        world.drain();
-    }
+    world.advance(Duration::from_hours(24 * 31));
+    world.drain();
     ask(world, switch(StreamMode::Provisioned));
     world.drain();
     world.consume(0, arn, LIMIT);
