@@ -262,21 +262,17 @@ impl From<Fact> for Error {
 #[must_use]
 pub fn access_denied(request: &policy::Request<'_>, verdict: Verdict) -> Error {
     let policy::Request { principal, action, resource, .. } = request;
-    let kind = |kind| match kind {
-        policy::Kind::Identity => "identity-based",
-        policy::Kind::Resource => "resource-based",
-    };
+    let because = |kind| format!("because no {kind}-based policy allows the {action} action");
     let why = match verdict {
-        Verdict::ExplicitDeny(basis @ policy::Kind::Identity) => {
-            format!("with an explicit deny in an {} policy", kind(basis))
-        }
-        Verdict::ExplicitDeny(basis) => {
-            format!("with an explicit deny in a {} policy", kind(basis))
-        }
-        Verdict::ImplicitDeny(basis) => {
-            format!("because no {} policy allows the {action} action", kind(basis))
-        }
         Verdict::Allow => String::new(),
+        Verdict::ImplicitDeny(policy::Kind::Identity) => because("identity"),
+        Verdict::ImplicitDeny(policy::Kind::Resource) => because("resource"),
+        Verdict::ExplicitDeny(policy::Kind::Identity) => {
+            "with an explicit deny in an identity-based policy".to_owned()
+        }
+        Verdict::ExplicitDeny(policy::Kind::Resource) => {
+            "with an explicit deny in a resource-based policy".to_owned()
+        }
     };
     Error(Kind::AccessDenied.with(format!(
         "User: {} is not authorized to perform: {action} on resource: {resource} {why}",

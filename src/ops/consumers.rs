@@ -1,11 +1,11 @@
 //! From a request's StreamARN, ConsumerName and ConsumerARN to the consumer that it means, and how
 //! consumers look to clients.
 
-use std::{fmt::Display, sync::Arc};
+use std::sync::Arc;
 
 use millpond_api::{
     shapes::Consumer,
-    types::{ConsumerArn, StreamArn, StreamRef},
+    types::{ConsumerArn, StreamRef},
 };
 use millpond_shards::{
     Error as Fact,
@@ -41,30 +41,23 @@ pub(super) fn control(cx: &Cx<'_>, given: &ConsumerRef<'_>) -> Result<ConsumerAr
         ));
     };
     let stream = address::resolve(cx, given.stream)?;
-    let arn = named(cx, &stream, name)?;
-    cx.admit(Some(&stream))?;
-    cx.find(&stream)?;
-    arn.ok_or_else(|| no_consumer(&stream, name))
-}
-
-/// The ARN of the consumer of this name, if there is one. Other accounts know consumers by their
-/// ARN only.
-fn named(cx: &Cx<'_>, stream: &StreamArn, name: &str) -> Result<Option<ConsumerArn>> {
-    let is_here = Namespace::of(stream) == *cx.namespace();
-    let found = cx.find(stream).ok().filter(|_| is_here);
-    let consumer = found.as_ref().and_then(|stream| stream.state().consumers.get(name));
-    let Some(consumer) = consumer else {
+    if Namespace::of(&stream) != *cx.namespace() {
+        // Other accounts know a consumer by its ARN only.
+        cx.permit(&Subject::bare(&stream, stream.account), Tagging::Nothing)?;
+        return Err(Fact::StreamNotFound { stream }.into());
+    }
+    let found = cx.find(&stream);
+    let consumer = found.as_ref().ok().and_then(|found| found.state().consumers.get(name));
+    let arn = consumer.map(ConsumerState::arn);
+    if let Some(arn) = &arn {
+        cx.permit(&Subject::consumer(arn, consumer), Tagging::Nothing)?;
+    } else {
         let unknown = format!("{stream}/consumer/{name}");
-        let is_own = stream.account == cx.namespace().account;
-        let subject: &(dyn Display + Sync) = if is_own { &unknown } else { stream };
-        cx.permit(&Subject::bare(subject, stream.account), Tagging::Nothing)?;
-        let is_elsewhere = stream.region != cx.namespace().region;
-        let missing = || Err(Fact::StreamNotFound { stream: stream.clone() }.into());
-        return if is_elsewhere { missing() } else { Ok(None) };
-    };
-    let arn = consumer.arn();
-    cx.permit(&Subject::consumer(&arn, Some(consumer)), Tagging::Nothing)?;
-    Ok(Some(arn))
+        cx.permit(&Subject::bare(&unknown, stream.account), Tagging::Nothing)?;
+    }
+    cx.admit(Some(&stream))?;
+    found?;
+    arn.ok_or_else(|| no_consumer(&stream, name))
 }
 
 /// The consumer that a ConsumerARN names, whether or not it exists.
