@@ -16,7 +16,7 @@ use self::{flags::Flags, layers::Layers};
 use crate::{auth::Mode as Auth, http::MetricsAccess};
 
 pub use values::{
-    Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, StreamSpec, Switch,
+    Durability, Keys, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, StreamSpec, Switch,
 };
 
 /// Where `serve` keeps its data unless told otherwise.
@@ -50,6 +50,8 @@ pub struct Config {
     pub credentials_file: Option<PathBuf>,
     /// Whether `credentials` is the one that everybody knows.
     pub has_built_in_credential: bool,
+    /// Where the master keys of encrypted streams are.
+    pub keys: Keys,
     /// The account of requests that name no other.
     pub account: AccountId,
     /// The region of requests that name no other.
@@ -155,6 +157,7 @@ impl Config {
     fn resolve(mode: Mode, flags: Flags) -> Result<Self, Refused> {
         refuse_what_is_not_served(&flags)?;
         let storage = storage(&flags)?;
+        let keys = keys(mode, &flags);
         let credentials_were_given = !flags.credential.is_empty() || flags.credentials.is_some();
         if mode == Mode::Serve && !credentials_were_given && !flags.listen.ip().is_loopback() {
             return Err(Refused(format!(
@@ -180,6 +183,7 @@ impl Config {
             credentials,
             credentials_file: flags.credentials,
             has_built_in_credential,
+            keys,
             account: flags.account,
             region: flags.region,
             metrics: flags.metrics,
@@ -215,6 +219,14 @@ fn storage(flags: &Flags) -> Result<Storage, Refused> {
         (None, true) => Ok(Storage::Memory { limit_bytes: flags.memory_limit }),
         (Some(directory), false) => Ok(Storage::Directory(directory.clone())),
         (None, false) => Ok(Storage::Directory(DATA_DIR.into())),
+    }
+}
+
+fn keys(mode: Mode, flags: &Flags) -> Keys {
+    match (&flags.keyring, mode) {
+        (Some(file), _) => Keys::File(file.clone()),
+        (None, Mode::Dev) => Keys::MadeUp,
+        (None, Mode::Serve) => Keys::None,
     }
 }
 

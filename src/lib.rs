@@ -8,6 +8,7 @@
 //!   who asks.
 //! * [`ops`] has the table of operations, and one file each. They work on the streams and shards
 //!   of `millpond-shards`, with the types of `millpond-api`.
+//! * [`kms`] is where the master keys of encrypted streams are.
 //! * [`error`] turns the domain's facts into Amazon's words.
 //! * [`blocks`] holds an answer's bytes; [`answers`] bounds what large ones hold together.
 //! * [`metrics`], [`telemetry`], [`banner`] and [`ids`] are what they are called.
@@ -22,6 +23,7 @@ pub mod error;
 pub mod gateway;
 pub mod http;
 pub mod ids;
+pub mod kms;
 pub mod metrics;
 pub mod ops;
 pub mod process;

@@ -13,8 +13,8 @@ use millpond_api::{
         EnableEnhancedMonitoring, GetRecords, GetShardIterator, IncreaseStreamRetentionPeriod,
         ListShards, ListStreamConsumers, ListStreams, ListTagsForResource, ListTagsForStream,
         MergeShards, PutRecord, PutRecords, RegisterStreamConsumer, RemoveTagsFromStream,
-        SplitShard, SubscribeToShard, TagResource, UntagResource, UpdateAccountSettings,
-        UpdateMaxRecordSize, UpdateShardCount,
+        SplitShard, StartStreamEncryption, StopStreamEncryption, SubscribeToShard, TagResource,
+        UntagResource, UpdateAccountSettings, UpdateMaxRecordSize, UpdateShardCount,
     },
 };
 
@@ -54,7 +54,9 @@ mod register_stream_consumer;
 mod remove_tags_from_stream;
 mod retention;
 mod split_shard;
+mod start_stream_encryption;
 mod starting_position;
+mod stop_stream_encryption;
 mod subscribe_to_shard;
 mod tag_resource;
 mod tags;
@@ -142,6 +144,8 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::RegisterStreamConsumer => served::<RegisterStreamConsumer>,
         Id::RemoveTagsFromStream => served::<RemoveTagsFromStream>,
         Id::SplitShard => served::<SplitShard>,
+        Id::StartStreamEncryption => served::<StartStreamEncryption>,
+        Id::StopStreamEncryption => served::<StopStreamEncryption>,
         Id::SubscribeToShard => served::<SubscribeToShard>,
         Id::TagResource => served::<TagResource>,
         Id::UntagResource => served::<UntagResource>,
@@ -164,8 +168,6 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::ReceiveDeadLetterQueueRecords
         | Id::ReceiveQueueRecords
         | Id::RestoreDeadLetterQueueRecords
-        | Id::StartStreamEncryption
-        | Id::StopStreamEncryption
         | Id::UpdateChannel
         | Id::UpdateDeadLetterQueueRecordsVisibility
         | Id::UpdateQueue

@@ -143,6 +143,10 @@ pub const MODE_SWITCHES_PER_DAY_MAX: usize = 2;
 /// StopStreamEncryption has as many of its own.
 pub const ENCRYPTION_CHANGES_PER_DAY_MAX: usize = 25;
 
+/// How long a data key is used before the master key is asked for it again (*guide*, "Server-Side
+/// Encryption": KMS is called about every five minutes).
+pub const DATA_KEY_LIFE: Duration = Duration::from_mins(5);
+
 /// Tags of one stream or consumer (*quotas*).
 pub const TAGS_PER_RESOURCE_MAX: usize = 50;
 

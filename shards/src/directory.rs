@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::{
     Error,
     commitment::Commitment,
+    crypt::Vault,
     services::Services,
     shard::Shard,
     state::{ShardLimit, State},
@@ -25,6 +26,8 @@ pub struct Stream {
     state: Arc<StreamState>,
     routing: RoutingTable<Shard>,
     shards: BTreeMap<ShardId, Arc<Shard>>,
+    // Only where there are data keys.
+    vault: Option<Arc<Vault>>,
 }
 
 impl Stream {
@@ -38,6 +41,11 @@ impl Stream {
     #[must_use]
     pub fn routing(&self) -> &RoutingTable<Shard> {
         &self.routing
+    }
+
+    /// The stream's data keys as far as they are ready for use, if it has any.
+    pub(crate) fn vault(&self) -> Option<&Vault> {
+        self.vault.as_deref()
     }
 
     /// The handle of a shard, open or closed.
@@ -185,6 +193,8 @@ impl Directory {
             .open_shards()
             .filter_map(|shard| Some((shard.range, Arc::clone(shards.get(&shard.id)?))));
         let routing = RoutingTable::new(open);
-        Arc::new(Stream { state: Arc::clone(state), routing, shards })
+        let vault = (!state.encryption.data_keys.is_empty())
+            .then(|| before.and_then(|stream| stream.vault.clone()).unwrap_or_default());
+        Arc::new(Stream { state: Arc::clone(state), routing, shards, vault })
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Error,
     control::Control,
+    crypt::{Crypt, KeyService},
     directory::{Directory, Stream},
     engine::{Engine, EngineError, MetadataChange, Offset},
     maintenance::Maintenance,
@@ -39,6 +40,8 @@ pub struct Options {
     pub tail_bytes_max: usize,
     /// The key for tokens of a server that has none yet; unpredictable.
     pub token_key: [u8; KEY_BYTES],
+    /// Where master keys are.
+    pub keys: Arc<dyn KeyService>,
 }
 
 /// Streams, their shards, and everything that keeps them going.
@@ -46,6 +49,7 @@ pub struct Domain {
     directory: Arc<Directory>,
     control: Control,
     tokens: Tokens,
+    crypt: Crypt,
     services: Services,
     subscriptions: Subscriptions,
 }
@@ -73,7 +77,14 @@ impl Domain {
         services.tasks.spawn("maintenance", keeper.run(stop));
         services.tasks.spawn("time keeper", keep_time(services.clone()));
         let subscriptions = Subscriptions::new(options.quotas);
-        Ok(Self { directory, control, tokens: Tokens::new(&key), services, subscriptions })
+        let crypt = Crypt::new(
+            Arc::clone(&directory),
+            control.clone(),
+            options.keys,
+            services.clock.clone(),
+        );
+        let tokens = Tokens::new(&key);
+        Ok(Self { directory, control, tokens, crypt, services, subscriptions })
     }
 
     /// All streams.
@@ -94,6 +105,12 @@ impl Domain {
         &self.tokens
     }
 
+    /// Seals and opens records.
+    #[must_use]
+    pub fn crypt(&self) -> &Crypt {
+        &self.crypt
+    }
+
     /// Subscribes a consumer of `stream` to a shard from `from` on. Its earlier subscription to the
     /// shard ends.
     ///
@@ -109,7 +126,7 @@ impl Domain {
         let number = stream.state().number;
         let place = self.subscriptions.enter(Key { consumer, shard }, self.services.clock.now())?;
         let (directory, services) = (Arc::clone(&self.directory), self.services.clone());
-        Ok(Subscription::new(directory, services, number, from, place))
+        Ok(Subscription::new(directory, services, self.crypt.clone(), number, from, place))
     }
 
     /// Ends every subscription, so that the connections that they hold can end too.
@@ -186,6 +203,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::{
+        crypt::testing::TestKeys,
         engine::memory::{Faults, MemoryEngine},
         state::{Command, NewStream},
     };
@@ -199,6 +217,7 @@ pub(crate) mod tests {
             shard_limit: ShardLimit::Aws,
             tail_bytes_max: 1 << 20,
             token_key: [7; KEY_BYTES],
+            keys: Arc::new(TestKeys::default()),
         };
         Domain::open(Arc::new(engine.clone()), clock.clone(), options).await.unwrap()
     }

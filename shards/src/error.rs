@@ -2,7 +2,11 @@
 
 use millpond_api::types::{ConsumerArn, HashKey, HashKeyRange, ShardId, StreamArn, StreamStatus};
 
-use crate::{engine::EngineError, stream::Namespace};
+use crate::{
+    crypt::KmsError,
+    engine::EngineError,
+    stream::{Namespace, encryption::DataKeyNumber},
+};
 
 /// A refusal or a failure of the domain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +58,14 @@ pub enum Error {
     RetentionNotShorter { stream: StreamArn, hours: u32, current: u32 },
     #[error("more than {limit} tags on {stream}")]
     TooManyTags { stream: StreamArn, limit: usize },
+    #[error("the encryption of {stream} was changed {limit} times in 24 hours")]
+    EncryptionChangedTooOften { stream: StreamArn, limit: usize },
+    #[error("the data key of {stream} changed meanwhile")]
+    DataKeyChanged { stream: StreamArn },
+    #[error("{stream} has no data key {number:?}")]
+    DataKeyMissing { stream: StreamArn, number: DataKeyNumber },
+    #[error(transparent)]
+    Kms(#[from] KmsError),
     #[error("{consumer} subscribed to shard {shard} just now")]
     SubscribedJustNow { consumer: ConsumerArn, shard: ShardId },
     #[error("{consumer} subscribes to shard {shard} too often")]

@@ -19,6 +19,7 @@ use crate::{
 mod apply;
 mod command;
 mod consumers;
+mod encryption;
 pub(crate) mod rows;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -26,6 +27,7 @@ pub(crate) mod tests;
 pub use apply::apply;
 pub use command::{Command, NewStream, ShardEnd};
 pub use consumers::ConsumerCommand;
+pub use encryption::EncryptionCommand;
 
 /// Everything that the metadata says. A clone shares the streams: it costs a name and a pointer for
 /// each.

@@ -10,8 +10,10 @@ use millpond_api::types::{
 
 use crate::engine::{LogId, Offset};
 use consumer::ConsumerState;
+use encryption::Encryption;
 
 pub mod consumer;
+pub mod encryption;
 pub mod reshard;
 pub mod retention;
 pub mod routing;
@@ -84,6 +86,8 @@ pub struct StreamState {
     pub shard_count_updates: Vec<Timestamp>,
     /// Registered consumers by name.
     pub consumers: BTreeMap<String, ConsumerState>,
+    /// What records are sealed under.
+    pub encryption: Encryption,
 }
 
 /// Something that a stream is going through: a persisted intent, which survives a crash at any

@@ -63,6 +63,9 @@ pub(super) struct Flags {
     /// A file of credentials; keeps secrets out of the process list
     #[arg(long, value_name = "FILE", help_heading = "Access")]
     pub credentials: Option<PathBuf>,
+    /// A file of master keys, with which streams are encrypted; dev makes keys up without one
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
+    pub keyring: Option<PathBuf>,
     /// The account of requests that name no other
     #[arg(long, value_name = "ID", help_heading = "Access")]
     pub account: AccountId,

@@ -52,6 +52,17 @@ pub enum Storage {
     Directory(PathBuf),
 }
 
+/// Where the master keys of encrypted streams are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys {
+    /// Nowhere: no stream can be encrypted.
+    None,
+    /// Each is made up from its name, and no secret.
+    MadeUp,
+    /// In a keyring file.
+    File(PathBuf),
+}
+
 /// When a write counts as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Durability {

@@ -18,11 +18,11 @@ impl Serve for PutRecord {
         }
         dry_run::check(input.dry_run)?;
         let mut outcomes = write::write(cx, stream, &[entry]).await?;
-        let written = outcomes.pop().expect("one entry has one outcome")?;
+        let written = outcomes.entries.pop().expect("one entry has one outcome")?;
         let output = PutRecordOutput {
             shard_id: written.shard.to_string().into(),
             sequence_number: written.number.to_string().into(),
-            encryption_type: None,
+            encryption_type: outcomes.encryption_type,
         };
         Ok(cx.reply(&output))
     }

@@ -10,7 +10,7 @@ use millpond_quotas::limits;
 
 use super::{
     Cx, Reply, Serve, describe, dry_run,
-    write::{self, Written},
+    write::{self, Outcomes, Written},
 };
 use crate::error::{Error, Result, invalid};
 
@@ -37,14 +37,15 @@ impl Serve for PutRecords {
     }
 }
 
-fn reply(cx: &Cx<'_>, outcomes: &[Result<Written>]) -> Reply {
-    let failed = outcomes.iter().filter(|outcome| outcome.is_err()).count();
+fn reply(cx: &Cx<'_>, outcomes: &Outcomes) -> Reply {
+    let Outcomes { entries, encryption_type } = outcomes;
+    let failed = entries.iter().filter(|outcome| outcome.is_err()).count();
     let output = PutRecordsOutput {
         failed_record_count: Some(describe::count(failed)),
-        records: outcomes.iter().map(result).collect(),
-        encryption_type: None,
+        records: entries.iter().map(result).collect(),
+        encryption_type: *encryption_type,
     };
-    cx.reply_of_size(&output, outcomes.len() * RESULT_BYTES + RESULT_BYTES)
+    cx.reply_of_size(&output, entries.len() * RESULT_BYTES + RESULT_BYTES)
 }
 
 fn result(outcome: &Result<Written>) -> PutRecordsResultEntry<'_> {

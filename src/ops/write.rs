@@ -7,14 +7,16 @@ use futures::future::join_all;
 use millpond_api::{
     ErrorKind,
     schema::Length,
-    types::{Blob, HashKey, SequenceNumber, ShardId, StreamStatus},
+    types::{Blob, EncryptionType, HashKey, SequenceNumber, ShardId, StreamStatus},
     validate::{Checker, Value},
 };
 use millpond_quotas::limits;
 use millpond_shards::{
     Error as Fact,
     batch::RecordBatch,
+    crypt::Sealing,
     directory::Stream,
+    record,
     shard::{AppendError, Appended, Shard},
     stream::routing,
 };
@@ -36,6 +38,14 @@ pub(super) struct Entry<'a> {
     pub(super) partition_key: &'a str,
     pub(super) explicit: Option<HashKey>,
     pub(super) data: &'a Blob<'a>,
+}
+
+/// What became of a request's records.
+pub(super) struct Outcomes {
+    /// Of each entry, at its place.
+    pub(super) entries: Vec<Result<Written>>,
+    /// How they are stored; `None` when they aren't encrypted.
+    pub(super) encryption_type: Option<EncryptionType>,
 }
 
 /// Where a record was written.
@@ -115,16 +125,21 @@ fn violation(check: impl FnOnce(&mut Checker)) -> Error {
 /// Writes the entries. What became of each stands at its place in the answer.
 ///
 /// # Errors
-/// [`Fact::StreamNotFound`] when the stream was deleted meanwhile, with what was written to it.
+/// [`Fact::StreamNotFound`] when the stream was deleted meanwhile, with what was written to it, and
+/// [`Fact::Kms`] when it is encrypted with a key that can't be used.
 pub(super) async fn write(
     cx: &Cx<'_>,
     mut stream: Arc<Stream>,
     entries: &[Entry<'_>],
-) -> Result<Vec<Result<Written>>> {
+) -> Result<Outcomes> {
     let mut outcomes: Vec<Option<Result<Written>>> = entries.iter().map(|_| None).collect();
     let mut waiting: Vec<usize> = (0..entries.len()).collect();
+    let mut encryption_type = None;
     for round in 0..=REROUTE_MAX {
-        let shares = share_out(&stream, entries, &waiting, round == 0, &mut outcomes);
+        let mut sealing = cx.domain().crypt().sealing(&stream, waiting.len()).await?;
+        encryption_type = encryption_type.or(sealing.is_some().then_some(EncryptionType::Kms));
+        let routed = route(&stream, entries, &waiting, round == 0, &mut outcomes);
+        let shares = share_out(&stream, &routed, sealing.as_mut());
         let appends = shares.into_iter().map(Share::append);
         waiting.clear();
         for (share, appended) in join_all(appends).await {
@@ -148,7 +163,8 @@ pub(super) async fn write(
             .ok_or_else(|| Fact::StreamNotFound { stream: arn.clone() })?;
     }
     let unwritten = || Err(Error(ErrorKind::InternalFailureException.with(FAILED)));
-    Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unwritten)).collect())
+    let entries = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unwritten)).collect();
+    Ok(Outcomes { entries, encryption_type })
 }
 
 /// What an entry is told that could not be written for no fault of its own.
@@ -161,14 +177,15 @@ struct Share {
     entries: Vec<usize>,
 }
 
-/// Gives each waiting entry to the shard that owns its hash key, if that has room for it.
-fn share_out(
+/// Finds the shard that owns the hash key of each waiting entry, if that has room for it. Entries
+/// of one shard stand together, in order.
+fn route<'a>(
     stream: &Stream,
-    entries: &[Entry<'_>],
+    entries: &'a [Entry<'a>],
     waiting: &[usize],
     admit: bool,
     outcomes: &mut [Option<Result<Written>>],
-) -> Vec<Share> {
+) -> Vec<Routed<'a>> {
     let routing = stream.routing();
     let route = |&index: &usize| {
         let entry = entries.get(index)?;
@@ -186,9 +203,18 @@ fn share_out(
             admitted
         });
     }
+    routed
+}
+
+/// Gives each entry to its shard, in its stored form.
+fn share_out(
+    stream: &Stream,
+    routed: &[Routed<'_>],
+    mut sealing: Option<&mut Sealing>,
+) -> Vec<Share> {
     let share = |group: &[Routed<'_>]| {
-        let shard = routing.shards().get(group.first()?.owner)?;
-        Some(Share::new(Arc::clone(shard), group))
+        let shard = stream.routing().shards().get(group.first()?.owner)?;
+        Some(Share::new(Arc::clone(shard), group, sealing.as_deref_mut()))
     };
     routed.chunk_by(|a, b| a.owner == b.owner).filter_map(share).collect()
 }
@@ -201,12 +227,14 @@ struct Routed<'a> {
 }
 
 impl Share {
-    fn new(shard: Arc<Shard>, routed: &[Routed<'_>]) -> Self {
-        let stored_bytes =
-            |routed: &Routed<'_>| routed.entry.payload_bytes() + RECORD_OVERHEAD_BYTES;
+    fn new(shard: Arc<Shard>, routed: &[Routed<'_>], mut sealing: Option<&mut Sealing>) -> Self {
+        let seal_bytes = if sealing.is_some() { record::SEAL_BYTES_MAX } else { 0 };
+        let overhead = RECORD_OVERHEAD_BYTES + seal_bytes;
+        let stored_bytes = |routed: &Routed<'_>| routed.entry.payload_bytes() + overhead;
         let mut batch = RecordBatch::with_capacity(routed.iter().map(stored_bytes).sum());
         for Routed { entry, .. } in routed {
-            batch.push(entry.partition_key, entry.explicit, entry.data);
+            let Entry { partition_key, explicit, data } = *entry;
+            batch.push_sealed(partition_key, *explicit, data, sealing.as_deref_mut());
         }
         Self { shard, batch, entries: routed.iter().map(|routed| routed.index).collect() }
     }

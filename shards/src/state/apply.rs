@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use millpond_api::types::{HashKey, HashKeyRange, ShardId, StreamArn, StreamStatus, Timestamp};
 use millpond_quotas::limits;
 
-use super::{Command, NewStream, ShardEnd, State, consumers};
+use super::{Command, NewStream, ShardEnd, State, consumers, encryption};
 use crate::{
     Error,
     commitment::Commitment,
@@ -13,11 +13,12 @@ use crate::{
     stream::{
         Closing, Intent, Namespace, Parents, Segment, ShardState, StreamNumber, StreamState,
         Transition,
+        encryption::Encryption,
         reshard::{self, ReshardPlan},
     },
 };
 
-const DAY_MILLIS: i64 = limits::DAY.as_millis() as i64;
+pub(super) const DAY_MILLIS: i64 = limits::DAY.as_millis() as i64;
 
 /// The state after `command`.
 ///
@@ -78,6 +79,7 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             next.put(changed);
         }
         Command::Consumer(command) => consumers::apply(&mut next, command)?,
+        Command::Encryption(command) => encryption::apply(&mut next, command)?,
         Command::Settle { stream, number, ends, now } => {
             settle(&mut next, stream, *number, ends, *now);
         }
@@ -114,6 +116,7 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
         transition: Some(Transition { due, intent: Intent::Create { shards } }),
         shard_count_updates: Vec::new(),
         consumers: BTreeMap::new(),
+        encryption: Encryption::default(),
     };
     check_tags(&stream)?;
     next.next_stream = StreamNumber(next.next_stream.0 + 1);
@@ -262,7 +265,7 @@ fn check_tags(stream: &StreamState) -> Result<(), Error> {
     Err(Error::TooManyTags { stream: stream.arn.clone(), limit })
 }
 
-fn updating(mut stream: StreamState, due: Timestamp, intent: Intent) -> StreamState {
+pub(super) fn updating(mut stream: StreamState, due: Timestamp, intent: Intent) -> StreamState {
     stream.status = StreamStatus::Updating;
     stream.transition = Some(Transition { due, intent });
     stream

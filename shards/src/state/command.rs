@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 
-use super::ConsumerCommand;
+use super::{ConsumerCommand, EncryptionCommand};
 use crate::{
     engine::{LogId, Offset},
     stream::{Namespace, StreamNumber},
@@ -44,6 +44,8 @@ pub enum Command {
     RemoveTags { stream: StreamArn, keys: Vec<String> },
     /// Registers, changes or deregisters consumers of a stream.
     Consumer(ConsumerCommand),
+    /// Changes the encryption of a stream.
+    Encryption(EncryptionCommand),
     /// A transition's due time has come. `ends` tells where each of the shards ends that a reshard
     /// closes, now that they are sealed, in the order of its plan. Nothing happens when the stream
     /// is no longer in that transition.

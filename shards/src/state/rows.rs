@@ -15,6 +15,9 @@ use millpond_api::types::{
 };
 use minicbor::{Decode, Encode};
 
+mod encryption;
+
+use self::encryption::EncryptionRow;
 use super::{ShardLimit, State};
 use crate::{
     commitment::Commitment,
@@ -169,6 +172,9 @@ struct StreamRow {
     #[n(30)]
     #[cbor(default)]
     shard_level_metrics: Vec<String>,
+    /// Rows of streams that never were encrypted don't have it.
+    #[n(50)]
+    encryption: Option<EncryptionRow>,
 }
 
 #[derive(Encode, Decode)]
@@ -284,6 +290,7 @@ impl StreamRow {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            encryption: EncryptionRow::of(&stream.encryption),
         }
     }
 
@@ -323,6 +330,7 @@ impl StreamRow {
                 .into_iter()
                 .map(Timestamp::from_millis)
                 .collect(),
+            encryption: self.encryption.map(EncryptionRow::into_encryption).unwrap_or_default(),
         })
     }
 }

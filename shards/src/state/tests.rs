@@ -8,11 +8,11 @@ use crate::{
     stream::{Intent, Transition, reshard::ReshardPlan},
 };
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1000)
 }
 
-fn arn(name: &str) -> StreamArn {
+pub(super) fn arn(name: &str) -> StreamArn {
     format!("arn:aws:kinesis:us-east-1:000000000000:stream/{name}").parse().unwrap()
 }
 
@@ -31,7 +31,7 @@ fn delete(name: &str, due: Timestamp) -> Command {
     Command::DeleteStream { stream: arn(name), enforce_consumer_deletion: false, due }
 }
 
-fn settle(state: &State, name: &str, now: Timestamp) -> State {
+pub(super) fn settle(state: &State, name: &str, now: Timestamp) -> State {
     let stream = state.stream(&arn(name)).unwrap();
     let closes = match &stream.transition {
         Some(Transition { intent: Intent::Reshard(plan), .. }) => plan.closes.clone(),
@@ -66,7 +66,7 @@ pub(crate) fn reshard_at_once(stream: &StreamState, plan: ReshardPlan) -> Stream
     StreamState::clone(settle(&state, "clicks", at(200)).stream(&arn("clicks")).unwrap())
 }
 
-fn rows_of(state: &State) -> MetadataRows {
+pub(super) fn rows_of(state: &State) -> MetadataRows {
     let mut rows = MetadataRows::new();
     for change in rows::changes(&State::new(ShardLimit::Fixed(100_000)), state) {
         match change {

@@ -6,7 +6,7 @@ use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 use millpond_shards::{
     engine::memory::Fault,
     shard::Limit,
-    state::{Command, ConsumerCommand, NewStream},
+    state::{Command, ConsumerCommand, EncryptionCommand, NewStream},
     stream::{Namespace, StreamState, consumer::ConsumerState},
 };
 
@@ -146,7 +146,7 @@ fn settle_account(world: &mut World, arn: &StreamArn) -> Command {
 fn change(world: &mut World, state: &StreamState) -> Command {
     let (now, due) = times(world);
     let stream = state.arn.clone();
-    match world.dice.u8(0..27) {
+    match world.dice.u8(0..31) {
         0..6 => split(world, state, due),
         6..11 => merge(world, state, due),
         11..14 => {
@@ -177,11 +177,25 @@ fn change(world: &mut World, state: &StreamState) -> Command {
         }
         24..25 => Command::EnableMonitoring { stream, metrics: metrics(world), due },
         25..26 => Command::DisableMonitoring { stream, metrics: metrics(world), due },
+        26..29 => Command::Encryption(start_encryption(world, stream, now, due)),
+        29..30 => Command::Encryption(EncryptionCommand::Stop { stream, now, due }),
         _ => {
             let enforce_consumer_deletion = world.dice.bool();
             Command::DeleteStream { stream, enforce_consumer_deletion, due }
         }
     }
+}
+
+/// Any 32 bytes are a wrapped key to the keys of tests.
+fn start_encryption(
+    world: &mut World,
+    stream: StreamArn,
+    now: Timestamp,
+    due: Timestamp,
+) -> EncryptionCommand {
+    let key_id = world.dice.choice(["alias/a", "alias/b"]).expect("there are keys").to_owned();
+    let wrapped = (0..32).map(|_| world.dice.u8(..)).collect();
+    EncryptionCommand::Start { stream, key_id, wrapped, now, due }
 }
 
 /// Few names, so that consumers are registered anew under old ones.

@@ -69,7 +69,10 @@ def unserved() -> list[str]:
 
 
 SAMPLES = {
-    "StartStreamEncryption": {"StreamName": "{name}", "EncryptionType": "KMS", "KeyId": "alias/k"},
+    "UpdateStreamMode": {
+        "StreamARN": "{arn}",
+        "StreamModeDetails": {"StreamMode": "ON_DEMAND"},
+    },
     "PutResourcePolicy": {"ResourceARN": "{arn}", "Policy": "{{}}"},
 }
 
