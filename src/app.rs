@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use millpond_api::types::StreamArn;
+use millpond_api::types::{StreamArn, Timestamp};
 use millpond_quotas::{CallQuota, Clock, Quotas, limits};
 use millpond_shards::{
     Domain, Error as Fact, Options,
@@ -28,6 +28,7 @@ use crate::{
     metrics::Metrics,
     process::StartError,
     telemetry::Warning,
+    tls::Tls,
 };
 
 /// Bytes of the newest records that are kept in memory.
@@ -45,6 +46,7 @@ pub struct App {
     metrics: Metrics,
     clock: Clock,
     transition: Duration,
+    tls: Option<Tls>,
 }
 
 impl App {
@@ -59,6 +61,8 @@ impl App {
         clock: Clock,
     ) -> Result<Arc<Self>, StartError> {
         let verifier = verifier(config)?;
+        let now = Timestamp::from_millis(clock.wall().millis());
+        let tls = config.tls.as_ref().map(|tls| Tls::open(tls, config.listen, now)).transpose()?;
         let options = Options {
             quotas: quotas(config),
             shard_limit: match config.shard_limit {
@@ -66,7 +70,8 @@ impl App {
                 config::ShardLimit::Shards(limit) => ShardLimit::Fixed(u32::from(limit).into()),
             },
             tail_bytes_max: TAIL_BYTES_MAX,
-            token_key: ids::secret_key().map_err(StartError::new)?,
+            token_key: ids::secret_key()
+                .map_err(|_| StartError::new("the system has no random numbers to give"))?,
             keys,
         };
         let domain = Domain::open(engine, clock.clone(), options).await.map_err(StartError::new)?;
@@ -86,6 +91,7 @@ impl App {
             metrics,
             clock,
             transition,
+            tls,
         };
         app.make_streams(config).await?;
         Ok(Arc::new(app))
@@ -167,7 +173,8 @@ impl App {
             stop.cancelled().await;
             self.domain.end_subscriptions();
         };
-        let serve = http::serve(listener, router, connections, stop.clone(), config.drain);
+        let tls = self.tls.as_ref().map(|tls| tls.acceptor().clone());
+        let serve = http::serve(listener, router, tls, connections, stop.clone(), config.drain);
         let (cut, ()) = tokio::join!(serve, end_subscriptions);
         if cut > 0 {
             tracing::warn!(
@@ -185,7 +192,8 @@ impl App {
         let (counted, asked) = (Arc::clone(&self), Arc::clone(&self));
         let metrics = move || counted.metrics.text(counted.domain.directory());
         let ready = move || asked.domain.writable().map_err(|error| error::unwritable(&error));
-        let probes = Probes::new(config.metrics, metrics, ready);
+        let authority = self.tls.as_ref().and_then(|tls| tls.authority().cloned());
+        let probes = Probes::new(config.metrics, metrics, ready, authority);
         let gateway = move |head, body| gateway::handle(Arc::clone(&self), head, body);
         http::router(gateway, &probes, limits, budget)
     }

@@ -93,6 +93,12 @@ impl Verifier {
         Self { credentials, settings, keys: SigningKeys::new() }
     }
 
+    /// Whom this lets in.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.settings.mode
+    }
+
     /// Checks all that needs no body: form, date, scope, access key id and session token.
     ///
     /// `now` is the wall clock's time.

@@ -5,6 +5,8 @@ use std::{fmt::Write as _, net::SocketAddr};
 use crate::{
     auth::Mode as Auth,
     config::{Config, Durability, Quotas, Storage},
+    http::AUTHORITY_PATH,
+    tls::TlsSettings,
 };
 
 /// The banner of a server that was configured so and is bound to `addr`. Shows no secret.
@@ -14,6 +16,7 @@ pub fn banner(config: &Config, addr: SocketAddr) -> String {
     let key = example_key(config);
     let rows = [
         ("endpoint", format!("{endpoint}{}", reach(addr))),
+        ("tls", tls(config, &endpoint)),
         ("data", data(config)),
         ("requests", requests(config).to_owned()),
         ("quotas", quotas(config.quotas).to_owned()),
@@ -50,6 +53,18 @@ fn reach(addr: SocketAddr) -> &'static str {
         ip if ip.is_unspecified() => ", and every other address of this host",
         ip if ip.is_loopback() => ", from this host only",
         _ => "",
+    }
+}
+
+fn tls(config: &Config, endpoint: &str) -> String {
+    match &config.tls {
+        None => "none".to_owned(),
+        Some(TlsSettings::SelfSigned { .. }) => {
+            format!("on the same port, for who trusts {endpoint}{AUTHORITY_PATH}")
+        }
+        Some(TlsSettings::Files { chain, .. }) => {
+            format!("on the same port, with the certificate in {}", chain.display())
+        }
     }
 }
 
@@ -122,6 +137,7 @@ mod tests {
         let expected = r#"millpond VERSION, dev
 
   endpoint  http://127.0.0.1:4567, from this host only
+  tls       on the same port, for who trusts http://127.0.0.1:4567/_millpond/ca.pem
   data      in memory, up to 512 MiB; LOST when this process ends
   requests  any access key and secret will do; known keys are verified
   quotas    none
@@ -161,6 +177,7 @@ mod tests {
         let expected = r#"millpond VERSION, serve
 
   endpoint  http://127.0.0.1:4567, and every other address of this host
+  tls       none
   data      in /var/lib/millpond; a write is answered when it is on disk
   requests  verified: signature, date and scope of a known key
   quotas    as Kinesis has them, per shard, consumer and account

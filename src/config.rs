@@ -12,8 +12,8 @@ use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use clap::error::ErrorKind;
 use millpond_api::types::{AccountId, Region};
 
-use self::{flags::Flags, layers::Layers};
-use crate::{auth::Mode as Auth, http::MetricsAccess};
+use self::{flags::Flags, layers::Layers, values::TlsChoice};
+use crate::{auth::Mode as Auth, http::MetricsAccess, tls::TlsSettings};
 
 pub use values::{
     Durability, Keys, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, StreamSpec, Switch,
@@ -21,6 +21,9 @@ pub use values::{
 
 /// Where `serve` keeps its data unless told otherwise.
 const DATA_DIR: &str = "./millpond-data";
+
+/// Where our own authority for TLS is kept within the data.
+const AUTHORITY_DIR: &str = "tls";
 
 /// The credential of `serve` on a loopback address when it was given none.
 const BUILT_IN_CREDENTIAL: &str = "test:test";
@@ -32,6 +35,8 @@ pub struct Config {
     pub mode: Mode,
     /// The address to bind.
     pub listen: SocketAddr,
+    /// Whether there is TLS too, and whose certificate.
+    pub tls: Option<TlsSettings>,
     /// Connections at once.
     pub max_connections: usize,
     /// Bytes that request bodies may hold together.
@@ -77,6 +82,8 @@ pub struct Config {
 pub enum Request {
     /// Run the server.
     Run(Box<Config>),
+    /// Print the certificate of the authority that is kept in this directory.
+    PrintAuthority(PathBuf),
     /// Print this text, help or version, and stop with success.
     Print(String),
 }
@@ -139,6 +146,10 @@ pub fn read(
     let (mode, command_line) = match command_line.subcommand() {
         Some(("serve", rest)) => (Mode::Serve, rest),
         Some(("dev", rest)) => (Mode::Dev, rest),
+        Some(("ca", rest)) => {
+            let flags = Layers::gather(Mode::Serve, rest, variable)?.parse()?;
+            return authority(&flags).map(Request::PrintAuthority);
+        }
         _ => return Ok(Request::Print(flags::command().render_version())),
     };
     let flags = Layers::gather(mode, command_line, variable)?.parse()?;
@@ -167,6 +178,7 @@ impl Config {
             )));
         }
         let has_built_in_credential = flags.auth == Auth::Verify && !credentials_were_given;
+        let tls = tls(&flags, &storage);
         let mut credentials = flags.credential;
         if has_built_in_credential {
             credentials.push(Secret::new(BUILT_IN_CREDENTIAL.to_owned()));
@@ -174,6 +186,7 @@ impl Config {
         Ok(Self {
             mode,
             listen: flags.listen,
+            tls,
             max_connections: flags.max_connections.get(),
             inflight_bytes: usize::try_from(flags.inflight_bytes).unwrap_or(usize::MAX),
             drain: flags.drain,
@@ -198,17 +211,46 @@ impl Config {
 }
 
 fn refuse_what_is_not_served(flags: &Flags) -> Result<(), Refused> {
-    let refused = |sentence: &str| Err(Refused(sentence.to_owned()));
-    if flags.tls != "off" {
-        return refused(
-            "TLS is not served yet: leave --tls out, and put a proxy that speaks TLS in front \
-             of millpond where clients insist on it",
-        );
-    }
     if flags.admin == Switch::On {
-        return refused("the admin API is not served yet: leave --admin out");
+        return Err(Refused("the admin API is not served yet: leave --admin out".to_owned()));
     }
     Ok(())
+}
+
+fn tls(flags: &Flags, storage: &Storage) -> Option<TlsSettings> {
+    match flags.tls.clone() {
+        TlsChoice::Off => None,
+        TlsChoice::SelfSigned => {
+            let (dir, names) = (authority_dir(flags, storage), flags.tls_name.clone());
+            Some(TlsSettings::SelfSigned { dir, names })
+        }
+        TlsChoice::Files { chain, key } => Some(TlsSettings::Files { chain, key }),
+    }
+}
+
+/// Where our own authority is kept, if it is.
+fn authority_dir(flags: &Flags, storage: &Storage) -> Option<PathBuf> {
+    flags.tls_dir.clone().or_else(|| match storage {
+        Storage::Directory(data) => Some(data.join(AUTHORITY_DIR)),
+        Storage::Memory { .. } => None,
+    })
+}
+
+/// The authority that `ca` prints.
+fn authority(flags: &Flags) -> Result<PathBuf, Refused> {
+    if let TlsChoice::Files { chain, .. } = &flags.tls {
+        return Err(Refused(format!(
+            "{} was issued by somebody else: ask there for what clients must trust",
+            chain.display()
+        )));
+    }
+    authority_dir(flags, &storage(flags)?).ok_or_else(|| {
+        Refused(
+            "an authority in memory is known to its server only: ask that for /_millpond/ca.pem, \
+             or keep the authority with --tls-dir DIR"
+                .to_owned(),
+        )
+    })
 }
 
 fn storage(flags: &Flags) -> Result<Storage, Refused> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, request::Parts};
 use millpond_api::{Codec, ErrorKind, OperationId, types::Timestamp};
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::{
     app::App,
@@ -17,6 +18,7 @@ use crate::{
 };
 
 mod answer;
+mod cors;
 mod format;
 
 use answer::Failure;
@@ -35,8 +37,24 @@ pub const REFUSED_BODIES_MAX: usize = 64;
 
 /// Answers one request.
 pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
-    let started = app.clock().now();
     let id = crate::ids::request_id();
+    let is_preflight = cors::is_preflight(&head);
+    let admits_page = cors::admits(app.verifier().mode(), &head.headers);
+    let mut response = if is_preflight {
+        body.discard().await;
+        answer::with_request_id(cors::preflight(&head.headers), id)
+    } else {
+        answer::with_ids(operate(app, head, body, id).await, id)
+    };
+    if admits_page {
+        cors::admit(&mut response, is_preflight);
+    }
+    response
+}
+
+/// Does what the request asks for.
+async fn operate(app: Arc<App>, head: Parts, body: RequestBody, id: Uuid) -> Response {
+    let started = app.clock().now();
     let target = Target::of(&head.headers);
     let operation = target.operation().map_or("", OperationId::name);
     let span = tracing::debug_span!("request", %id, operation);
@@ -53,7 +71,7 @@ pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
     if response.status().is_server_error() {
         tracing::warn!(%id, operation, error = code, "failed");
     }
-    answer::with_ids(response, id)
+    response
 }
 
 /// What `X-Amz-Target` says.
@@ -134,8 +152,8 @@ impl Request<'_> {
     /// The words of a refusal stay out of the log: they quote what came, signatures included.
     fn refused(&self, refusal: Refusal) -> Failure {
         if self.app.refused_credentials().is_due() {
-            let peer =
-                self.head.extensions.get::<Peer>().map(|Peer(peer)| tracing::field::display(peer));
+            let peer = self.head.extensions.get::<Peer>();
+            let peer = peer.map(|peer| tracing::field::display(peer.address));
             tracing::warn!(error = refusal.kind().wire_name(), peer, "credentials refused");
         }
         Failure::Error(Error::from(refusal).0)

@@ -22,7 +22,10 @@ pub use connection::Peer;
 pub use probes::{MetricsAccess, Probes};
 pub use server::{ConnectionLimits, serve};
 
-/// The routes of one port: health and metrics for `probes`, all the rest for `gateway`.
+/// Where a server shows the certificate of its own authority for TLS.
+pub const AUTHORITY_PATH: &str = "/_millpond/ca.pem";
+
+/// The routes of one port: what `probes` answer, and all the rest for `gateway`.
 pub fn router<G, A>(gateway: G, probes: &Probes, limits: BodyLimits, budget: BodyBudget) -> Router
 where
     G: Fn(Parts, RequestBody) -> A + Clone + Send + Sync + 'static,
@@ -35,6 +38,7 @@ where
     };
     Router::new()
         .route("/metrics", get(probes.metrics()).fallback(gateway.clone()))
+        .route(AUTHORITY_PATH, get(probes.authority()).fallback(gateway.clone()))
         .route("/_millpond/health/live", get(probes.live()).fallback(gateway.clone()))
         .route("/_millpond/health/ready", get(probes.ready()).fallback(gateway.clone()))
         .fallback(gateway)

@@ -2,6 +2,10 @@
 
 use base64_simd::STANDARD;
 use millpond_shards::token::KEY_BYTES;
+use ring::{
+    error::Unspecified,
+    rand::{self, Random, SystemRandom},
+};
 use uuid::Uuid;
 
 /// Bytes of `x-amz-id-2`, as AWS sends them at the least.
@@ -25,8 +29,6 @@ pub fn extended_request_id() -> String {
 ///
 /// # Errors
 /// When the operating system has no randomness to give.
-pub fn secret_key() -> Result<[u8; KEY_BYTES], getrandom::Error> {
-    let mut key = [0; KEY_BYTES];
-    getrandom::fill(&mut key)?;
-    Ok(key)
+pub fn secret_key() -> Result<[u8; KEY_BYTES], Unspecified> {
+    rand::generate(&SystemRandom::new()).map(Random::expose)
 }

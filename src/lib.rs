@@ -4,8 +4,8 @@
 //!
 //! * [`config`] is the command line, [`process`] what the system gives and takes, [`app`] the
 //!   server that is made of it.
-//! * [`http`] listens and reads bodies; [`gateway`] is the one pipeline behind it; [`auth`] says
-//!   who asks.
+//! * [`http`] listens, in TLS if [`tls`] has a certificate, and reads bodies; [`gateway`] is the
+//!   one pipeline behind it; [`auth`] says who asks.
 //! * [`ops`] has the table of operations, and one file each. They work on the streams and shards
 //!   of `millpond-shards`, with the types of `millpond-api`.
 //! * [`kms`] is where the master keys of encrypted streams are.
@@ -28,3 +28,4 @@ pub mod metrics;
 pub mod ops;
 pub mod process;
 pub mod telemetry;
+pub mod tls;

@@ -9,7 +9,9 @@ use millpond::{
     kms,
     process::{self, StartError},
     telemetry,
+    tls::Authority,
 };
+use millpond_api::types::Timestamp;
 use millpond_quotas::Clock;
 use tokio::net::TcpListener;
 
@@ -24,6 +26,17 @@ fn main() -> ExitCode {
         Ok(Request::Print(text)) => {
             print!("{text}");
             return ExitCode::SUCCESS;
+        }
+        Ok(Request::PrintAuthority(dir)) => {
+            process::keep_files_private();
+            let now = Timestamp::from_millis(Clock::system().wall().millis());
+            return match Authority::open(&dir, now) {
+                Ok(authority) => {
+                    print!("{}", authority.pem());
+                    ExitCode::SUCCESS
+                }
+                Err(error) => fail(1, &error),
+            };
         }
         Err(refused) => return fail(Refused::EXIT_CODE, &refused),
     };

@@ -8,11 +8,11 @@ use millpond_api::types::{AccountId, Region};
 use super::{
     refusal,
     values::{
-        Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, StreamSpec, Switch, connections,
-        duration, listen_addr, log_filter, memory_size,
+        Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, StreamSpec, Switch, TlsChoice,
+        connections, duration, listen_addr, log_filter, memory_size,
     },
 };
-use crate::{auth::Mode as Auth, http::MetricsAccess};
+use crate::{auth::Mode as Auth, http::MetricsAccess, tls::HostName};
 
 /// The flags as clap reads them. Both subcommands have all of them; only defaults differ.
 #[derive(clap::Args)]
@@ -21,12 +21,18 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Listen here; HTTP/1.1 and HTTP/2 without TLS share the port
+    /// Listen here; HTTP/1.1, HTTP/2 and TLS share the port
     #[arg(long, value_name = "IP:PORT", value_parser = listen_addr, help_heading = "Network")]
     pub listen: SocketAddr,
-    /// TLS is not served yet, only 'off' is accepted
-    #[arg(long, value_name = "off", help_heading = "Network")]
-    pub tls: String,
+    /// Serve TLS too, on the same port: off, self-signed, or the files of a certificate and its key
+    #[arg(long, value_name = "off|self-signed|CERT,KEY", help_heading = "Network")]
+    pub tls: TlsChoice,
+    /// Keep the authority of --tls self-signed here; where data is on disk, in DATA-DIR/tls
+    #[arg(long, value_name = "DIR", help_heading = "Network")]
+    pub tls_dir: Option<PathBuf>,
+    /// A further name or address of this host for --tls self-signed to know; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = "Network")]
+    pub tls_name: Vec<HostName>,
     /// Connections at once; further ones wait
     #[arg(long, value_name = "N", value_parser = connections, help_heading = "Network")]
     pub max_connections: NonZeroUsize,
@@ -125,7 +131,7 @@ pub(super) const DEFAULTS: &[(&str, &str, &str)] = &[
     ("quotas", "strict", "off"),
     ("region", "us-east-1", "us-east-1"),
     ("shard-limit", "aws", "10000"),
-    ("tls", "off", "off"),
+    ("tls", "off", "self-signed"),
     ("transition", "500ms", "0s"),
 ];
 
@@ -187,6 +193,7 @@ pub(super) fn command() -> Command {
         .subcommand_required(true)
         .subcommand(subcommand(Mode::Serve, "Run it for real: durable, verified, with quotas"))
         .subcommand(subcommand(Mode::Dev, "Run it for tests: in memory, any credentials, at once"))
+        .subcommand(authority())
         .subcommand(Command::new("version").about("Print the version"))
 }
 
@@ -199,6 +206,18 @@ fn subcommand(mode: Mode, about: &'static str) -> Command {
         .about(about)
         .after_help(after_help)
         .mut_args(|arg| explained(mode, arg).required(false))
+}
+
+/// The flags that decide where the authority is; the others are taken too, so that a server's own
+/// settings can be repeated.
+const AUTHORITY_FLAGS: [&str; 3] = ["config", "data-dir", "tls-dir"];
+
+fn authority() -> Command {
+    let about = "Print the certificate that clients of --tls self-signed must trust";
+    Flags::augment_args(Command::new("ca")).about(about).after_help(AFTER_HELP_CA).mut_args(|arg| {
+        let is_shown = AUTHORITY_FLAGS.contains(&long(&arg));
+        explained(Mode::Serve, arg).required(false).hide(!is_shown)
+    })
 }
 
 /// Adds to a flag's help where else it can be said, and what holds if nobody says it.
@@ -221,6 +240,14 @@ const AFTER_HELP: &str = "\
 Begin with:  millpond dev
 Then:        aws kinesis list-streams --endpoint-url http://127.0.0.1:4567
 Every flag:  millpond serve --help";
+
+const AFTER_HELP_CA: &str = "\
+The authority is made if there is none yet. Its certificate is no secret; a server that keeps its
+authority in memory shows it at /_millpond/ca.pem, and so does every other.
+
+Example:
+  millpond ca --data-dir /var/lib/millpond > ca.pem
+  AWS_CA_BUNDLE=ca.pem aws kinesis list-streams --endpoint-url https://localhost:4567";
 
 const AFTER_HELP_SERVE: &str = "\
 Each flag is also an environment variable and a key of the --config file, without the dashes; a

@@ -90,6 +90,38 @@ pub enum LogFormat {
     Json,
 }
 
+/// Whether there is TLS, and whose certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum TlsChoice {
+    /// There is none.
+    Off,
+    /// One that an authority of our own issues.
+    SelfSigned,
+    /// A given one.
+    Files {
+        /// The certificate's file.
+        chain: PathBuf,
+        /// Its key's file.
+        key: PathBuf,
+    },
+}
+
+impl FromStr for TlsChoice {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text, text.split_once(',')) {
+            ("off", _) => Ok(Self::Off),
+            ("self-signed", _) => Ok(Self::SelfSigned),
+            (_, Some((chain, key))) if !chain.is_empty() && !key.is_empty() => {
+                Ok(Self::Files { chain: chain.into(), key: key.into() })
+            }
+            _ => Err("TLS is off, self-signed, or two PEM files with a comma between them: \
+                      the certificate's, then its key's"),
+        }
+    }
+}
+
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Switch {

@@ -133,12 +133,20 @@ pub(super) fn reply(codec: Codec, reply: Reply) -> Response {
 }
 
 /// The answer with the ids that every answer carries.
-pub(super) fn with_ids(mut response: Response, id: Uuid) -> Response {
-    let text = |text: String| HeaderValue::try_from(text).expect("ids are ASCII");
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, text(id.to_string()));
-    headers.insert(EXTENDED_REQUEST_ID, text(ids::extended_request_id()));
+pub(super) fn with_ids(response: Response, id: Uuid) -> Response {
+    let mut response = with_request_id(response, id);
+    response.headers_mut().insert(EXTENDED_REQUEST_ID, value(ids::extended_request_id()));
     response
+}
+
+/// The same without the second one, which AWS leaves out where nothing is served.
+pub(super) fn with_request_id(mut response: Response, id: Uuid) -> Response {
+    response.headers_mut().insert(REQUEST_ID, value(id.to_string()));
+    response
+}
+
+fn value(id: String) -> HeaderValue {
+    HeaderValue::try_from(id).expect("ids are ASCII")
 }
 
 fn content_type(value: &'static str) -> [(HeaderName, HeaderValue); 1] {

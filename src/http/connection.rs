@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    io,
     net::SocketAddr,
     pin::pin,
     sync::{
@@ -19,9 +20,11 @@ use hyper_util::{
     server::conn::auto::Builder,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service as _;
 
@@ -49,15 +52,24 @@ const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// that is on its way, and for an HTTP/2 client to take the farewell.
 const CLOSING_IDLE_MAX: Duration = Duration::from_secs(1);
 
-/// The address that a request came from, among the request's extensions.
+/// First byte of a TLS connection, which no HTTP connection begins with.
+const TLS_HANDSHAKE: u8 = 22;
+
+/// Where a request came from, among the request's extensions.
 #[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
+pub struct Peer {
+    /// The other end of the connection.
+    pub address: SocketAddr,
+    /// Whether it came over TLS.
+    pub is_secure: bool,
+}
 
 /// What all connections of a server share.
 #[derive(Clone)]
 pub(super) struct Connections {
     builder: Builder<Spawner>,
     app: Router,
+    tls: Option<TlsAcceptor>,
     limits: Arc<ConnectionLimits>,
     streams: TaskTracker,
     /// Finish the requests at hand, then close.
@@ -69,17 +81,40 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new(
         app: Router,
+        tls: Option<TlsAcceptor>,
         limits: ConnectionLimits,
         streams: TaskTracker,
         stop: CancellationToken,
         cut: CancellationToken,
     ) -> Self {
         let limits = Arc::new(limits);
-        Self { builder: builder(streams.clone()), app, limits, streams, stop, cut }
+        Self { builder: builder(streams.clone()), app, tls, limits, streams, stop, cut }
     }
 
     /// Serves one connection until its client, its idleness or the server ends it.
-    pub(super) async fn serve(self, stream: TcpStream, peer: SocketAddr) {
+    pub(super) async fn serve(self, stream: TcpStream, address: SocketAddr) {
+        let opened = tokio::select! {
+            biased;
+            opened = open(stream, self.tls.as_ref()) => opened,
+            () = self.cut.cancelled() => return,
+            () = sleep(self.limits.idle_max) => return,
+            () = async { self.stop.cancelled().await; sleep(CLOSING_IDLE_MAX).await } => return,
+        };
+        match opened {
+            Ok(Opened::Plain(stream)) => {
+                self.serve_http(stream, Peer { address, is_secure: false }).await;
+            }
+            Ok(Opened::Secure(stream)) => {
+                self.serve_http(stream, Peer { address, is_secure: true }).await;
+            }
+            Err(error) => tracing::debug!(peer = %address, %error, "no TLS"),
+        }
+    }
+
+    async fn serve_http<S>(self, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         // Tokens of its own: those of all connections would share one lock, polled on every wake.
         let (stop, cut) = (self.stop.child_token(), self.cut.child_token());
         let outlet = Outlet { limits: self.limits.clone(), tasks: self.streams, cut: cut.clone() };
@@ -96,7 +131,7 @@ impl Connections {
                 biased;
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
-                        tracing::debug!(%peer, error, "connection failed");
+                        tracing::debug!(peer = %peer.address, error, "connection failed");
                     }
                     return;
                 }
@@ -116,6 +151,23 @@ impl Connections {
             connection.as_mut().graceful_shutdown();
         }
     }
+}
+
+/// A connection that HTTP can begin on.
+enum Opened {
+    Plain(TcpStream),
+    Secure(Box<TlsStream<TcpStream>>),
+}
+
+/// Waits for the first byte, if it is to tell TLS from HTTP, and does the handshake.
+async fn open(stream: TcpStream, tls: Option<&TlsAcceptor>) -> io::Result<Opened> {
+    let Some(tls) = tls else { return Ok(Opened::Plain(stream)) };
+    let mut first = [0];
+    stream.peek(&mut first).await?;
+    if first != [TLS_HANDSHAKE] {
+        return Ok(Opened::Plain(stream));
+    }
+    Ok(Opened::Secure(Box::new(tls.accept(stream).await?)))
 }
 
 fn builder(streams: TaskTracker) -> Builder<Spawner> {
@@ -149,10 +201,10 @@ where
 async fn answer(
     mut app: Router,
     mut request: Request<Incoming>,
-    peer: SocketAddr,
+    peer: Peer,
     busy: Busy,
 ) -> Result<Response<AnswerBody>, Infallible> {
-    request.extensions_mut().insert(Peer(peer));
+    request.extensions_mut().insert(peer);
     let response = app.call(request).await?;
     let ends_within = response.extensions().get().copied();
     Ok(response.map(|body| AnswerBody::new(body, busy, ends_within)))

@@ -1,4 +1,5 @@
-//! What operators and their tools ask: is it alive, is it ready, what has it counted.
+//! What operators and their tools ask: is it alive, is it ready, what has it counted, and whom
+//! to trust.
 
 use std::{
     future::{Ready, ready},
@@ -32,16 +33,19 @@ pub struct Probes {
     access: MetricsAccess,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
     ready: Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>,
+    authority: Option<Arc<str>>,
 }
 
 impl Probes {
-    /// `metrics` writes Prometheus' text; `ready` says in a sentence what is not ready.
+    /// `metrics` writes Prometheus' text; `ready` says in a sentence what is not ready; `authority`
+    /// is the certificate that clients of TLS must trust, if it is our own.
     pub fn new(
         access: MetricsAccess,
         metrics: impl Fn() -> String + Send + Sync + 'static,
         ready: impl Fn() -> Result<(), &'static str> + Send + Sync + 'static,
+        authority: Option<Arc<str>>,
     ) -> Self {
-        Self { access, metrics: Arc::new(metrics), ready: Arc::new(ready) }
+        Self { access, metrics: Arc::new(metrics), ready: Arc::new(ready), authority }
     }
 
     pub(super) fn metrics(
@@ -54,6 +58,11 @@ impl Probes {
     #[expect(clippy::unused_self, reason = "liveness depends on nothing, and says so here")]
     pub(super) fn live(&self) -> impl Fn() -> Ready<&'static str> + Clone + Send + Sync + use<> {
         || ready("live\n")
+    }
+
+    pub(super) fn authority(&self) -> impl Fn() -> Ready<Response> + Clone + Send + Sync + use<> {
+        let authority = self.authority.clone();
+        move || ready(answer_authority(authority.as_ref()))
     }
 
     pub(super) fn ready(&self) -> impl Fn() -> Ready<Response> + Clone + Send + Sync + use<> {
@@ -69,11 +78,19 @@ impl Probes {
     }
 }
 
+fn answer_authority(authority: Option<&Arc<str>>) -> Response {
+    let Some(pem) = authority else {
+        let hint = "this server has no authority of its own: see --tls\n";
+        return (StatusCode::NOT_FOUND, hint).into_response();
+    };
+    ([(header::CONTENT_TYPE, "application/x-pem-file")], pem.to_string()).into_response()
+}
+
 /// Whether nobody else asks than a client on this host, as far as proxies say whom they speak for.
 fn is_local(request: &Request) -> bool {
     let peer = request.extensions().get::<Peer>();
     let forwarded = ["forwarded", "x-forwarded-for", "via"];
-    peer.is_some_and(|Peer(peer)| peer.ip().to_canonical().is_loopback())
+    peer.is_some_and(|peer| peer.address.ip().to_canonical().is_loopback())
         && !forwarded.iter().any(|name| request.headers().contains_key(*name))
 }
 

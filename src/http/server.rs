@@ -9,6 +9,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::connection::Connections;
@@ -51,11 +52,12 @@ const TCP_UNTAKEN_MAX: Duration = Duration::from_mins(2);
 /// Serves `app` on `listener` until `stop`, then lets requests at hand finish for up to `drain`.
 /// Returns how many connections had to be cut.
 ///
-/// One port speaks HTTP/1.1 and HTTP/2 with prior knowledge. A handler is dropped at its next
-/// `await` when its client goes away.
+/// One port speaks HTTP/1.1 and HTTP/2 with prior knowledge, and both in TLS if there is `tls`. A
+/// handler is dropped at its next `await` when its client goes away.
 pub async fn serve(
     listener: TcpListener,
     app: Router,
+    tls: Option<TlsAcceptor>,
     limits: ConnectionLimits,
     stop: CancellationToken,
     drain: Duration,
@@ -63,7 +65,8 @@ pub async fn serve(
     let (tasks, streams) = (TaskTracker::new(), TaskTracker::new());
     let cut = CancellationToken::new();
     let mut gate = Gate::new(listener, limits.connections_max);
-    let connections = Connections::new(app, limits, streams.clone(), stop.clone(), cut.clone());
+    let connections =
+        Connections::new(app, tls, limits, streams.clone(), stop.clone(), cut.clone());
     while let Some(accepted) = stop.run_until_cancelled(gate.accept()).await {
         let Some((stream, peer, place)) = accepted else { continue };
         let connections = connections.clone();

@@ -2,6 +2,7 @@
 
 mod answers;
 mod clients;
+mod tls;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -10,6 +11,7 @@ use futures::{StreamExt as _, stream};
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::clients::{Http1, http2};
@@ -47,6 +49,7 @@ struct Setup {
     body: BodyLimits,
     inflight_bytes: usize,
     connections: ConnectionLimits,
+    tls: Option<TlsAcceptor>,
     drain: Duration,
     is_ready: bool,
 }
@@ -57,6 +60,7 @@ impl Default for Setup {
             body: BodyLimits { body_bytes_max: 2 << 20, ..BodyLimits::default() },
             inflight_bytes: 64 << 20,
             connections: ConnectionLimits::default(),
+            tls: None,
             drain: Duration::from_secs(30),
             is_ready: true,
         }
@@ -72,6 +76,7 @@ impl Setup {
             MetricsAccess::Local,
             || "millpond_up 1\n".to_owned(),
             move || if self.is_ready { Ok(()) } else { Err("the disk is full") },
+            None,
         );
         let budget = BodyBudget::new(self.inflight_bytes, self.body.body_bytes_max);
         let gateway = {
@@ -79,7 +84,7 @@ impl Setup {
             move |head, body| echo(gates.clone(), head, body)
         };
         let app = router(gateway, &probes, self.body, budget);
-        let serving = serve(listener, app, self.connections, stop.clone(), self.drain);
+        let serving = serve(listener, app, self.tls, self.connections, stop.clone(), self.drain);
         let served = TaskTracker::new().spawn(serving);
         TestServer { addr, stop, served, gates }
     }
@@ -212,12 +217,13 @@ async fn metrics_are_for_this_host_unless_opened() {
     use MetricsAccess::{Local, Open};
 
     let ask_by = async |access, peer: &str, proxy: Option<&str>| {
-        let probes = Probes::new(access, || "secret\n".to_owned(), || Ok(()));
+        let probes = Probes::new(access, || "secret\n".to_owned(), || Ok(()), None);
         let gateway = |_, _| std::future::ready(StatusCode::OK.into_response());
         let budget = BodyBudget::new(1 << 20, 1 << 20);
         let mut app = router(gateway, &probes, BodyLimits::default(), budget);
         let mut request = Request::get("/metrics").body(Body::empty()).unwrap();
-        request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+        let peer = Peer { address: peer.parse().unwrap(), is_secure: false };
+        request.extensions_mut().insert(peer);
         if let Some(name) = proxy {
             let name = http::HeaderName::try_from(name).unwrap();
             request.headers_mut().insert(name, HeaderValue::from_static("10.0.0.1"));

@@ -19,6 +19,9 @@ const FORMAT_VERSION: u32 = 1;
 const LOCK: &str = "LOCK";
 const VERSION: &str = "VERSION";
 const VERSION_DRAFT: &str = "VERSION.new";
+
+/// What the server keeps beside the data, perhaps since before its first start.
+const TLS: &str = "tls";
 const ROCKSDB: &str = "rocksdb";
 /// Bytes of `LOCK` or `VERSION` that are looked at.
 const READ_BYTES_MAX: u64 = 64;
@@ -123,7 +126,7 @@ fn is_strange(path: &Path) -> io::Result<bool> {
     }
     for entry in path.read_dir()? {
         let name = entry?.file_name();
-        if name != LOCK && name != VERSION_DRAFT {
+        if ![LOCK, VERSION_DRAFT, TLS].iter().any(|own| name == *own) {
             return Ok(true);
         }
     }

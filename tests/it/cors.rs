@@ -1,0 +1,85 @@
+//! Browsers: preflights, and what a page may read of an answer.
+
+use axum::body::Body;
+use http::{HeaderName, HeaderValue, Method, Request};
+
+use crate::{
+    server::TestServer,
+    wire::{self, Answer},
+};
+
+const PAGE: &str = "http://localhost:3000";
+
+/// A page asks its browser, and that the server, whether it may call.
+async fn preflight(server: &TestServer, origin: Option<&str>) -> Answer {
+    let asked = [
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization,x-amz-target"),
+    ];
+    let headers: Vec<_> =
+        origin.map(|origin| ("origin", origin)).into_iter().chain(asked).collect();
+    let mut request = wire::request(&headers, "");
+    *request.method_mut() = Method::OPTIONS;
+    server.send(request).await
+}
+
+fn from_page(mut request: Request<Body>, origin: &'static str) -> Request<Body> {
+    let name = HeaderName::from_static("origin");
+    request.headers_mut().insert(name, HeaderValue::from_static(origin));
+    request
+}
+
+#[tokio::test]
+async fn a_page_is_told_what_it_may_send() {
+    let server = TestServer::new().await;
+    let answer = preflight(&server, Some(PAGE)).await;
+    assert_eq!((answer.status.as_u16(), answer.text()), (200, ""));
+    for (name, value) in [
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", "POST"),
+        ("access-control-allow-headers", "authorization,x-amz-target"),
+        ("access-control-max-age", "172800"),
+        ("access-control-expose-headers", ""),
+        ("content-type", ""),
+        ("x-amz-id-2", ""),
+    ] {
+        assert_eq!(answer.header(name), value, "{name}");
+    }
+    assert_eq!(answer.header("x-amzn-requestid").len(), 36);
+}
+
+#[tokio::test]
+async fn without_a_page_nothing_is_a_preflight() {
+    let server = TestServer::new().await;
+    let answer = preflight(&server, None).await;
+    assert_eq!(answer.status, 403);
+    assert!(answer.text().starts_with("<AccessDeniedException>"), "{}", answer.text());
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn a_page_may_read_answers_and_errors() {
+    let server = TestServer::new().await;
+    for (operation, status) in [("ListStreams", 200), ("CreateStream", 400)] {
+        let answer = server.send(from_page(server.request(operation, "{}"), PAGE)).await;
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("access-control-allow-origin"), "*");
+        let exposed = answer.header("access-control-expose-headers");
+        assert!(exposed.starts_with("x-amzn-RequestId,x-amzn-ErrorType,"), "{exposed}");
+    }
+    let answer = server.send(server.request("ListStreams", "{}")).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+}
+
+/// `dev` takes any key: a web site that a developer visits must not get in with one.
+#[tokio::test]
+async fn a_page_from_elsewhere_may_read_only_where_keys_are_verified() {
+    const ELSEWHERE: &str = "https://example.com";
+    let dev = TestServer::new().await;
+    assert_eq!(preflight(&dev, Some(ELSEWHERE)).await.header("access-control-allow-origin"), "");
+    let answer = dev.send(from_page(dev.request("ListStreams", "{}"), ELSEWHERE)).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+    let verifying = TestServer::with("--auth verify").await;
+    let answer = preflight(&verifying, Some(ELSEWHERE)).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+}
