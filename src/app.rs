@@ -50,7 +50,8 @@ pub struct App {
 }
 
 impl App {
-    /// Opens what the configuration names, over `engine` and with the master keys of `keys`, and makes the streams that it asks for.
+    /// Opens what the configuration names, over `engine` and with the master keys of `keys`, and
+    /// makes the streams that it asks for.
     ///
     /// # Errors
     /// When credentials can't be read, the data can't be loaded, or a stream can't be made.

@@ -168,7 +168,7 @@ impl Config {
     fn resolve(mode: Mode, flags: Flags) -> Result<Self, Refused> {
         refuse_what_is_not_served(&flags)?;
         let storage = storage(&flags)?;
-        let keys = keys(mode, &flags);
+        let keys = keys(mode, &flags)?;
         let credentials_were_given = !flags.credential.is_empty() || flags.credentials.is_some();
         if mode == Mode::Serve && !credentials_were_given && !flags.listen.ip().is_loopback() {
             return Err(Refused(format!(
@@ -264,11 +264,23 @@ fn storage(flags: &Flags) -> Result<Storage, Refused> {
     }
 }
 
-fn keys(mode: Mode, flags: &Flags) -> Keys {
-    match (&flags.keyring, mode) {
-        (Some(file), _) => Keys::File(file.clone()),
-        (None, Mode::Dev) => Keys::MadeUp,
-        (None, Mode::Serve) => Keys::None,
+fn keys(mode: Mode, flags: &Flags) -> Result<Keys, Refused> {
+    let refused = |sentence: &str| Err(Refused(sentence.to_owned()));
+    let (credential, ca) = (flags.kms_credential.clone(), flags.kms_ca.clone());
+    match (&flags.keyring, &flags.kms_endpoint) {
+        (Some(_), Some(_)) => {
+            refused("--keyring and --kms-endpoint exclude each other: leave one of them out")
+        }
+        (None, Some(url)) => match credential {
+            Some(credential) => Ok(Keys::Endpoint { url: url.clone(), credential, ca }),
+            None => refused("--kms-endpoint needs --kms-credential ID:SECRET to sign with"),
+        },
+        (_, None) if credential.is_some() || ca.is_some() => {
+            refused("--kms-credential and --kms-ca are of use with --kms-endpoint URL only")
+        }
+        (Some(file), None) => Ok(Keys::File(file.clone())),
+        (None, None) if mode == Mode::Dev => Ok(Keys::MadeUp),
+        (None, None) => Ok(Keys::None),
     }
 }
 

@@ -62,7 +62,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let stop = process::stop_on_signal()?;
     let (data, recovered) = data(&config.storage);
     let engine = app::open_engine(config)?;
-    let keys = kms::open(&config.keys)?;
+    let keys = kms::open(&config.keys, &clock)?;
     let app = App::open(config, engine, keys, clock.clone()).await?;
     let streams = app.domain().directory().snapshot().streams().count();
     // Not earlier: a start that fails says one sentence, why.

@@ -14,6 +14,8 @@ use millpond_api::types::{Region, StreamName};
 use millpond_quotas::limits;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
+use crate::kms::KmsUrl;
+
 /// The least memory that a flag may grant: two largest bodies.
 const MEMORY_BYTES_MIN: u64 = 32 << 20;
 
@@ -61,6 +63,15 @@ pub enum Keys {
     MadeUp,
     /// In a keyring file.
     File(PathBuf),
+    /// In a key management service.
+    Endpoint {
+        /// Where it listens.
+        url: KmsUrl,
+        /// `ID:SECRET`, not parsed yet.
+        credential: Secret,
+        /// The authorities that vouch for it, unless the platform's do.
+        ca: Option<PathBuf>,
+    },
 }
 
 /// When a write counts as stored.

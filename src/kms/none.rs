@@ -28,7 +28,8 @@ impl KeyService for NoKeys {
 
 fn unknown(key_id: &str) -> KmsError {
     let words = format!(
-        "Key '{key_id}' does not exist: this server has no keys. Start it with --keyring FILE."
+        "Key '{key_id}' does not exist: this server has no keys. Start it with --keyring FILE or \
+         --kms-endpoint URL."
     );
     KmsError::new(KmsFault::NotFound, words)
 }

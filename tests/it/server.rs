@@ -61,8 +61,9 @@ impl TestServer {
     /// As `millpond` starts it with these arguments, but in memory.
     pub(crate) async fn run(arguments: &str) -> Self {
         let config = config_of(arguments);
-        let keys = kms::open(&config.keys).unwrap();
-        Self::open(config, MemoryEngine::new(), keys, clock()).await
+        let clock = clock();
+        let keys = kms::open(&config.keys, &clock).unwrap();
+        Self::open(config, MemoryEngine::new(), keys, clock).await
     }
 
     /// As `millpond dev` starts it, but with these master keys.

@@ -234,7 +234,7 @@ async fn a_server_without_keys_says_what_to_do() {
     server.create("clicks", 1).await;
     let refusal = server.refusal("StartStreamEncryption", input("alias/aws/kinesis")).await;
     let words = "Key 'alias/aws/kinesis' does not exist: this server has no keys. Start it with \
-                 --keyring FILE.";
+                 --keyring FILE or --kms-endpoint URL.";
     assert_eq!(refusal, format!("KMSNotFoundException: {words}"));
 }
 
