@@ -55,9 +55,7 @@ impl Connection {
         now: Instant,
         body: &Body,
     ) -> Result<&[u8]> {
-        signer.head(self.clock.epoch_seconds(now), body, &mut self.head);
-        let mut request = Buf::chain(self.head.as_slice(), body.bytes.as_ref());
-        self.stream.write_all_buf(&mut request).await.context("sending a request")?;
+        self.send(signer, now, body).await?;
         let head = self.receive().await?;
         let answer = self.answer.get(head.bytes..).unwrap_or_default();
         if head.status != 200 {
@@ -65,6 +63,28 @@ impl Connection {
             bail!("status {}: {}", head.status, String::from_utf8_lossy(excerpt));
         }
         Ok(answer)
+    }
+
+    /// Sends one signed request, and doesn't wait for its answer.
+    pub(crate) async fn send(
+        &mut self,
+        signer: &mut Signer,
+        now: Instant,
+        body: &Body,
+    ) -> Result<()> {
+        signer.head(self.clock.epoch_seconds(now), body, &mut self.head);
+        let mut request = Buf::chain(self.head.as_slice(), body.bytes.as_ref());
+        self.stream.write_all_buf(&mut request).await.context("sending a request")
+    }
+
+    /// Reads an answer that has no end until these bytes are in it.
+    pub(crate) async fn receive_until(&mut self, bytes: &[u8]) -> Result<()> {
+        self.answer.clear();
+        while memchr::memmem::find(&self.answer, bytes).is_none() {
+            ensure!(self.answer.len() < HEAD_BYTES_MAX, "the answer is another one");
+            self.read().await?;
+        }
+        Ok(())
     }
 
     /// What the last call answered, head and body.

@@ -16,6 +16,8 @@ use crate::http::Connection;
 const CALL_MAX: Duration = Duration::from_secs(30);
 const ACTIVE_MAX: Duration = Duration::from_mins(1);
 const ACTIVE_POLL: Duration = Duration::from_millis(20);
+const STREAM_STATUS: &str = "/StreamDescriptionSummary/StreamStatus";
+const CONSUMER_STATUS: &str = "/ConsumerDescription/ConsumerStatus";
 /// Pages of ListShards followed; a page has up to 10,000 shards.
 const PAGES_MAX: usize = 100;
 
@@ -34,16 +36,26 @@ impl Control {
     pub(crate) async fn create_stream(&mut self, stream: &str, shards: usize) -> Result<()> {
         let input = json!({"StreamName": stream, "ShardCount": shards});
         self.call("CreateStream", &input).await?;
+        let input = json!({"StreamName": stream});
+        self.until_active("DescribeStreamSummary", &input, STREAM_STATUS).await
+    }
+
+    /// Asks until the status in the answer is ACTIVE.
+    async fn until_active(
+        &mut self,
+        operation: &'static str,
+        input: &Value,
+        status: &str,
+    ) -> Result<()> {
         let deadline = Instant::now() + ACTIVE_MAX;
         while Instant::now() < deadline {
-            let output = self.call("DescribeStreamSummary", &json!({"StreamName": stream})).await?;
-            let status = output.pointer("/StreamDescriptionSummary/StreamStatus");
-            if status.and_then(Value::as_str) == Some("ACTIVE") {
+            let output = self.call(operation, input).await?;
+            if output.pointer(status).and_then(Value::as_str) == Some("ACTIVE") {
                 return Ok(());
             }
             sleep(ACTIVE_POLL).await;
         }
-        bail!("the stream {stream} did not become active within {ACTIVE_MAX:?}");
+        bail!("{operation}: {input} did not become active within {ACTIVE_MAX:?}");
     }
 
     /// The ids of all shards of a stream, which were never split or merged.
@@ -63,6 +75,19 @@ impl Control {
             }
         }
         bail!("{stream} has more than {PAGES_MAX} pages of shards");
+    }
+
+    /// Registers a consumer of a stream; its ARN.
+    pub(crate) async fn register_consumer(&mut self, stream: &str, name: &str) -> Result<String> {
+        let summary = self.call("DescribeStreamSummary", &json!({"StreamName": stream})).await?;
+        let arn = summary.pointer("/StreamDescriptionSummary/StreamARN").context("no StreamARN")?;
+        let input = json!({"StreamARN": arn, "ConsumerName": name});
+        let output = self.call("RegisterStreamConsumer", &input).await?;
+        let arn = output.pointer("/Consumer/ConsumerARN").and_then(Value::as_str);
+        let arn = arn.context("no ConsumerARN")?.to_owned();
+        let input = json!({"ConsumerARN": arn});
+        self.until_active("DescribeStreamConsumer", &input, CONSUMER_STATUS).await?;
+        Ok(arn)
     }
 
     /// A shard iterator of a type that needs no more than its name.

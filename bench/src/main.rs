@@ -28,6 +28,7 @@ mod server;
 mod setup;
 mod sign;
 mod start;
+mod subscriptions;
 mod tip;
 mod usage;
 mod workload;
@@ -47,6 +48,8 @@ enum Measure {
     Start(start::Start),
     /// Memory of an idle server
     Idle(idle::Idle),
+    /// Memory and CPU of subscriptions that have nothing to push
+    Subscriptions(subscriptions::Subscriptions),
     #[command(hide = true)]
     BareServer(bare::BareServer),
 }
@@ -66,6 +69,7 @@ fn measure(measure: Measure) -> Result<()> {
         Measure::Run(run) => drive(run.run()),
         Measure::Start(start) => drive(start.run()),
         Measure::Idle(idle) => drive(idle.run()),
+        Measure::Subscriptions(subscriptions) => drive(subscriptions.run()),
         Measure::BareServer(server) => {
             Builder::new_multi_thread().enable_all().build()?.block_on(async {
                 tokio::select! {

@@ -12,8 +12,9 @@ use serde_json::Value;
 use super::source::{self, read};
 
 /// Who may use whom among our own crates. What is not here uses none.
-const ARROWS: [(&str, &[&str]); 2] = [
+const ARROWS: [(&str, &[&str]); 3] = [
     ("millpond", &["millpond-api", "millpond-quotas", "millpond-shards"]),
+    ("millpond-fuzz", &["millpond", "millpond-api"]),
     ("millpond-shards", &["millpond-api", "millpond-quotas"]),
 ];
 

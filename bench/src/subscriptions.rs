@@ -1,0 +1,111 @@
+//! `bench subscriptions`: what subscriptions cost a server that has nothing to push.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::body::Body;
+use crate::clock::Clock;
+use crate::codec::Codec;
+use crate::duration;
+use crate::http::Connection;
+use crate::kinesis::Control;
+use crate::millpond::Millpond;
+use crate::report::{aligned, mib};
+use crate::server::Server;
+use crate::usage::Usage;
+
+const STREAM: &str = "pushed";
+/// The most that one stream may have.
+const CONSUMERS: usize = 20;
+/// How long one subscription may take to begin.
+const BEGIN_MAX: Duration = Duration::from_secs(30);
+/// Two heartbeats.
+const WATCHED: Duration = Duration::from_secs(10);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Subscriptions {
+    #[command(flatten)]
+    millpond: Millpond,
+    /// Shards of the stream; each gets twenty subscriptions on connections of their own
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=500))]
+    shards: u16,
+    /// How long the server is left alone before its memory is read
+    #[arg(long, default_value = "6s", value_parser = duration::parse)]
+    settle: Duration,
+}
+
+impl Subscriptions {
+    pub(crate) async fn run(self) -> Result<()> {
+        raise_open_files()?;
+        let scratch = self.millpond.scratch()?;
+        let mut arguments = self.millpond.serve(&scratch.path().join("data"));
+        arguments.extend(["--shard-limit", "20000", "--max-connections", "20000"].map(Into::into));
+        let server = Server::start(self.millpond.program(), &arguments).await?;
+        let clock = Clock::start();
+        let mut control = Control::connect(server.address, clock).await?;
+        control.create_stream(STREAM, self.shards.into()).await?;
+        let shards = control.shards(STREAM).await?;
+        let mut consumers = Vec::new();
+        for number in 0..CONSUMERS {
+            consumers.push(control.register_consumer(STREAM, &format!("app-{number}")).await?);
+        }
+
+        let headings = ["subscriptions", "RSS MiB", "KiB each", "threads", "CPU ms in a second"];
+        let mut lines = vec![headings.map(str::to_owned)];
+        sleep(self.settle).await;
+        let before = Usage::of(server.pid())?;
+        lines.push(line(&server, 0, before).await?);
+        let mut open = Vec::new();
+        for (shard, consumer) in shards.iter().flat_map(|s| consumers.iter().map(move |c| (s, c))) {
+            let begun = timeout(BEGIN_MAX, subscribe(&server, clock, consumer, shard)).await;
+            open.push(begun.context("a subscription took too long to begin")??);
+        }
+        sleep(self.settle).await;
+        lines.push(line(&server, open.len(), before).await?);
+        println!("{}", aligned(&lines));
+        drop(open);
+        server.stop().await
+    }
+}
+
+/// A connection on which events come from now on.
+async fn subscribe(
+    server: &Server,
+    clock: Clock,
+    consumer: &str,
+    shard: &str,
+) -> Result<Connection> {
+    let mut connection = Connection::open(server.address, clock).await?;
+    let mut signer = connection.signer(Codec::Json.content_type(), "SubscribeToShard")?;
+    let position = json!({"Type": "LATEST"});
+    let input = json!({"ConsumerARN": consumer, "ShardId": shard, "StartingPosition": position});
+    connection.send(&mut signer, Instant::now(), &Body::new(input.to_string())).await?;
+    connection.receive_until(b"initial-response").await?;
+    Ok(connection)
+}
+
+async fn line(server: &Server, open: usize, before: Usage) -> Result<[String; 5]> {
+    let first = Usage::of(server.pid())?;
+    sleep(WATCHED).await;
+    let usage = Usage::of(server.pid())?;
+    let grown = usage.rss_bytes.saturating_sub(before.rss_bytes);
+    let cpu = usage.cpu.saturating_sub(first.cpu).as_secs_f64() / WATCHED.as_secs_f64();
+    Ok([
+        open.to_string(),
+        format!("{:.1}", mib(usage.rss_bytes)),
+        format!("{:.1}", mib(grown / open.max(1) as u64) * 1024.0),
+        usage.threads.to_string(),
+        format!("{:.1}", cpu * 1e3),
+    ])
+}
+
+/// Each connection is an open file, and many systems begin with 1,024 of them.
+fn raise_open_files() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+        .context("raising the limit on open files")
+}
