@@ -238,7 +238,9 @@ impl From<Fact> for Error {
             }
             Fact::Kms(error) => return error.into(),
             // A retry finds the keys as they are.
-            Fact::DataKeyChanged { .. } | Fact::DataKeyMissing { .. } => {
+            Fact::DataKeyChanged { .. }
+            | Fact::DataKeyMissing { .. }
+            | Fact::KeysNotReady { .. } => {
                 tracing::error!(error = %fact, "records neither sealed nor opened");
                 Kind::InternalFailureException.with("Internal service failure.")
             }

@@ -1,5 +1,5 @@
 //! Every number of the Kinesis contract, once, with its unit and its source; also those of what
-//! isn't served yet (enhanced fan-out, on-demand capacity, encryption), which nothing reads.
+//! isn't served yet (enhanced fan-out, on-demand capacity), which nothing reads.
 //!
 //! The unit is the last word of a name, or the type (`Duration`). Constraints of single members of
 //! requests (lengths, patterns) are not here: they come with the model. "MB" and "KB" of AWS are
@@ -289,6 +289,8 @@ const CONTROL_CALLS_INFERRED: &[(&str, CallLimit)] = &[
     ("GetResourcePolicy", account(5)),
     ("ListTagsForResource", account(5)),
     ("PutResourcePolicy", account(5)),
+    ("StartStreamEncryption", account(5)),
+    ("StopStreamEncryption", account(5)),
     ("TagResource", account(5)),
     ("UntagResource", account(5)),
     ("UpdateMaxRecordSize", account(5)),
@@ -297,7 +299,7 @@ const CONTROL_CALLS_INFERRED: &[(&str, CallLimit)] = &[
 ];
 
 /// How often `operation`, by its Kinesis name, may be called. `None` for operations of the data
-/// plane, which are limited by shard, and for those that AWS limits by the day only.
+/// plane, which are limited by shard.
 #[must_use]
 pub fn control_calls(operation: &str) -> Option<CallLimit> {
     let mut rows = CONTROL_CALLS.iter().chain(CONTROL_CALLS_INFERRED);

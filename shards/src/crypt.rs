@@ -21,7 +21,7 @@
 //! that is started beside the original, don't repeat each other either. There are 256 leases, thus
 //! 2^32 records under a data key; then a new data key is made under the same master key.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use millpond_api::types::{StreamStatus, Timestamp};
 use millpond_quotas::{Clock, Time, limits};
@@ -52,6 +52,9 @@ use crate::{
 
 /// How often the keys of a stream may change under a request before it gives up.
 const ATTEMPTS_MAX: usize = 5;
+
+/// How long a request waits for a key to be ready.
+const READY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Seals and opens records with the keys of their streams.
 #[derive(Clone)]
@@ -104,7 +107,7 @@ impl Crypt {
         let ready = stream.vault().and_then(|vault| vault.sealing(number, records, self.now()));
         match ready {
             Some(sealing) => Ok(Some(sealing)),
-            None => Box::pin(self.prepare(stream, records)).await,
+            None => in_time(stream, self.prepare(stream, records)).await,
         }
     }
 
@@ -119,7 +122,7 @@ impl Crypt {
             let ready = stream.vault().and_then(|vault| vault.cipher(number, self.now()));
             let cipher = match ready {
                 Some(cipher) => Ok(cipher),
-                None => Box::pin(self.cipher_of(stream, number)).await,
+                None => in_time(stream, self.cipher_of(stream, number)).await,
             };
             match cipher {
                 Ok(cipher) => reading.unlock(cipher),
@@ -246,4 +249,13 @@ impl Crypt {
     fn now_as_told(&self) -> Timestamp {
         Timestamp::from_millis(self.clock.now().millis())
     }
+}
+
+/// What comes of `ready`, unless that takes too long.
+async fn in_time<T>(
+    stream: &Stream,
+    ready: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let late = |_| Err(Error::KeysNotReady { stream: stream.state().arn.clone() });
+    tokio::time::timeout(READY_DEADLINE, Box::pin(ready)).await.unwrap_or_else(late)
 }

@@ -64,6 +64,8 @@ pub enum Error {
     DataKeyChanged { stream: StreamArn },
     #[error("{stream} has no data key {number:?}")]
     DataKeyMissing { stream: StreamArn, number: DataKeyNumber },
+    #[error("no key of {stream} was ready in time")]
+    KeysNotReady { stream: StreamArn },
     #[error(transparent)]
     Kms(#[from] KmsError),
     #[error("{consumer} subscribed to shard {shard} just now")]

@@ -5,7 +5,7 @@ use millpond_api::{
     types::{SequenceNumber, StreamArn},
 };
 
-use super::{Cx, Reply, Serve, dry_run, write};
+use super::{Cx, Reply, Serve, write};
 use crate::error::{Result, invalid};
 
 impl Serve for PutRecord {
@@ -16,7 +16,7 @@ impl Serve for PutRecord {
         if let Some(after) = &input.sequence_number_for_ordering {
             check_ordering(cx, &stream.state().arn, after)?;
         }
-        dry_run::check(input.dry_run)?;
+        write::check_dry_run(cx, &stream, input.dry_run).await?;
         let mut outcomes = write::write(cx, stream, &[entry]).await?;
         let written = outcomes.entries.pop().expect("one entry has one outcome")?;
         let output = PutRecordOutput {

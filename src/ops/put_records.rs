@@ -9,7 +9,7 @@ use millpond_api::{
 use millpond_quotas::limits;
 
 use super::{
-    Cx, Reply, Serve, describe, dry_run,
+    Cx, Reply, Serve, describe,
     write::{self, Outcomes, Written},
 };
 use crate::error::{Error, Result, invalid};
@@ -32,7 +32,7 @@ impl Serve for PutRecords {
             let mib = limits::PUT_RECORDS_BYTES_MAX >> 20;
             return Err(invalid(format!("Records size exceeds {mib} MB limit")));
         }
-        dry_run::check(input.dry_run)?;
+        write::check_dry_run(cx, &stream, input.dry_run).await?;
         Ok(reply(cx, &write::write(cx, stream, &entries).await?))
     }
 }

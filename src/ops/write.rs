@@ -21,7 +21,7 @@ use millpond_shards::{
     stream::routing,
 };
 
-use super::Cx;
+use super::{Cx, dry_run};
 use crate::error::{Error, Result, invalid, write_throttled};
 
 /// How often entries are routed anew when their shard is being closed.
@@ -120,6 +120,18 @@ fn violation(check: impl FnOnce(&mut Checker)) -> Error {
     let mut checker = Checker::default();
     check(&mut checker);
     Error(checker.into_error().unwrap_or_else(|| ErrorKind::Validation.into()))
+}
+
+/// Ends a request that only wanted to be checked, if its records could be encrypted.
+pub(super) async fn check_dry_run(
+    cx: &Cx<'_>,
+    stream: &Stream,
+    dry_run: Option<bool>,
+) -> Result<()> {
+    if dry_run == Some(true) {
+        cx.domain().crypt().sealing(stream, 0).await?;
+    }
+    dry_run::check(dry_run)
 }
 
 /// Writes the entries. What became of each stands at its place in the answer.

@@ -349,6 +349,18 @@ async fn a_lease_that_isnt_stored_is_not_used() {
     assert_eq!(case.read().await.unwrap(), ["2"]);
 }
 
+/// Time passes by itself while nothing else happens: the test would hang if nobody gave up.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_ever_for_a_lease() {
+    let case = Case::new().await;
+    case.engine.faults().hold();
+    assert!(matches!(case.put("1").await, Err(Error::KeysNotReady { .. })));
+    case.engine.faults().release();
+    case.put("2").await.unwrap();
+    assert_eq!(case.data_keys(), [(0, 2)], "the first lease is lost");
+    assert_eq!(case.read().await.unwrap(), ["2"]);
+}
+
 #[tokio::test]
 async fn idle_keys_leave_memory() {
     let case = Case::new().await;

@@ -167,6 +167,32 @@ async fn without_the_key_records_are_neither_taken_nor_told() {
 }
 
 #[tokio::test]
+async fn a_dry_run_asks_for_the_key_too() {
+    let (server, keys) = server_with_keys().await;
+    let put = json!({"StreamName": "clicks", "PartitionKey": "k", "Data": "", "DryRun": true});
+    let refusal = server.refusal("PutRecord", put.clone()).await;
+    assert!(refusal.starts_with("DryRunOperationException: "), "{refusal}");
+    keys.set("alias/a", Some(KmsFault::Disabled));
+    server.advance(KEY_LIFE).await;
+    let refusal = server.refusal("PutRecord", put).await;
+    assert!(refusal.starts_with("KMSDisabledException: "), "{refusal}");
+    assert_eq!(server.read("clicks", 0).await, ["0"]);
+}
+
+#[tokio::test]
+async fn five_calls_a_second_are_admitted() {
+    let server = TestServer::with("--quotas strict").await.with_stream("clicks", 1).await;
+    for operation in ["StartStreamEncryption", "StopStreamEncryption"] {
+        for _ in 0..5 {
+            server.call(operation, input("alias/a")).await;
+        }
+        let refusal = server.refusal(operation, input("alias/a")).await;
+        let words = "Rate exceeded for stream clicks under account 000000000000.";
+        assert_eq!(refusal, format!("LimitExceededException: {words}"));
+    }
+}
+
+#[tokio::test]
 async fn a_key_service_that_doesnt_answer_is_an_internal_failure() {
     let (server, keys) = server_with_keys().await;
     keys.set("alias/a", Some(KmsFault::Unavailable));
