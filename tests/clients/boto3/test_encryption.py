@@ -2,6 +2,10 @@
 
 import pytest
 
+import connect
+import fake_kms
+import server
+
 SHARD = "shardId-000000000000"
 KEY = "alias/aws/kinesis"
 
@@ -61,3 +65,34 @@ def test_a_key_that_isnt_there(kinesis, encrypted):
     with pytest.raises(kinesis.exceptions.KMSNotFoundException):
         kinesis.start_stream_encryption(StreamName=encrypted, EncryptionType="KMS", KeyId="none")
     assert summary(kinesis, encrypted)["KeyId"] == KEY
+
+
+def test_keys_of_a_key_management_service(tmp_path, new_name):
+    """Records are read after a restart, as long as the service lets them be."""
+    kms, name = fake_kms.FakeKms(), new_name()
+    flags = [f"--data-dir={tmp_path}", f"--kms-endpoint={kms.url}", "--kms-credential=id:secret"]
+    with server.running(*flags, mode="serve") as url:
+        kinesis = connect.client(url)
+        connect.ensure_stream(kinesis, name, 1)
+        start = {"StreamName": name, "EncryptionType": "KMS"}
+        with pytest.raises(kinesis.exceptions.KMSNotFoundException, match="No such key."):
+            kinesis.start_stream_encryption(KeyId="alias/none", **start)
+        kinesis.start_stream_encryption(KeyId="alias/app", **start)
+        kinesis.put_record(StreamName=name, PartitionKey="k", Data=b"one")
+        assert read(kinesis, name) == [(b"one", "KMS")]
+    with server.running(*flags, mode="serve") as url:
+        assert read(connect.client(url), name) == [(b"one", "KMS")]
+    kms.refusal = "DisabledException"
+    with server.running(*flags, mode="serve") as url:
+        kinesis = connect.client(url)
+        with pytest.raises(kinesis.exceptions.KMSDisabledException, match="As the test wants it."):
+            kinesis.put_record(StreamName=name, PartitionKey="k", Data=b"two")
+        with pytest.raises(kinesis.exceptions.KMSDisabledException):
+            read(kinesis, name)
+    kms.shutdown()
+    kms.server_close()
+    assert kms.calls[:3] == [
+        "TrentService.GenerateDataKey",
+        "TrentService.GenerateDataKey",
+        "TrentService.Decrypt",
+    ]
