@@ -209,6 +209,7 @@ impl App {
             let stream = NewStream {
                 arn,
                 shards: u32::from(spec.shards),
+                on_demand: None,
                 max_record_kib: limits::RECORD_SIZE_DEFAULT_KIB as u32,
                 tags: Vec::new(),
                 now,

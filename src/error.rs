@@ -207,6 +207,39 @@ impl From<Fact> for Error {
                      {name} under account {account}."
                 ))
             }
+            Fact::OnDemand { stream: StreamArn { name, account, .. } } => {
+                Kind::Validation.with(format!(
+                    "Request is invalid. Stream {name} under account {account} is in On-Demand \
+                     mode."
+                ))
+            }
+            Fact::NotOnDemand { stream: StreamArn { name, account, .. } } => Kind::InvalidArgument
+                .with(format!("Stream {name} under account {account} is not in On-Demand mode.")),
+            Fact::TooManyOnDemandStreams { namespace, current, limit } => {
+                let (account, region) = (namespace.account, namespace.region);
+                Kind::LimitExceeded.with(format!(
+                    "This request would exceed the limit on the number of On-Demand streams for \
+                     the account {account} in {region}. Current On-Demand streams count: \
+                     {current}. Limit: {limit}."
+                ))
+            }
+            Fact::ModeSwitchedTooOften { stream: StreamArn { name, account, .. }, limit } => {
+                Kind::LimitExceeded.with(format!(
+                    "The mode of stream {name} under account {account} was switched {limit} times \
+                     in the last 24 hours."
+                ))
+            }
+            Fact::NotCommitted { namespace } => Kind::InvalidArgument.with(format!(
+                "WarmThroughputMiBps needs the minimum throughput billing commitment of account \
+                 {} in {} to be ENABLED.",
+                namespace.account, namespace.region
+            )),
+            Fact::TooWarm { stream: StreamArn { name, account, .. }, mib, limit } => {
+                Kind::LimitExceeded.with(format!(
+                    "WarmThroughputMiBps {mib} of stream {name} under account {account} exceeds \
+                     the limit of {limit}."
+                ))
+            }
             Fact::RetentionNotLonger { stream, hours, current } => {
                 Kind::InvalidArgument.with(format!(
                     "Requested retention period ({hours} hours) for stream {} can not be shorter \

@@ -38,28 +38,26 @@ pub const REFUSED_BODIES_MAX: usize = 64;
 /// Answers one request.
 pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
     let id = crate::ids::request_id();
-    let is_preflight = cors::is_preflight(&head);
     let admits_page = cors::admits(app.verifier().mode(), &head.headers);
-    let mut response = if is_preflight {
+    let mut response = if cors::is_preflight(&head) {
         body.discard().await;
-        answer::with_request_id(cors::preflight(&head.headers), id)
+        answer::with_request_id(Response::default(), id)
     } else {
-        answer::with_ids(operate(app, head, body, id).await, id)
+        answer::with_ids(operate(&app, &head, body, id).await, id)
     };
     if admits_page {
-        cors::admit(&mut response, is_preflight);
+        cors::admit(&mut response, &head);
     }
     response
 }
 
 /// Does what the request asks for.
-async fn operate(app: Arc<App>, head: Parts, body: RequestBody, id: Uuid) -> Response {
+async fn operate(app: &App, head: &Parts, body: RequestBody, id: Uuid) -> Response {
     let started = app.clock().now();
     let target = Target::of(&head.headers);
     let operation = target.operation().map_or("", OperationId::name);
     let span = tracing::debug_span!("request", %id, operation);
-    let (codec, outcome) =
-        Request { app: &app, head: &head, target }.answer(body).instrument(span).await;
+    let (codec, outcome) = Request { app, head, target }.answer(body).instrument(span).await;
     let took = app.clock().now().saturating_duration_since(started);
     let code = outcome.as_ref().err().map(Failure::code);
     app.metrics().request(operation, code.unwrap_or_default(), took);

@@ -15,6 +15,7 @@ use millpond_api::{
         MergeShards, PutRecord, PutRecords, RegisterStreamConsumer, RemoveTagsFromStream,
         SplitShard, StartStreamEncryption, StopStreamEncryption, SubscribeToShard, TagResource,
         UntagResource, UpdateAccountSettings, UpdateMaxRecordSize, UpdateShardCount,
+        UpdateStreamMode, UpdateStreamRecordDistributionStrategy, UpdateStreamWarmThroughput,
     },
 };
 
@@ -46,7 +47,9 @@ mod list_tags_for_resource;
 mod list_tags_for_stream;
 mod merge_shards;
 mod monitoring;
+mod on_demand;
 mod page;
+mod placement;
 mod put_record;
 mod put_records;
 mod records;
@@ -64,6 +67,9 @@ mod untag_resource;
 mod update_account_settings;
 mod update_max_record_size;
 mod update_shard_count;
+mod update_stream_mode;
+mod update_stream_record_distribution_strategy;
+mod update_stream_warm_throughput;
 mod write;
 
 pub use cx::Cx;
@@ -115,6 +121,7 @@ pub type Entrypoint = for<'a> fn(&'a Cx<'a>, &'a [u8]) -> BoxFuture<'a, Result<R
 /// How each operation of the model is served, if it is. The match is exhaustive: a new model does
 /// not build until every new operation has a row, if only among the unserved.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "one row an operation")]
 pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
     use OperationId as Id;
     Some(match operation {
@@ -152,6 +159,11 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::UpdateAccountSettings => served::<UpdateAccountSettings>,
         Id::UpdateMaxRecordSize => served::<UpdateMaxRecordSize>,
         Id::UpdateShardCount => served::<UpdateShardCount>,
+        Id::UpdateStreamMode => served::<UpdateStreamMode>,
+        Id::UpdateStreamRecordDistributionStrategy => {
+            served::<UpdateStreamRecordDistributionStrategy>
+        }
+        Id::UpdateStreamWarmThroughput => served::<UpdateStreamWarmThroughput>,
         Id::AcknowledgeDeadLetterQueueRecords
         | Id::AcknowledgeQueueRecords
         | Id::CreateChannel
@@ -171,10 +183,7 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::UpdateChannel
         | Id::UpdateDeadLetterQueueRecordsVisibility
         | Id::UpdateQueue
-        | Id::UpdateQueueRecordsVisibility
-        | Id::UpdateStreamMode
-        | Id::UpdateStreamRecordDistributionStrategy
-        | Id::UpdateStreamWarmThroughput => return None,
+        | Id::UpdateQueueRecordsVisibility => return None,
     })
 }
 

@@ -159,7 +159,7 @@ fn the_readme_tells_truly_which_operations_are_served() {
 /// The operations that `src/ops.rs` serves.
 fn served() -> BTreeSet<String> {
     let table = read("src/ops.rs");
-    let names = table.split("=> served::<").skip(1).filter_map(|rest| rest.split('>').next());
+    let names = table.split(" served::<").skip(1).filter_map(|rest| rest.split('>').next());
     names.map(str::to_owned).collect()
 }
 

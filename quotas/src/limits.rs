@@ -1,5 +1,4 @@
-//! Every number of the Kinesis contract, once, with its unit and its source; also those of what
-//! isn't served yet (enhanced fan-out, on-demand capacity), which nothing reads.
+//! Every number of the Kinesis contract, once, with its unit and its source.
 //!
 //! The unit is the last word of a name, or the type (`Duration`). Constraints of single members of
 //! requests (lengths, patterns) are not here: they come with the model. "MB" and "KB" of AWS are
@@ -113,21 +112,41 @@ pub const STREAMS_CREATING_MAX: usize = 5;
 /// On-demand streams of an account and region (*quotas*).
 pub const ON_DEMAND_STREAMS_MAX: usize = 50;
 
+/// Days whose greatest write traffic an on-demand stream is ready for (*quotas*).
+pub const ON_DEMAND_PEAK_DAYS: i64 = 30;
+
+/// How many times that traffic its capacity is (*quotas*).
+pub const ON_DEMAND_HEADROOM: u64 = 2;
+
+/// Write traffic above which a shard of an on-demand stream is split (*quotas*: about 500 KB a
+/// second), in bytes a second.
+pub const ON_DEMAND_SPLIT_BYTES_PER_SECOND: u64 = MIB / 2;
+
+/// How long that traffic must last. Ours: AWS acts within 15 minutes.
+pub const ON_DEMAND_SUSTAINED: Duration = Duration::from_mins(5);
+
+/// Write traffic below which a shard of an on-demand stream may be merged with another, in bytes a
+/// second. Ours: two such shards make one that is far from being split.
+pub const ON_DEMAND_MERGE_BYTES_PER_SECOND: u64 = MIB / 8;
+
+/// How long a shard must have had so little before it is merged. Ours: AWS takes about a day.
+pub const ON_DEMAND_QUIET: Duration = DAY;
+
 /// How long a commitment to a minimum throughput lasts at least (*API* `UpdateAccountSettings`).
 pub const COMMITMENT_MIN: Duration = DAY;
 
-/// Open shards of a new on-demand stream, and of a new stream that names neither mode nor shards.
-pub const ON_DEMAND_SHARDS_AT_START: u32 = 4;
+/// Open shards of an on-demand stream at least; so many has a new one.
+pub const ON_DEMAND_SHARDS_MIN: u32 = 4;
 
-const ON_DEMAND_WRITE_MIB_BY_REGION: [(&str, u64); 3] =
+const ON_DEMAND_WRITE_MIB_BY_REGION: [(&str, u32); 3] =
     [("us-east-1", 10_240), ("us-west-2", 10_240), ("eu-west-1", 10_240)];
-const ON_DEMAND_WRITE_MIB_ELSEWHERE: u64 = 200;
+const ON_DEMAND_WRITE_MIB_ELSEWHERE: u32 = 200;
 
-/// Data and partition keys a second that an on-demand stream in `region` may grow to take; reads
-/// may be double (*quotas*).
+/// MiB of data and partition keys a second that an on-demand stream in `region` may grow to take,
+/// or be kept warm for; as many shards take it, and reads may be double (*quotas*).
 #[must_use]
-pub fn on_demand_write_bytes_per_second_max(region: &str) -> u64 {
-    by_region(&ON_DEMAND_WRITE_MIB_BY_REGION, region).unwrap_or(ON_DEMAND_WRITE_MIB_ELSEWHERE) * MIB
+pub fn on_demand_write_mib_max(region: &str) -> u32 {
+    by_region(&ON_DEMAND_WRITE_MIB_BY_REGION, region).unwrap_or(ON_DEMAND_WRITE_MIB_ELSEWHERE)
 }
 
 /// Open shards of one stream that UpdateShardCount can lead to (*API* `UpdateShardCount`).
@@ -350,6 +369,7 @@ mod tests {
     fn three_regions_have_more() {
         assert_eq!(shards_per_account_max("eu-west-1"), 20_000);
         assert_eq!(shards_per_account_max("eu-central-1"), 1_000);
-        assert_eq!(on_demand_write_bytes_per_second_max("eu-central-1"), 200 * MIB);
+        assert_eq!(on_demand_write_mib_max("eu-central-1"), 200);
+        assert_eq!(on_demand_write_mib_max("eu-west-1"), 10_240);
     }
 }

@@ -32,20 +32,27 @@ impl RecordBatch {
     }
 
     /// Appends a record: decodes `data` straight into its stored form.
-    pub fn push(&mut self, partition_key: &str, explicit: Option<HashKey>, data: &Blob<'_>) {
+    pub fn push<'k>(
+        &mut self,
+        partition_key: impl Into<Option<&'k str>>,
+        explicit: Option<HashKey>,
+        data: &Blob<'_>,
+    ) {
         self.push_sealed(partition_key, explicit, data, None);
     }
 
     /// Appends a record; with the means to it, the data is sealed where it was decoded to.
-    pub fn push_sealed(
+    pub fn push_sealed<'k>(
         &mut self,
-        partition_key: &str,
+        partition_key: impl Into<Option<&'k str>>,
         explicit: Option<HashKey>,
         data: &Blob<'_>,
         sealing: Option<&mut Sealing>,
     ) {
+        let partition_key = partition_key.into();
+        let key_bytes = partition_key.map_or(0, str::len);
         let seal_bytes = if sealing.is_some() { record::SEAL_BYTES_MAX } else { 0 };
-        let size = record::stored_bytes_max(partition_key, data.len()) + seal_bytes;
+        let size = record::stored_bytes_max(key_bytes, data.len()) + seal_bytes;
         match self.chunks.last() {
             Some(last) if last.len() + size <= CHUNK_BYTES_MAX || is_empty(last) => {}
             _ => self.chunks.push(chunk_with_capacity(size)),
@@ -54,7 +61,7 @@ impl RecordBatch {
         record::encode(chunk, partition_key, explicit, data, sealing);
         record::count_one_more(chunk);
         self.records += 1;
-        self.payload_bytes += (partition_key.len() + data.len()) as u64;
+        self.payload_bytes += (key_bytes + data.len()) as u64;
     }
 
     /// Records in the batch.

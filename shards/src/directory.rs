@@ -3,7 +3,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -28,6 +31,7 @@ pub struct Stream {
     shards: BTreeMap<ShardId, Arc<Shard>>,
     // Only where there are data keys.
     vault: Option<Arc<Vault>>,
+    turns: AtomicUsize,
 }
 
 impl Stream {
@@ -46,6 +50,13 @@ impl Stream {
     /// The stream's data keys as far as they are ready for use, if it has any.
     pub(crate) fn vault(&self) -> Option<&Vault> {
         self.vault.as_deref()
+    }
+
+    /// A number that is one more each time: whose turn it is to take records, where that isn't for
+    /// their keys to say.
+    #[must_use]
+    pub fn take_turn(&self) -> usize {
+        self.turns.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The handle of a shard, open or closed.
@@ -195,6 +206,12 @@ impl Directory {
         let routing = RoutingTable::new(open);
         let vault = (!state.encryption.data_keys.is_empty())
             .then(|| before.and_then(|stream| stream.vault.clone()).unwrap_or_default());
-        Arc::new(Stream { state: Arc::clone(state), routing, shards, vault })
+        Arc::new(Stream {
+            state: Arc::clone(state),
+            routing,
+            shards,
+            vault,
+            turns: AtomicUsize::default(),
+        })
     }
 }

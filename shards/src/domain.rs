@@ -13,6 +13,7 @@ use crate::{
     directory::{Directory, Stream},
     engine::{Engine, EngineError, MetadataChange, Offset},
     maintenance::Maintenance,
+    scaling::Scaling,
     services::Services,
     shard::{TailBudget, WAITING_KIB_MAX},
     state::ShardLimit,
@@ -73,8 +74,9 @@ impl Domain {
         let directory = Arc::new(Directory::new(services.clone(), options.quotas, limit));
         let control = Control::start(services.clone(), Arc::clone(&directory), limit).await?;
         let keeper = Maintenance::new(Arc::clone(&directory), control.clone(), services.clone());
-        let stop = services.tasks.stop();
-        services.tasks.spawn("maintenance", keeper.run(stop));
+        let scaling = Scaling::new(Arc::clone(&directory), control.clone(), services.clone());
+        services.tasks.spawn("maintenance", keeper.run(services.tasks.stop()));
+        services.tasks.spawn("scaling", scaling.run(services.tasks.stop()));
         services.tasks.spawn("time keeper", keep_time(services.clone()));
         let subscriptions = Subscriptions::new(options.quotas);
         let crypt = Crypt::new(
@@ -243,7 +245,8 @@ pub(crate) mod tests {
         let created = domain.now();
         let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
         let (now, due, tags) = (created, created, Vec::new());
-        let new = NewStream { arn, shards: 1, max_record_kib: 1024, tags, now, due };
+        let new =
+            NewStream { arn, shards: 1, on_demand: None, max_record_kib: 1024, tags, now, due };
         domain.control().submit(Command::CreateStream(new)).await.unwrap();
         let reopened = open(&engine.crash(0), &Clock::manual(START)).await;
         assert_eq!(reopened.now(), created);

@@ -52,6 +52,18 @@ pub enum Error {
     TooManyShards { current: u32, target: u32, limit: u64 },
     #[error("the shard count of {stream} was updated {limit} times in 24 hours")]
     ShardCountUpdatedTooOften { stream: StreamArn, limit: usize },
+    #[error("{stream} is on-demand")]
+    OnDemand { stream: StreamArn },
+    #[error("{stream} is not on-demand")]
+    NotOnDemand { stream: StreamArn },
+    #[error("more than {limit} on-demand streams")]
+    TooManyOnDemandStreams { namespace: Namespace, current: usize, limit: usize },
+    #[error("the mode of {stream} was switched {limit} times in 24 hours")]
+    ModeSwitchedTooOften { stream: StreamArn, limit: usize },
+    #[error("the account is not committed to a minimum throughput")]
+    NotCommitted { namespace: Namespace },
+    #[error("{mib} MiB/s are more than the limit of {limit}")]
+    TooWarm { stream: StreamArn, mib: u32, limit: u32 },
     #[error("{hours} hours are shorter than the retention period of {stream}")]
     RetentionNotLonger { stream: StreamArn, hours: u32, current: u32 },
     #[error("{hours} hours are longer than the retention period of {stream}")]

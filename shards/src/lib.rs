@@ -14,7 +14,8 @@
 //! The life of a stream. A [`state::Command`] goes to [`control::Control`], the single writer;
 //! [`state::apply`] says what the metadata is afterwards; it is made durable, and published in the
 //! [`directory::Directory`], which requests read without a lock. What takes time, such as a split,
-//! is a persisted intent that is carried through when it is due, also after a crash.
+//! is a persisted intent that is carried through when it is due, also after a crash. For on-demand
+//! streams, `scaling` gives such commands itself, as their write traffic asks for other shards.
 
 pub mod batch;
 pub mod commitment;
@@ -27,6 +28,7 @@ mod error;
 pub mod iterator;
 mod maintenance;
 pub mod record;
+mod scaling;
 pub mod services;
 pub mod shard;
 pub mod state;

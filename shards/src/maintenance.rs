@@ -151,7 +151,15 @@ mod tests {
         let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
         let (namespace, now, tags) = (Namespace::of(&arn), domain.now(), Vec::new());
         let name = arn.name.clone();
-        let new = NewStream { arn, shards: 5, max_record_kib: 1024, tags, now, due: now };
+        let new = NewStream {
+            arn,
+            shards: 5,
+            on_demand: None,
+            max_record_kib: 1024,
+            tags,
+            now,
+            due: now,
+        };
         domain.control().submit(Command::CreateStream(new)).await.unwrap();
         for shard in domain.directory().stream(&namespace, &name).unwrap().shards() {
             let mut batch = RecordBatch::default();

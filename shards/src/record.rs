@@ -9,8 +9,8 @@
 //!
 //! | bytes | record |
 //! |---|---|
-//! | 1 | flags: 1 = an explicit hash key is given, 4 = the data is sealed |
-//! | varint + n | partition key, UTF-8 |
+//! | 1 | flags: 1 = explicit hash key is given, 2 = no partition key is, 4 = data is sealed |
+//! | varint + n, unless flagged | partition key, UTF-8 |
 //! | 16, if flagged | explicit hash key, little-endian |
 //! | varint, if sealed | the number of the data key |
 //! | 12, if sealed | nonce |
@@ -32,6 +32,7 @@ pub(crate) const HEADER_BYTES: usize = 16;
 const VERSION: u8 = 1;
 const COUNT_AT: usize = 4;
 const FLAG_EXPLICIT_HASH_KEY: u8 = 1;
+const FLAG_NO_PARTITION_KEY: u8 = 2;
 const FLAG_SEALED: u8 = 4;
 const VARINT_BYTES_MAX: usize = 5;
 
@@ -39,23 +40,26 @@ const VARINT_BYTES_MAX: usize = 5;
 pub const SEAL_BYTES_MAX: usize = VARINT_BYTES_MAX + NONCE_BYTES + TAG_BYTES;
 
 /// An upper bound of what [`encode`] appends.
-pub(crate) fn stored_bytes_max(partition_key: &str, data_bytes: usize) -> usize {
-    1 + VARINT_BYTES_MAX + partition_key.len() + 16 + VARINT_BYTES_MAX + data_bytes
+pub(crate) fn stored_bytes_max(key_bytes: usize, data_bytes: usize) -> usize {
+    1 + VARINT_BYTES_MAX + key_bytes + 16 + VARINT_BYTES_MAX + data_bytes
 }
 
 /// Appends one record to `chunk`, sealed in place if there are the means to it.
 pub(crate) fn encode(
     chunk: &mut Vec<u8>,
-    partition_key: &str,
+    partition_key: Option<&str>,
     explicit: Option<HashKey>,
     data: &Blob<'_>,
     sealing: Option<&mut Sealing>,
 ) {
-    let explicit_flag = if explicit.is_some() { FLAG_EXPLICIT_HASH_KEY } else { 0 };
-    let sealed_flag = if sealing.is_some() { FLAG_SEALED } else { 0 };
-    chunk.put_u8(explicit_flag | sealed_flag);
-    put_varint(chunk, partition_key.len());
-    chunk.put_slice(partition_key.as_bytes());
+    let of_explicit = if explicit.is_some() { FLAG_EXPLICIT_HASH_KEY } else { 0 };
+    let of_key = if partition_key.is_none() { FLAG_NO_PARTITION_KEY } else { 0 };
+    let of_seal = if sealing.is_some() { FLAG_SEALED } else { 0 };
+    chunk.put_u8(of_explicit | of_key | of_seal);
+    if let Some(key) = partition_key {
+        put_varint(chunk, key.len());
+        chunk.put_slice(key.as_bytes());
+    }
     if let Some(key) = explicit {
         chunk.put_u128_le(key.value());
     }
@@ -123,8 +127,8 @@ pub struct RecordView<'a> {
     pub offset: Offset,
     /// When the record was accepted.
     pub arrival: Timestamp,
-    /// The producer's partition key.
-    pub partition_key: &'a str,
+    /// The producer's partition key; absent only where the service picked the shard.
+    pub partition_key: Option<&'a str>,
     /// The producer's explicit hash key.
     pub explicit: Option<HashKey>,
     /// The producer's data; ciphertext of the same length when it is sealed.
@@ -148,7 +152,7 @@ impl RecordView<'_> {
     /// Bytes that quotas and page sizes count: data and partition key.
     #[must_use]
     pub fn payload_bytes(&self) -> usize {
-        self.partition_key.len() + self.data.len()
+        self.partition_key.map_or(0, str::len) + self.data.len()
     }
 }
 
@@ -192,8 +196,13 @@ impl<'a> Records<'a> {
     fn parse_one(&mut self) -> Option<RecordView<'a>> {
         let rest = &mut self.rest;
         let flags = take(rest, 1)?.get_u8();
-        let key_bytes = get_varint(rest)?;
-        let partition_key = std::str::from_utf8(take(rest, key_bytes)?).ok()?;
+        let partition_key = match flags & FLAG_NO_PARTITION_KEY {
+            0 => {
+                let key_bytes = get_varint(rest)?;
+                Some(std::str::from_utf8(take(rest, key_bytes)?).ok()?)
+            }
+            _ => None,
+        };
         let explicit = match flags & FLAG_EXPLICIT_HASH_KEY {
             0 => None,
             _ => Some(HashKey::new(take(rest, 16)?.get_u128_le())),
@@ -280,13 +289,16 @@ mod tests {
     proptest! {
         #[test]
         fn records_read_back_as_they_were_pushed(
-            entries in vec((".{1,40}", option::of(any::<u128>()), vec(any::<u8>(), 0..300)), 1..40),
+            entries in vec(
+                (option::of(".{1,40}"), option::of(any::<u128>()), vec(any::<u8>(), 0..300)),
+                1..40,
+            ),
             split in 0..40_usize,
         ) {
             let mut batches = [RecordBatch::default(), RecordBatch::default()];
             for (i, (key, explicit, data)) in entries.iter().enumerate() {
                 let batch = &mut batches[usize::from(i >= split)];
-                batch.push(key, explicit.map(HashKey::new), &Blob::Bytes(data.into()));
+                batch.push(key.as_deref(), explicit.map(HashKey::new), &Blob::Bytes(data.into()));
             }
             let [mut batch, later] = batches;
             batch.append(later);
@@ -298,7 +310,7 @@ mod tests {
                 let expected = RecordView {
                     offset: Offset::new(7 + i as u64),
                     arrival: Timestamp::from_millis(5),
-                    partition_key: key,
+                    partition_key: key.as_deref(),
                     explicit: explicit.map(HashKey::new),
                     data,
                     seal: None,
@@ -314,7 +326,7 @@ mod tests {
         ) {
             let mut batch = RecordBatch::default();
             for (key, explicit, data) in &entries {
-                batch.push(key, explicit.map(HashKey::new), &Blob::Bytes(data.into()));
+                batch.push(key.as_str(), explicit.map(HashKey::new), &Blob::Bytes(data.into()));
             }
             let mut chunk = stored(batch, 0).remove(0);
             chunk.bytes.truncate(HEADER_BYTES + cut.index(chunk.bytes.len() - HEADER_BYTES));

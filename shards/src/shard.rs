@@ -123,8 +123,16 @@ impl Shard {
     /// # Errors
     /// The limit that refuses it; as to what is spent then, see [`ShardQuota::admit_write`].
     pub fn admit_write(&self, payload_bytes: u64) -> Result<(), Refusal> {
-        let admitted = self.quota.admit_write(self.services.clock.now(), payload_bytes);
+        let admitted = self.offer_write(payload_bytes);
         admitted.inspect_err(|_| self.meter.count_write_throttles(1))
+    }
+
+    /// The same for a record that another shard may take, too: a refusal is not counted.
+    ///
+    /// # Errors
+    /// Those of `admit_write`.
+    pub fn offer_write(&self, payload_bytes: u64) -> Result<(), Refusal> {
+        self.quota.admit_write(self.services.clock.now(), payload_bytes)
     }
 
     /// Asks for room for one GetRecords call.

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use millpond_api::types::{StreamArn, StreamName, StreamStatus, Timestamp};
+use millpond_api::types::{StreamArn, StreamMode, StreamName, StreamStatus, Timestamp};
 use millpond_quotas::limits;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod apply;
+mod capacity;
 mod command;
 mod consumers;
 mod encryption;
@@ -25,6 +26,7 @@ pub(crate) mod rows;
 pub(crate) mod tests;
 
 pub use apply::apply;
+pub use capacity::CapacityCommand;
 pub use command::{Command, NewStream, ShardEnd};
 pub use consumers::ConsumerCommand;
 pub use encryption::EncryptionCommand;
@@ -117,11 +119,26 @@ impl State {
         streams
     }
 
-    /// Open shards of a namespace, and those that its streams are about to open.
+    /// Open shards of a namespace, and those that its streams are about to open: of all streams in
+    /// this mode.
     #[must_use]
-    pub fn open_shards(&self, namespace: &Namespace) -> u64 {
+    pub fn open_shards(&self, namespace: &Namespace, mode: StreamMode) -> u64 {
+        self.streams_in(namespace, mode).map(|stream| stream.open_shards_to_be()).sum()
+    }
+
+    /// The streams of a namespace that are in this mode.
+    fn streams_in(
+        &self,
+        namespace: &Namespace,
+        mode: StreamMode,
+    ) -> impl Iterator<Item = &Arc<StreamState>> {
         let streams = self.namespaces.get(namespace).into_iter().flat_map(BTreeMap::values);
-        streams.map(|stream| stream.open_shards_to_be()).sum()
+        streams.filter(move |stream| stream.mode() == mode)
+    }
+
+    /// Whether the account is committed to a minimum throughput.
+    pub(crate) fn is_committed(&self, namespace: &Namespace, now: Timestamp) -> bool {
+        self.commitments.get(namespace).is_some_and(|commitment| commitment.in_force(now))
     }
 
     pub(crate) fn put(&mut self, stream: StreamState) {
@@ -139,8 +156,15 @@ impl State {
         }
     }
 
-    fn check_shard_limit(&self, namespace: &Namespace, additional: u64) -> Result<(), Error> {
-        let (current, limit) = (self.open_shards(namespace), self.shard_limit.of(namespace));
+    /// Checks that there is room for `additional` shards. Those of streams in the other mode count
+    /// for themselves.
+    fn check_shard_limit(
+        &self,
+        namespace: &Namespace,
+        mode: StreamMode,
+        additional: u64,
+    ) -> Result<(), Error> {
+        let (current, limit) = (self.open_shards(namespace, mode), self.shard_limit.of(namespace));
         if current + additional <= limit {
             return Ok(());
         }
@@ -152,6 +176,26 @@ impl State {
         match stream.status {
             StreamStatus::Active => Ok(StreamState::clone(stream)),
             status => Err(Error::StreamNotActive { stream: arn.clone(), status }),
+        }
+    }
+
+    /// An ACTIVE stream whose shards are its owner's affair.
+    fn provisioned_stream(&self, arn: &StreamArn) -> Result<StreamState, Error> {
+        let stream = self.active_stream(arn)?;
+        match stream.mode() {
+            StreamMode::Provisioned => Ok(stream),
+            StreamMode::OnDemand => Err(Error::OnDemand { stream: arn.clone() }),
+        }
+    }
+
+    /// The stream, unless it is being created or deleted.
+    fn usable_stream(&self, arn: &StreamArn) -> Result<StreamState, Error> {
+        let stream = self.stream(arn)?;
+        match stream.status {
+            StreamStatus::Active | StreamStatus::Updating => Ok(StreamState::clone(stream)),
+            status @ (StreamStatus::Creating | StreamStatus::Deleting) => {
+                Err(Error::StreamNotActive { stream: arn.clone(), status })
+            }
         }
     }
 }

@@ -4,16 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use millpond_api::types::{
-    AccountId, ConsumerArn, HashKeyRange, MetricsName, Region, SequenceNumber, ShardId, StreamArn,
-    StreamName, StreamStatus, Timestamp,
+    AccountId, ConsumerArn, HashKeyRange, MetricsName, RecordDistributionStrategy, Region,
+    SequenceNumber, ShardId, StreamArn, StreamMode, StreamName, StreamStatus, Timestamp,
 };
 
 use crate::engine::{LogId, Offset};
 use consumer::ConsumerState;
 use encryption::Encryption;
+use on_demand::OnDemand;
 
 pub mod consumer;
 pub mod encryption;
+pub mod on_demand;
 pub mod reshard;
 pub mod retention;
 pub mod routing;
@@ -86,6 +88,10 @@ pub struct StreamState {
     pub shard_count_updates: Vec<Timestamp>,
     /// Registered consumers by name.
     pub consumers: BTreeMap<String, ConsumerState>,
+    /// The on-demand mode; `None` when the stream is provisioned.
+    pub on_demand: Option<OnDemand>,
+    /// When its mode was switched, as far as that still counts against the daily limit.
+    pub mode_switches: Vec<Timestamp>,
     /// What records are sealed under.
     pub encryption: Encryption,
 }
@@ -173,6 +179,19 @@ impl StreamState {
     pub(crate) fn due(&self) -> Option<Timestamp> {
         let consumers = self.consumers.values().filter_map(|consumer| consumer.due);
         self.transition.iter().map(|transition| transition.due).chain(consumers).min()
+    }
+
+    /// As DescribeStream shows it.
+    #[must_use]
+    pub fn mode(&self) -> StreamMode {
+        if self.on_demand.is_some() { StreamMode::OnDemand } else { StreamMode::Provisioned }
+    }
+
+    /// Whether the service picks the shards of records, whatever their partition keys.
+    #[must_use]
+    pub fn spreads_records(&self) -> bool {
+        let strategy = self.on_demand.as_ref().map(|on_demand| on_demand.distribution);
+        strategy == Some(RecordDistributionStrategy::Auto)
     }
 
     /// Shards that take records, in order of their ids.

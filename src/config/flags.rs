@@ -106,7 +106,7 @@ pub(super) struct Flags {
     /// How long a stream or consumer stays CREATING, UPDATING or DELETING
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Behaviour")]
     pub transition: Duration,
-    /// Shards an account may have in a region: a number, or aws
+    /// Shards an account may have in a region, those of on-demand streams apart: a number, or aws
     #[arg(long, value_name = "N", help_heading = "Behaviour")]
     pub shard_limit: ShardLimit,
     /// Make this stream at start if it is absent; may be repeated

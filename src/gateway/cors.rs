@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use axum::{body::Body, response::Response};
+use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 
 use crate::auth::Mode;
@@ -47,25 +47,19 @@ pub(super) fn is_preflight(head: &Parts) -> bool {
     head.method == Method::OPTIONS && head.headers.contains_key(header::ORIGIN)
 }
 
-/// The answer to a preflight, before it says whom it admits.
-pub(super) fn preflight(asked: &HeaderMap) -> Response {
-    let mut response = Response::new(Body::empty());
-    let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-    for (ask, allow) in ECHOED {
-        if let Some(value) = asked.get(ask) {
-            headers.insert(allow, value.clone());
-        }
-    }
-    response
-}
-
-/// Lets the page read the answer.
-pub(super) fn admit(response: &mut Response, is_preflight: bool) {
+/// Tells the browser that the page which sent `asked` may do so, and read the answer.
+pub(super) fn admit(response: &mut Response, asked: &Parts) {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, EVERY_ORIGIN);
-    if !is_preflight {
+    if !is_preflight(asked) {
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        return;
+    }
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+    for (ask, allow) in ECHOED {
+        if let Some(value) = asked.headers.get(ask) {
+            headers.insert(allow, value.clone());
+        }
     }
 }
 

@@ -5,17 +5,19 @@ use millpond_api::{
     types::{RecordDistributionStrategy, StreamMode},
 };
 use millpond_quotas::limits;
-use millpond_shards::state::{Command, NewStream};
+use millpond_shards::{
+    state::{Command, NewStream},
+    stream::on_demand::OnDemand,
+};
 
-use super::{Cx, Reply, Serve, address, tags};
+use super::{Cx, Reply, Serve, address, on_demand, tags};
 use crate::error::{Result, invalid};
 
 impl Serve for CreateStream {
     async fn serve<'a>(cx: &'a Cx<'a>, input: CreateStreamInput<'a>) -> Result<Reply> {
         let arn = address::resolve(cx, input.stream())?;
         cx.admit(Some(&arn))?;
-        let shards = shard_count(&input)?;
-        refuse_unserved(&input)?;
+        let (shards, on_demand) = capacity(&input)?;
         let tags = input.tags.unwrap_or_default();
         let texts = tags.iter().flat_map(|(key, value)| [key, value]);
         tags::check_characters(&arn, tags::Act::Add, texts)?;
@@ -25,43 +27,45 @@ impl Serve for CreateStream {
         };
         let tags = tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         let (now, due) = (cx.now(), cx.due());
-        let stream = NewStream { arn, shards, max_record_kib, tags, now, due };
+        let stream = NewStream { arn, shards, on_demand, max_record_kib, tags, now, due };
         cx.submit(Command::CreateStream(stream)).await?;
         Ok(Reply::empty())
     }
 }
 
-/// Without a mode, a shard count makes the stream provisioned; without either AWS makes it
-/// on-demand.
-fn shard_count(input: &CreateStreamInput<'_>) -> Result<u32> {
+/// The open shards that the stream begins with, and its on-demand mode. Without a mode, a shard
+/// count makes the stream provisioned; without either AWS makes it on-demand.
+fn capacity(input: &CreateStreamInput<'_>) -> Result<(u32, Option<OnDemand>)> {
     let mode = input.stream_mode_details.as_ref().map(|details| details.stream_mode);
     match (mode, input.shard_count) {
-        (None | Some(StreamMode::Provisioned), Some(shards)) => Ok(shards.unsigned_abs()),
+        (None | Some(StreamMode::Provisioned), Some(shards)) => {
+            refuse_on_demand(input)?;
+            Ok((shards.unsigned_abs(), None))
+        }
         (Some(StreamMode::Provisioned), None) => {
             Err(invalid("ShardCount is required when StreamMode is PROVISIONED."))
         }
         (Some(StreamMode::OnDemand), Some(_)) => {
             Err(invalid("ShardCount is not expected when StreamMode=ON_DEMAND"))
         }
-        (Some(StreamMode::OnDemand), None) => Err(invalid(
-            "millpond does not serve StreamMode ON_DEMAND yet. Give a ShardCount, and no \
-             StreamModeDetails or StreamMode PROVISIONED.",
-        )),
-        (None, None) => Err(invalid(
-            "Without ShardCount the stream would be on-demand, which millpond does not serve yet. \
-             Give a ShardCount.",
-        )),
+        (None | Some(StreamMode::OnDemand), None) => {
+            let by_key = RecordDistributionStrategy::UserPartitionKey;
+            let strategy = input.record_distribution_strategy.unwrap_or(by_key);
+            let warm_mib = input.warm_throughput_mibps.map(i32::unsigned_abs);
+            let shards = warm_mib.unwrap_or_default().max(limits::ON_DEMAND_SHARDS_MIN);
+            Ok((shards, Some(OnDemand::new(strategy, warm_mib))))
+        }
     }
 }
 
-fn refuse_unserved(input: &CreateStreamInput<'_>) -> Result<()> {
+fn refuse_on_demand(input: &CreateStreamInput<'_>) -> Result<()> {
     if input.record_distribution_strategy == Some(RecordDistributionStrategy::Auto) {
         return Err(invalid(
             "RecordDistributionStrategy AUTO is only supported for on-demand streams.",
         ));
     }
     if input.warm_throughput_mibps.is_some() {
-        return Err(invalid("WarmThroughputMiBps is only supported for on-demand streams."));
+        return Err(on_demand::no_warm_throughput());
     }
     Ok(())
 }

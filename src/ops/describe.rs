@@ -6,7 +6,7 @@ use millpond_api::{
     shapes::{
         ChildShard, EnhancedMetrics, HashKeyRange, SequenceNumberRange, Shard, StreamModeDetails,
     },
-    types::{self, EncryptionType, ShardId, StreamMode},
+    types::{self, EncryptionType, ShardId},
 };
 use millpond_shards::stream::{ShardState, StreamState};
 
@@ -50,9 +50,9 @@ pub(super) fn count(things: usize) -> i32 {
     i32::try_from(things).unwrap_or(i32::MAX)
 }
 
-/// The mode of every stream so far.
-pub(super) fn mode() -> StreamModeDetails {
-    StreamModeDetails { stream_mode: StreamMode::Provisioned }
+/// Who decides how many shards the stream has.
+pub(super) fn mode(stream: &StreamState) -> StreamModeDetails {
+    StreamModeDetails { stream_mode: stream.mode() }
 }
 
 /// Whether records that are written now are encrypted. AWS always tells it.

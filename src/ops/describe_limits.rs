@@ -1,6 +1,9 @@
 //! DescribeLimits.
 
-use millpond_api::operations::{DescribeLimits, DescribeLimitsInput, DescribeLimitsOutput};
+use millpond_api::{
+    operations::{DescribeLimits, DescribeLimitsInput, DescribeLimitsOutput},
+    types::StreamMode,
+};
 use millpond_quotas::limits;
 
 use super::{Cx, Reply, Serve, describe};
@@ -11,12 +14,15 @@ impl Serve for DescribeLimits {
         cx.admit(None)?;
         let snapshot = cx.domain().directory().snapshot();
         let streams = snapshot.namespace(cx.namespace()).into_iter().flatten();
-        let open = streams.map(|(_, stream)| stream.state().open_shards().count()).sum::<usize>();
+        let states = streams.map(|(_, stream)| stream.state());
+        let (on_demand, provisioned): (Vec<_>, Vec<_>) =
+            states.partition(|state| state.mode() == StreamMode::OnDemand);
+        let open = provisioned.iter().map(|state| state.open_shards().count()).sum();
         let limit = cx.domain().directory().shard_limit(cx.namespace());
         let output = DescribeLimitsOutput {
             shard_limit: i32::try_from(limit).unwrap_or(i32::MAX),
             open_shard_count: describe::count(open),
-            on_demand_stream_count: 0,
+            on_demand_stream_count: describe::count(on_demand.len()),
             on_demand_stream_count_limit: describe::count(limits::ON_DEMAND_STREAMS_MAX),
             ..DescribeLimitsOutput::default()
         };

@@ -27,7 +27,7 @@ impl Serve for DescribeStream {
             stream_name: state.arn.name.as_str().into(),
             stream_arn: state.arn.to_string().into(),
             stream_status: state.status,
-            stream_mode_details: Some(describe::mode()),
+            stream_mode_details: Some(describe::mode(state)),
             shards,
             has_more_shards: listed.next().is_some(),
             retention_period_hours: state.retention_hours.cast_signed(),

@@ -7,7 +7,7 @@ use millpond_api::operations::{
     StreamDescriptionSummary,
 };
 
-use super::{Cx, Reply, Serve, describe};
+use super::{Cx, Reply, Serve, describe, on_demand};
 use crate::error::Result;
 
 impl Serve for DescribeStreamSummary {
@@ -20,7 +20,7 @@ impl Serve for DescribeStreamSummary {
             // Never told: SDKs would go around the endpoint that they were given.
             stream_id: None,
             stream_status: state.status,
-            stream_mode_details: Some(describe::mode()),
+            stream_mode_details: Some(describe::mode(state)),
             retention_period_hours: state.retention_hours.cast_signed(),
             stream_creation_timestamp: state.created,
             enhanced_monitoring: describe::enhanced_monitoring(state),
@@ -28,9 +28,9 @@ impl Serve for DescribeStreamSummary {
             key_id: state.encryption.key_id.as_deref().map(Cow::Borrowed),
             open_shard_count: describe::count(state.open_shards().count()),
             consumer_count: Some(describe::count(state.consumers.len())),
-            warm_throughput: None,
+            warm_throughput: on_demand::warm_throughput(cx, state),
             max_record_size_in_kib: Some(state.max_record_kib.cast_signed()),
-            record_distribution_strategy: None,
+            record_distribution_strategy: on_demand::distribution(state),
             queue_count: None,
             channel_count: None,
         };

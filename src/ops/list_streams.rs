@@ -52,7 +52,7 @@ fn summary(state: &StreamState) -> StreamSummary<'_> {
         stream_name: state.arn.name.as_str().into(),
         stream_arn: state.arn.to_string().into(),
         stream_status: state.status,
-        stream_mode_details: Some(describe::mode()),
+        stream_mode_details: Some(describe::mode(state)),
         stream_creation_timestamp: Some(state.created),
     }
 }

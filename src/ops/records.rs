@@ -43,7 +43,7 @@ fn record<'a>(
         sequence_number: shard.sequence_number(view.offset, view.arrival).to_string().into(),
         approximate_arrival_timestamp: Some(view.arrival),
         data: Blob::Bytes(reading.data(&view)?),
-        partition_key: Some(Cow::Borrowed(view.partition_key)),
+        partition_key: view.partition_key.map(Cow::Borrowed),
         encryption_type: view.seal.map(|_| EncryptionType::Kms),
     })
 }

@@ -1,4 +1,4 @@
-//! Writing entries to a stream: where each goes, whether there is room, and what became of it.
+//! Writing entries to a stream, and what became of each.
 //! PutRecord is PutRecords of one.
 
 use std::{sync::Arc, time::Duration};
@@ -21,7 +21,10 @@ use millpond_shards::{
     stream::routing,
 };
 
-use super::{Cx, dry_run};
+use super::{
+    Cx, dry_run,
+    placement::{self, Placed, Placement},
+};
 use crate::error::{Error, Result, invalid, write_throttled};
 
 /// How often entries are routed anew when their shard is being closed.
@@ -35,7 +38,8 @@ const RECORD_OVERHEAD_BYTES: usize = 16;
 
 /// A record that is to be written.
 pub(super) struct Entry<'a> {
-    pub(super) partition_key: &'a str,
+    /// Absent only where the service picks the shard.
+    pub(super) partition_key: Option<&'a str>,
     pub(super) explicit: Option<HashKey>,
     pub(super) data: &'a Blob<'a>,
 }
@@ -58,11 +62,13 @@ pub(super) struct Written {
 impl Entry<'_> {
     /// Bytes that count: data and partition key.
     pub(super) fn payload_bytes(&self) -> usize {
-        self.data.len() + self.partition_key.len()
+        self.data.len() + self.partition_key.map_or(0, str::len)
     }
 
-    fn hash_key(&self) -> HashKey {
-        self.explicit.unwrap_or_else(|| routing::hash_key(self.partition_key))
+    /// Where the entry belongs, unless the service picks its shard.
+    pub(super) fn hash_key(&self) -> HashKey {
+        let of_key = || routing::hash_key(self.partition_key.unwrap_or_default());
+        self.explicit.unwrap_or_else(of_key)
     }
 }
 
@@ -89,9 +95,9 @@ pub(super) fn entry<'a>(
     explicit_hash_key: Option<&str>,
     data: &'a Blob<'a>,
 ) -> Result<Entry<'a>> {
-    let Some(partition_key) = partition_key else {
+    if partition_key.is_none() && !stream.state().spreads_records() {
         return Err(violation(|checker| checker.missing(path("partitionKey"))));
-    };
+    }
     let explicit = explicit_hash_key.map(parse_hash_key).transpose()?;
     let entry = Entry { partition_key, explicit, data };
     let max = limits::record_bytes_max(stream.state().max_record_kib.into()) as usize;
@@ -150,8 +156,8 @@ pub(super) async fn write(
     for round in 0..=REROUTE_MAX {
         let mut sealing = cx.domain().crypt().sealing(&stream, waiting.len()).await?;
         encryption_type = encryption_type.or(sealing.is_some().then_some(EncryptionType::Kms));
-        let routed = route(&stream, entries, &waiting, round == 0, &mut outcomes);
-        let shares = share_out(&stream, &routed, sealing.as_mut());
+        let (has_room, sealing) = (round > 0, sealing.as_mut());
+        let shares = share_out(&stream, entries, &waiting, has_room, sealing, &mut outcomes);
         let appends = shares.into_iter().map(Share::append);
         waiting.clear();
         for (share, appended) in join_all(appends).await {
@@ -189,66 +195,40 @@ struct Share {
     entries: Vec<usize>,
 }
 
-/// Finds the shard that owns the hash key of each waiting entry, if that has room for it. Entries
-/// of one shard stand together, in order.
-fn route<'a>(
-    stream: &Stream,
-    entries: &'a [Entry<'a>],
-    waiting: &[usize],
-    admit: bool,
-    outcomes: &mut [Option<Result<Written>>],
-) -> Vec<Routed<'a>> {
-    let routing = stream.routing();
-    let route = |&index: &usize| {
-        let entry = entries.get(index)?;
-        Some(Routed { owner: routing.index_of(entry.hash_key())?, index, entry })
-    };
-    let mut routed: Vec<_> = waiting.iter().filter_map(route).collect();
-    routed.sort_unstable_by_key(|routed| (routed.owner, routed.index));
-    if admit {
-        routed.retain(|Routed { owner, index, entry }| {
-            let Some(shard) = routing.shards().get(*owner) else { return false };
-            let admitted = shard.admit_write(entry.payload_bytes() as u64).is_ok();
-            if let Some(outcome) = outcomes.get_mut(*index).filter(|_| !admitted) {
-                *outcome = Some(Err(write_throttled(&stream.state().arn, shard.id())));
-            }
-            admitted
-        });
-    }
-    routed
-}
-
-/// Gives each entry to its shard, in its stored form.
+/// Gives each waiting entry to a shard, if that has room for it.
 fn share_out(
     stream: &Stream,
-    routed: &[Routed<'_>],
+    entries: &[Entry<'_>],
+    waiting: &[usize],
+    has_room: bool,
     mut sealing: Option<&mut Sealing>,
+    outcomes: &mut [Option<Result<Written>>],
 ) -> Vec<Share> {
-    let share = |group: &[Routed<'_>]| {
-        let shard = stream.routing().shards().get(group.first()?.owner)?;
+    let shards = stream.routing().shards();
+    let Placement { placed, throttled } = placement::place(stream, entries, waiting, has_room);
+    for Placed { owner, index, .. } in throttled {
+        if let (Some(shard), Some(outcome)) = (shards.get(owner), outcomes.get_mut(index)) {
+            *outcome = Some(Err(write_throttled(&stream.state().arn, shard.id())));
+        }
+    }
+    let share = |group: &[Placed<'_>]| {
+        let shard = shards.get(group.first()?.owner)?;
         Some(Share::new(Arc::clone(shard), group, sealing.as_deref_mut()))
     };
-    routed.chunk_by(|a, b| a.owner == b.owner).filter_map(share).collect()
-}
-
-/// An entry and the place of its shard in the routing table.
-struct Routed<'a> {
-    owner: usize,
-    index: usize,
-    entry: &'a Entry<'a>,
+    placed.chunk_by(|a, b| a.owner == b.owner).filter_map(share).collect()
 }
 
 impl Share {
-    fn new(shard: Arc<Shard>, routed: &[Routed<'_>], mut sealing: Option<&mut Sealing>) -> Self {
+    fn new(shard: Arc<Shard>, placed: &[Placed<'_>], mut sealing: Option<&mut Sealing>) -> Self {
         let seal_bytes = if sealing.is_some() { record::SEAL_BYTES_MAX } else { 0 };
         let overhead = RECORD_OVERHEAD_BYTES + seal_bytes;
-        let stored_bytes = |routed: &Routed<'_>| routed.entry.payload_bytes() + overhead;
-        let mut batch = RecordBatch::with_capacity(routed.iter().map(stored_bytes).sum());
-        for Routed { entry, .. } in routed {
+        let stored_bytes = |placed: &Placed<'_>| placed.entry.payload_bytes() + overhead;
+        let mut batch = RecordBatch::with_capacity(placed.iter().map(stored_bytes).sum());
+        for Placed { entry, .. } in placed {
             let Entry { partition_key, explicit, data } = *entry;
-            batch.push_sealed(partition_key, *explicit, data, sealing.as_deref_mut());
+            batch.push_sealed(*partition_key, *explicit, data, sealing.as_deref_mut());
         }
-        Self { shard, batch, entries: routed.iter().map(|routed| routed.index).collect() }
+        Self { shard, batch, entries: placed.iter().map(|placed| placed.index).collect() }
     }
 
     async fn append(mut self) -> (Self, Result<Appended, AppendError>) {

@@ -9,6 +9,7 @@ mod health;
 mod ops;
 mod process;
 mod protocol;
+mod scaling;
 mod server;
 mod settings;
 mod signing;

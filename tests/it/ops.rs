@@ -34,3 +34,6 @@ mod untag_resource;
 mod update_account_settings;
 mod update_max_record_size;
 mod update_shard_count;
+mod update_stream_mode;
+mod update_stream_record_distribution_strategy;
+mod update_stream_warm_throughput;

@@ -195,6 +195,20 @@ impl TestServer {
         self.call("CreateStream", json!({"StreamName": name, "ShardCount": shards})).await;
     }
 
+    /// An on-demand stream.
+    pub(crate) async fn create_on_demand(&self, name: &str) {
+        let details = json!({"StreamMode": "ON_DEMAND"});
+        let input = json!({"StreamName": name, "StreamModeDetails": details});
+        self.call("CreateStream", input).await;
+    }
+
+    /// Commits this client's account to a minimum throughput.
+    pub(crate) async fn commit(&self) {
+        let enabled = json!({"Status": "ENABLED"});
+        let input = json!({"MinimumThroughputBillingCommitment": enabled});
+        self.call("UpdateAccountSettings", input).await;
+    }
+
     /// The ARN of a stream of this client's, whether or not it exists.
     pub(crate) fn arn(&self, name: &str) -> String {
         format!("arn:aws:kinesis:{}:{}:stream/{name}", self.region, self.account)

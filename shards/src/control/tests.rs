@@ -42,7 +42,8 @@ impl Case {
     /// Creates a stream of so many shards.
     async fn create(&self, arn: &StreamArn, shards: u32) {
         let (arn, tags, now) = (arn.clone(), Vec::new(), self.domain.now());
-        let new = NewStream { arn, shards, max_record_kib: 1024, tags, now, due: now };
+        let new =
+            NewStream { arn, shards, on_demand: None, max_record_kib: 1024, tags, now, due: now };
         self.domain.control().submit(Command::CreateStream(new)).await.unwrap();
     }
 
@@ -200,7 +201,8 @@ async fn logs_that_could_not_be_dropped_wait_for_no_transition() {
     let other: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/b".parse().unwrap();
     let (tags, now) = (Vec::new(), case.domain.now());
     let due = Timestamp::from_millis(now.millis() + 3_600_000);
-    let new = NewStream { arn: other, shards: 1, max_record_kib: 1024, tags, now, due };
+    let new =
+        NewStream { arn: other, shards: 1, on_demand: None, max_record_kib: 1024, tags, now, due };
     case.domain.control().submit(Command::CreateStream(new)).await.unwrap();
     let faults = case.engine.faults();
     faults.hold();

@@ -90,7 +90,7 @@ impl Cipher {
     pub(crate) fn seal(
         &self,
         nonce: [u8; NONCE_BYTES],
-        partition_key: &str,
+        partition_key: Option<&str>,
         data: &mut [u8],
         scratch: &mut Vec<u8>,
     ) -> [u8; TAG_BYTES] {
@@ -125,11 +125,12 @@ impl Cipher {
     }
 
     /// What is authenticated beside the data.
-    fn write_associated(&self, partition_key: &str, out: &mut Vec<u8>) {
+    fn write_associated(&self, partition_key: Option<&str>, out: &mut Vec<u8>) {
         out.clear();
         out.extend(self.stream.0.to_le_bytes());
         out.extend(self.number.0.to_le_bytes());
-        out.extend(partition_key.as_bytes());
+        out.push(u8::from(partition_key.is_some()));
+        out.extend(partition_key.unwrap_or_default().as_bytes());
     }
 }
 

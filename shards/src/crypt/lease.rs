@@ -95,7 +95,7 @@ impl Sealing {
     pub(crate) fn seal(
         &mut self,
         nonce: [u8; NONCE_BYTES],
-        partition_key: &str,
+        partition_key: Option<&str>,
         data: &mut [u8],
     ) -> [u8; TAG_BYTES] {
         self.cipher.seal(nonce, partition_key, data, &mut self.scratch)

@@ -57,7 +57,12 @@ proptest! {
     #[test]
     fn what_was_sealed_opens_and_what_was_not_stays_as_it_is(
         entries in vec(
-            (".{1,40}", option::of(any::<u128>()), vec(any::<u8>(), 0..300), any::<bool>()),
+            (
+                option::of(".{1,40}"),
+                option::of(any::<u128>()),
+                vec(any::<u8>(), 0..300),
+                any::<bool>(),
+            ),
             1..40,
         ),
     ) {
@@ -67,18 +72,21 @@ proptest! {
         for (key, explicit, data, is_sealed) in &entries {
             let sealing = is_sealed.then_some(&mut sealing);
             let explicit = explicit.map(HashKey::new);
-            batch.push_sealed(key, explicit, &Blob::Bytes(data.into()), sealing);
+            batch.push_sealed(key.as_deref(), explicit, &Blob::Bytes(data.into()), sealing);
         }
-        let payload: usize = entries.iter().map(|(key, _, data, _)| key.len() + data.len()).sum();
+        let bytes = |key: &Option<String>, data: &[u8]| {
+            key.as_ref().map_or(0, String::len) + data.len()
+        };
+        let payload: usize = entries.iter().map(|(key, _, data, _)| bytes(key, data)).sum();
         prop_assert_eq!(batch.payload_bytes(), payload as u64, "plain bytes count");
         let chunks = stored(batch);
         let records = chunks.iter().flat_map(|chunk| chunk.records().unwrap());
         let mut nonces = BTreeSet::new();
         for (record, (key, explicit, data, is_sealed)) in records.zip(&entries) {
             let record = record.unwrap();
-            prop_assert_eq!(record.partition_key, key);
+            prop_assert_eq!(record.partition_key, key.as_deref());
             prop_assert_eq!(record.explicit, explicit.map(HashKey::new));
-            prop_assert_eq!(record.payload_bytes(), key.len() + data.len());
+            prop_assert_eq!(record.payload_bytes(), bytes(key, data));
             prop_assert_eq!(record.seal.is_some(), *is_sealed);
             match &record.seal {
                 None => prop_assert_eq!(record.data, data),
@@ -123,8 +131,10 @@ fn a_record_opens_only_where_it_was_sealed() {
     for (cipher, what) in foreign.iter().zip(["stream", "number of the key", "key"]) {
         assert!(opened(cipher, &record).is_err(), "another {what}");
     }
-    let moved = RecordView { partition_key: "yek", ..record };
-    assert!(opened(&cipher(1, 1, 1), &moved).is_err(), "another partition key");
+    for partition_key in [Some("yek"), Some(""), None] {
+        let moved = RecordView { partition_key, ..record };
+        assert!(opened(&cipher(1, 1, 1), &moved).is_err(), "{partition_key:?} is another");
+    }
 }
 
 #[test]
@@ -175,8 +185,9 @@ impl Case {
         let domain = open(&engine, &clock, &keys).await;
         let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
         let (tags, now) = (Vec::new(), domain.now());
+        let (arn_of, shards, on_demand) = (arn.clone(), 1, None);
         let new =
-            NewStream { arn: arn.clone(), shards: 1, max_record_kib: 1024, tags, now, due: now };
+            NewStream { arn: arn_of, shards, on_demand, max_record_kib: 1024, tags, now, due: now };
         domain.control().submit(Command::CreateStream(new)).await.unwrap();
         let case = Self { engine, clock, keys, domain, arn };
         case.start("a").await.unwrap();

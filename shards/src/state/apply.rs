@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millpond_api::types::{HashKey, HashKeyRange, ShardId, StreamArn, StreamStatus, Timestamp};
+use millpond_api::types::{
+    HashKey, HashKeyRange, ShardId, StreamArn, StreamMode, StreamStatus, Timestamp,
+};
 use millpond_quotas::limits;
 
-use super::{Command, NewStream, ShardEnd, State, consumers, encryption};
+use super::{Command, NewStream, ShardEnd, State, capacity, consumers, encryption};
 use crate::{
     Error,
     commitment::Commitment,
@@ -38,7 +40,7 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             split(&mut next, stream, *shard, *at, *due)?;
         }
         Command::MergeShards { stream, lower, upper, due } => {
-            let changed = next.active_stream(stream)?;
+            let changed = next.provisioned_stream(stream)?;
             let plan = reshard::merge(&changed, *lower, *upper)?;
             next.put(updating(changed, *due, Intent::Reshard(plan)));
         }
@@ -79,6 +81,7 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             next.put(changed);
         }
         Command::Consumer(command) => consumers::apply(&mut next, command)?,
+        Command::Capacity(command) => capacity::apply(&mut next, command)?,
         Command::Encryption(command) => encryption::apply(&mut next, command)?,
         Command::Settle { stream, number, ends, now } => {
             settle(&mut next, stream, *number, ends, *now);
@@ -90,12 +93,19 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
 }
 
 fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
-    let NewStream { arn, shards, max_record_kib, tags, now, due } = new.clone();
+    let NewStream { arn, shards, on_demand, max_record_kib, tags, now, due } = new.clone();
     let namespace = Namespace::of(&arn);
     if next.stream(&arn).is_ok() {
         return Err(Error::StreamExists { stream: arn });
     }
-    next.check_shard_limit(&namespace, shards.into())?;
+    let mode = match &on_demand {
+        Some(on_demand) => {
+            capacity::check_new(next, &arn, on_demand, now)?;
+            StreamMode::OnDemand
+        }
+        None => StreamMode::Provisioned,
+    };
+    next.check_shard_limit(&namespace, mode, shards.into())?;
     let streams = next.namespace(&namespace).into_iter().flatten();
     let creating = streams.filter(|(_, stream)| stream.status == StreamStatus::Creating).count();
     if creating >= limits::STREAMS_CREATING_MAX {
@@ -116,6 +126,8 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
         transition: Some(Transition { due, intent: Intent::Create { shards } }),
         shard_count_updates: Vec::new(),
         consumers: BTreeMap::new(),
+        on_demand,
+        mode_switches: Vec::new(),
         encryption: Encryption::default(),
     };
     check_tags(&stream)?;
@@ -151,10 +163,10 @@ fn split(
     at: HashKey,
     due: Timestamp,
 ) -> Result<(), Error> {
-    let stream = next.active_stream(arn)?;
+    let stream = next.provisioned_stream(arn)?;
     // AWS looks for the shard first, then at the limit, then at the hash key.
     stream.shard(shard)?;
-    next.check_shard_limit(&Namespace::of(arn), 1)?;
+    next.check_shard_limit(&Namespace::of(arn), StreamMode::Provisioned, 1)?;
     let plan = reshard::split(&stream, shard, at)?;
     next.put(updating(stream, due, Intent::Reshard(plan)));
     Ok(())
@@ -167,7 +179,7 @@ fn scale(
     now: Timestamp,
     due: Timestamp,
 ) -> Result<(), Error> {
-    let mut stream = next.active_stream(arn)?;
+    let mut stream = next.provisioned_stream(arn)?;
     let current = u32::try_from(stream.open_shards().count()).expect("shard indices have 31 bits");
     if target > limits::target_shards_max(current) {
         return Err(Error::ScaleUpTooFar { current, target });
@@ -176,7 +188,7 @@ fn scale(
         return Err(Error::ScaleDownTooFar { current, target });
     }
     let namespace = Namespace::of(arn);
-    let others = next.open_shards(&namespace) - u64::from(current);
+    let others = next.open_shards(&namespace, StreamMode::Provisioned) - u64::from(current);
     let room = next.shard_limit.of(&namespace).saturating_sub(others);
     let limit = room.min(limits::SHARDS_PER_STREAM_MAX.into());
     if u64::from(target) > limit {
@@ -195,7 +207,7 @@ fn scale(
 
 /// Changes a setting of an ACTIVE stream, effective at once; UPDATING until `due` if there was
 /// anything to change.
-fn configure(
+pub(super) fn configure(
     next: &mut State,
     arn: &StreamArn,
     due: Timestamp,

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 
-use super::{ConsumerCommand, EncryptionCommand};
+use super::{CapacityCommand, ConsumerCommand, EncryptionCommand};
 use crate::{
     engine::{LogId, Offset},
-    stream::{Namespace, StreamNumber},
+    stream::{Namespace, StreamNumber, on_demand::OnDemand},
 };
 
 /// A change of the metadata. Times are part of the command, so that applying it again gives the
@@ -44,6 +44,8 @@ pub enum Command {
     RemoveTags { stream: StreamArn, keys: Vec<String> },
     /// Registers, changes or deregisters consumers of a stream.
     Consumer(ConsumerCommand),
+    /// Changes what a stream can take, and who decides that.
+    Capacity(CapacityCommand),
     /// Changes the encryption of a stream.
     Encryption(EncryptionCommand),
     /// A transition's due time has come. `ends` tells where each of the shards ends that a reshard
@@ -63,6 +65,8 @@ pub struct NewStream {
     pub arn: StreamArn,
     /// Open shards that it begins with; at least one.
     pub shards: u32,
+    /// The on-demand mode, unless it is provisioned.
+    pub on_demand: Option<OnDemand>,
     /// The largest record that it will accept, in KiB.
     pub max_record_kib: u32,
     /// Its first tags.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use millpond_api::types::{ConsumerArn, ConsumerStatus, StreamArn, StreamStatus, Timestamp};
+use millpond_api::types::{ConsumerArn, ConsumerStatus, StreamArn, StreamMode, Timestamp};
 use millpond_quotas::limits;
 
 use super::{State, apply::same_stream};
 use crate::{
     Error,
-    stream::{StreamNumber, StreamState, consumer::ConsumerState},
+    stream::{Namespace, StreamNumber, StreamState, consumer::ConsumerState},
 };
 
 /// A change of a stream's consumers.
@@ -37,7 +37,8 @@ pub enum ConsumerCommand {
 pub(super) fn apply(next: &mut State, command: &ConsumerCommand) -> Result<(), Error> {
     match command {
         ConsumerCommand::Register { stream, name, tags, now, due } => {
-            let mut stream = usable_stream(next, stream)?;
+            // Also while the stream is being resharded.
+            let mut stream = next.usable_stream(stream)?;
             let consumer = ConsumerState {
                 stream: stream.arn.clone(),
                 name: name.clone(),
@@ -46,7 +47,7 @@ pub(super) fn apply(next: &mut State, command: &ConsumerCommand) -> Result<(), E
                 due: Some(*due),
                 tags: tags.iter().cloned().collect(),
             };
-            check_room(&stream, &consumer)?;
+            check_room(next, &stream, &consumer)?;
             check_tags(&consumer)?;
             stream.consumers.insert(name.clone(), consumer);
             next.put(stream);
@@ -76,23 +77,16 @@ pub(super) fn apply(next: &mut State, command: &ConsumerCommand) -> Result<(), E
     }
 }
 
-/// Consumers are registered while the stream is being resharded, too.
-fn usable_stream(state: &State, arn: &StreamArn) -> Result<StreamState, Error> {
-    let stream = state.stream(arn)?;
-    match stream.status {
-        StreamStatus::Active | StreamStatus::Updating => Ok(StreamState::clone(stream)),
-        status @ (StreamStatus::Creating | StreamStatus::Deleting) => {
-            Err(Error::StreamNotActive { stream: arn.clone(), status })
-        }
-    }
-}
-
 /// Checks that the stream has room for one more consumer of this name.
-fn check_room(stream: &StreamState, new: &ConsumerState) -> Result<(), Error> {
+fn check_room(state: &State, stream: &StreamState, new: &ConsumerState) -> Result<(), Error> {
     if let Some(known) = stream.consumers.get(&new.name) {
         return Err(Error::ConsumerExists { consumer: known.arn() });
     }
-    let limit = limits::CONSUMERS_PER_STREAM_MAX;
+    let is_committed = state.is_committed(&Namespace::of(&stream.arn), new.created);
+    let limit = match stream.mode() {
+        StreamMode::OnDemand if is_committed => limits::CONSUMERS_PER_STREAM_ADVANTAGE_MAX,
+        StreamMode::OnDemand | StreamMode::Provisioned => limits::CONSUMERS_PER_STREAM_MAX,
+    };
     if stream.consumers.len() >= limit {
         return Err(Error::TooManyConsumers { stream: stream.arn.clone(), limit });
     }

@@ -30,6 +30,10 @@ use crate::{
     },
 };
 
+mod on_demand;
+
+use on_demand::OnDemandRow;
+
 const STREAM: u8 = b's';
 const NEXT_STREAM: u8 = b'n';
 const ACCOUNT: u8 = b'a';
@@ -172,6 +176,12 @@ struct StreamRow {
     #[n(30)]
     #[cbor(default)]
     shard_level_metrics: Vec<String>,
+    /// Provisioned streams don't have it, nor have rows of before there were others.
+    #[n(40)]
+    on_demand: Option<OnDemandRow>,
+    #[n(41)]
+    #[cbor(default)]
+    mode_switches: Vec<i64>,
     /// Rows of streams that never were encrypted don't have it.
     #[n(50)]
     encryption: Option<EncryptionRow>,
@@ -290,6 +300,8 @@ impl StreamRow {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            on_demand: stream.on_demand.as_ref().map(OnDemandRow::of),
+            mode_switches: stream.mode_switches.iter().map(|at| at.millis()).collect(),
             encryption: EncryptionRow::of(&stream.encryption),
         }
     }
@@ -330,6 +342,8 @@ impl StreamRow {
                 .into_iter()
                 .map(Timestamp::from_millis)
                 .collect(),
+            on_demand: self.on_demand.map(OnDemandRow::into_on_demand),
+            mode_switches: self.mode_switches.into_iter().map(Timestamp::from_millis).collect(),
             encryption: self.encryption.map(EncryptionRow::into_encryption).unwrap_or_default(),
         })
     }

@@ -20,6 +20,7 @@ fn create(name: &str, shards: u32) -> Command {
     Command::CreateStream(NewStream {
         arn: arn(name),
         shards,
+        on_demand: None,
         max_record_kib: 1024,
         tags: vec![("team".into(), "ponds".into())],
         now: at(100),
@@ -309,9 +310,11 @@ fn metadata_reads_back_as_it_was_written() {
     };
     let committed = apply(&deleting, &account(true, at(131))).unwrap();
     let ending = apply(&committed, &account(false, at(132))).unwrap();
-    for state in
-        [committed, ending, state, consumers, updating, settled, creating, deleting, deleted]
-    {
+    let on_demand = capacity::tests::some_of_everything();
+    for state in [
+        committed, ending, state, consumers, updating, settled, creating, deleting, deleted,
+        on_demand,
+    ] {
         let loaded = rows::load(&rows_of(&state), ShardLimit::Fixed(100_000)).unwrap();
         assert_eq!(loaded, state);
     }

@@ -1,6 +1,6 @@
 //! Splits, merges and uniform scaling: which shards close, which open. Pure; `Control` makes it so.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use millpond_api::types::{HashKey, HashKeyRange, ShardId};
 
@@ -89,6 +89,36 @@ pub fn uniform(stream: &StreamState, target: u32) -> ReshardPlan {
     }
     plan.merge_all(open);
     plan.finish()
+}
+
+/// Cuts each of `splits` in two equal halves, and joins each pair of `merges`. `None` when one of
+/// the shards isn't there or isn't open, is too narrow, or is named twice, when a pair isn't one of
+/// neighbours, or when there is nothing to do.
+#[must_use]
+pub fn adapt(
+    stream: &StreamState,
+    splits: &[ShardId],
+    merges: &[(ShardId, ShardId)],
+) -> Option<ReshardPlan> {
+    let mut plan = Planner::new(stream);
+    let mut named = BTreeSet::new();
+    for id in splits {
+        let shard = open_shard(stream, *id).ok().filter(|shard| named.insert(shard.id))?;
+        plan.split(&planned(shard), middle(shard.range)?);
+    }
+    for (lower, upper) in merges {
+        let (below, above) = (open_shard(stream, *lower).ok()?, open_shard(stream, *upper).ok()?);
+        below.range.merge(above.range)?;
+        (named.insert(*lower) && named.insert(*upper)).then_some(())?;
+        plan.merge(&planned(below), &planned(above));
+    }
+    (!named.is_empty()).then(|| plan.finish())
+}
+
+/// The first key of the upper half, as for SplitShard above the second key and below the last.
+fn middle(range: HashKeyRange) -> Option<HashKey> {
+    let half = (range.end().value() - range.start().value()) / 2;
+    (half > 1).then(|| HashKey::new(range.start().value() + half + 1))
 }
 
 /// The inner boundaries of `parts` equal ranges: floor(k · 2¹²⁸ / parts) for each k from 1 on.

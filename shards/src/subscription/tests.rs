@@ -26,7 +26,15 @@ impl Setting {
         let clock = Clock::manual(Time::from_millis(1_700_000_000_000));
         let domain = open(&MemoryEngine::new(), &clock).await;
         let (now, due, tags) = (domain.now(), domain.now(), Vec::new());
-        let new = NewStream { arn: arn(), shards: 1, max_record_kib: 1024, tags, now, due };
+        let new = NewStream {
+            arn: arn(),
+            shards: 1,
+            on_demand: None,
+            max_record_kib: 1024,
+            tags,
+            now,
+            due,
+        };
         domain.control().submit(Command::CreateStream(new)).await.unwrap();
         let (stream, name, tags) = (arn(), "app".to_owned(), Vec::new());
         let register = ConsumerCommand::Register { stream, name, tags, now, due };

@@ -118,7 +118,7 @@ pub(crate) async fn read(
             offset: record.offset,
             arrival: record.arrival,
             number: shard.sequence_number(record.offset, record.arrival),
-            key: record.partition_key.into(),
+            key: record.partition_key.map(str::to_owned),
             data: reading.data(&record).expect("what was sealed opens").into(),
         })
         .collect();

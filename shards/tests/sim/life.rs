@@ -2,12 +2,18 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
+use millpond_api::types::{
+    HashKey, MetricsName, RecordDistributionStrategy, ShardId, StreamArn, StreamMode, Timestamp,
+};
 use millpond_shards::{
     engine::memory::Fault,
     shard::Limit,
-    state::{Command, ConsumerCommand, EncryptionCommand, NewStream},
-    stream::{Namespace, StreamState, consumer::ConsumerState},
+    state::{CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewStream},
+    stream::{
+        Namespace, StreamState,
+        consumer::ConsumerState,
+        on_demand::{Load, OnDemand},
+    },
 };
 
 use crate::{
@@ -97,8 +103,9 @@ fn put(world: &mut World) {
 }
 
 fn entry(world: &mut World) -> Entry {
-    let key = format!("key-{}", world.dice.u8(0..20));
+    let key = Some(format!("key-{}", world.dice.u8(0..20)));
     let explicit = (world.dice.u8(0..10) == 0).then(|| hash_key(world));
+    let key = key.filter(|_| explicit.is_none() || world.dice.bool());
     let padding = match world.dice.u8(0..100) {
         0 => 200_000,
         1..5 => 20_000,
@@ -133,9 +140,24 @@ fn ask(world: &mut World) {
 
 fn create(world: &mut World, arn: StreamArn) -> Command {
     let (now, due) = times(world);
-    let shards = world.dice.u32(1..6);
+    let on_demand = (world.dice.u8(0..3) == 0).then(|| {
+        let warm_mib = (world.dice.u8(0..3) == 0).then(|| world.dice.u32(0..10));
+        OnDemand::new(strategy(world), warm_mib)
+    });
+    let shards = match &on_demand {
+        Some(on_demand) => on_demand.warm_mib.unwrap_or_default().max(4),
+        None => world.dice.u32(1..6),
+    };
     let tags = vec![("team".into(), world.dice.u8(..).to_string())];
-    Command::CreateStream(NewStream { arn, shards, max_record_kib: 1024, tags, now, due })
+    Command::CreateStream(NewStream {
+        arn,
+        shards,
+        on_demand,
+        max_record_kib: 1024,
+        tags,
+        now,
+        due,
+    })
 }
 
 fn settle_account(world: &mut World, arn: &StreamArn) -> Command {
@@ -146,7 +168,7 @@ fn settle_account(world: &mut World, arn: &StreamArn) -> Command {
 fn change(world: &mut World, state: &StreamState) -> Command {
     let (now, due) = times(world);
     let stream = state.arn.clone();
-    match world.dice.u8(0..31) {
+    match world.dice.u8(0..40) {
         0..6 => split(world, state, due),
         6..11 => merge(world, state, due),
         11..14 => {
@@ -177,8 +199,9 @@ fn change(world: &mut World, state: &StreamState) -> Command {
         }
         24..25 => Command::EnableMonitoring { stream, metrics: metrics(world), due },
         25..26 => Command::DisableMonitoring { stream, metrics: metrics(world), due },
-        26..29 => Command::Encryption(start_encryption(world, stream, now, due)),
-        29..30 => Command::Encryption(EncryptionCommand::Stop { stream, now, due }),
+        26..35 => Command::Capacity(change_capacity(world, state, now, due)),
+        35..38 => Command::Encryption(start_encryption(world, stream, now, due)),
+        38..39 => Command::Encryption(EncryptionCommand::Stop { stream, now, due }),
         _ => {
             let enforce_consumer_deletion = world.dice.bool();
             Command::DeleteStream { stream, enforce_consumer_deletion, due }
@@ -196,6 +219,53 @@ fn start_encryption(
     let key_id = world.dice.choice(["alias/a", "alias/b"]).expect("there are keys").to_owned();
     let wrapped = (0..32).map(|_| world.dice.u8(..)).collect();
     EncryptionCommand::Start { stream, key_id, wrapped, now, due }
+}
+
+fn change_capacity(
+    world: &mut World,
+    state: &StreamState,
+    now: Timestamp,
+    due: Timestamp,
+) -> CapacityCommand {
+    let (stream, number) = (state.arn.clone(), state.number);
+    match world.dice.u8(0..9) {
+        0..2 => {
+            let mode = world.dice.choice(StreamMode::ALL).copied().expect("there are two");
+            let warm_mib = (world.dice.u8(0..4) == 0).then(|| world.dice.u32(0..10));
+            let warm_mib = warm_mib.filter(|_| mode == StreamMode::OnDemand);
+            CapacityCommand::UpdateMode { stream, mode, warm_mib, now, due }
+        }
+        2 => {
+            let mib = world.dice.u32(0..20);
+            CapacityCommand::UpdateWarmThroughput { stream, mib, now, due }
+        }
+        3 => CapacityCommand::UpdateDistribution { stream, strategy: strategy(world) },
+        4 => {
+            let load = Load(world.dice.u64(0..6 << 20));
+            CapacityCommand::NoteLoad { stream, number, load, now }
+        }
+        _ => {
+            let (splits, merges) = scaling(world, state);
+            CapacityCommand::Scale { stream, number, splits, merges, due }
+        }
+    }
+}
+
+/// A few shards to be split, or neighbours to be merged.
+fn scaling(world: &mut World, state: &StreamState) -> (Vec<ShardId>, Vec<(ShardId, ShardId)>) {
+    let mut open: Vec<_> = state.open_shards().collect();
+    open.sort_by_key(|shard| shard.range.start());
+    if world.dice.bool() {
+        let splits = open.iter().filter(|_| world.dice.u8(0..3) == 0);
+        return (splits.map(|shard| shard.id).collect(), Vec::new());
+    }
+    let pairs = open.chunks_exact(2).filter(|_| world.dice.bool());
+    let merges = pairs.filter_map(|pair| Some((pair.first()?.id, pair.last()?.id)));
+    (Vec::new(), merges.collect())
+}
+
+fn strategy(world: &mut World) -> RecordDistributionStrategy {
+    *world.dice.choice(RecordDistributionStrategy::ALL).expect("there are two")
 }
 
 /// Few names, so that consumers are registered anew under old ones.

@@ -3,12 +3,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use millpond_api::types::{ConsumerStatus, HashKeyRange, StreamStatus, Timestamp};
+use millpond_api::types::{ConsumerStatus, HashKeyRange, ShardId, StreamStatus, Timestamp};
 use millpond_shards::{
     Error,
     commitment::Commitment,
     engine::Offset,
-    state::{Command, ConsumerCommand, EncryptionCommand, ShardEnd, ShardLimit, State, apply},
+    state::{
+        CapacityCommand, Command, ConsumerCommand, EncryptionCommand, ShardEnd, ShardLimit, State,
+        apply,
+    },
     stream::{Intent, Namespace, StreamNumber, StreamState},
 };
 
@@ -177,6 +180,7 @@ fn own_commands(before: &View, seen: &View, ledger: &Ledger) -> Vec<Command> {
             commands.extend(new.and_then(|new| settle_consumers(old, new)));
             commands.extend(settle(old, new));
             commands.extend(new.and_then(|new| forget(old, new, ledger)));
+            commands.extend(new.and_then(|new| scale(old, new)));
             commands.extend(new.and_then(|new| change_keys(old, new, ledger)));
         }
     }
@@ -207,6 +211,18 @@ fn settle_consumers(old: &StreamState, new: &StreamState) -> Option<Command> {
     let now = settled.filter_map(|consumer| consumer.due).max()?;
     let (stream, number) = (old.arn.clone(), old.number);
     Some(Command::Consumer(ConsumerCommand::Settle { stream, number, now }))
+}
+
+/// An on-demand stream is scaled as its new intent says.
+fn scale(old: &StreamState, new: &StreamState) -> Option<Command> {
+    let transition = new.transition.as_ref().filter(|_| old.transition.is_none())?;
+    let Intent::Reshard(plan) = &transition.intent else { return None };
+    let pairs = plan.opens.iter().map(|new| Some((new.parents.parent?, new.parents.adjacent?)));
+    let merges: Vec<_> = pairs.flatten().collect();
+    let is_merged = |id: &ShardId| merges.iter().any(|(lower, upper)| lower == id || upper == id);
+    let splits = plan.closes.iter().copied().filter(|id| !is_merged(id)).collect();
+    let (stream, number, due) = (old.arn.clone(), old.number, transition.due);
+    Some(Command::Capacity(CapacityCommand::Scale { stream, number, splits, merges, due }))
 }
 
 /// Shards are forgotten at the earliest when everything in them has expired.
@@ -252,6 +268,7 @@ fn change_keys(old: &StreamState, new: &StreamState, ledger: &Ledger) -> Option<
 /// What holds of every stream at any time.
 fn check_stream(stream: &StreamState) {
     assert_eq!(stream.transition.is_none(), stream.status == StreamStatus::Active, "{stream:?}");
+    assert!(stream.mode_switches.len() <= 2, "{stream:?} was switched too often");
     let keys = &stream.encryption;
     assert_eq!(keys.key_id.is_some(), keys.current().is_some(), "{stream:?}");
     for (number, key) in &keys.data_keys {

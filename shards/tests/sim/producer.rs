@@ -25,7 +25,8 @@ const REROUTE_AFTER_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Entry {
     /// Tells it from every other record; ascends with each attempt of a producer.
     pub(crate) serial: u64,
-    pub(crate) key: String,
+    /// Where there is none, there is an explicit hash key.
+    pub(crate) key: Option<String>,
     pub(crate) explicit: Option<HashKey>,
     pub(crate) padding: usize,
 }
@@ -47,7 +48,7 @@ pub(crate) enum Fate {
 
 impl Entry {
     pub(crate) fn hash_key(&self) -> HashKey {
-        self.explicit.unwrap_or_else(|| routing::hash_key(&self.key))
+        self.explicit.unwrap_or_else(|| routing::hash_key(self.key.as_deref().unwrap_or_default()))
     }
 
     pub(crate) fn data(&self) -> Vec<u8> {
@@ -71,7 +72,7 @@ pub(crate) async fn put(
         let Ok(stream) = domain.directory().stream(&namespace, &arn.name) else { break };
         let mut by_shard: BTreeMap<usize, Vec<Entry>> = BTreeMap::new();
         for entry in mem::take(&mut left) {
-            match stream.routing().index_of(entry.hash_key()) {
+            match place(&stream, &entry) {
                 Some(index) => by_shard.entry(index).or_default().push(entry),
                 None => fates.push((entry.serial, Fate::Refused)),
             }
@@ -99,6 +100,14 @@ pub(crate) async fn put(
     fates
 }
 
+/// Which shard takes the entry: its own, or, where the service picks, whose turn it is.
+fn place(stream: &Stream, entry: &Entry) -> Option<usize> {
+    if stream.state().spreads_records() {
+        return stream.take_turn().checked_rem(stream.routing().shards().len());
+    }
+    stream.routing().index_of(entry.hash_key())
+}
+
 /// Appends to one shard: the entries that met a sealed shard, or the fate of all.
 async fn append(
     stream: &Stream,
@@ -114,7 +123,7 @@ async fn append(
     let mut batch = RecordBatch::default();
     for entry in &entries {
         let data = Blob::Bytes(entry.data().into());
-        batch.push_sealed(&entry.key, entry.explicit, &data, sealing.as_mut());
+        batch.push_sealed(entry.key.as_deref(), entry.explicit, &data, sealing.as_mut());
     }
     let fate = match shard.append(batch).await {
         Err(AppendError::Sealed) => return (entries, Vec::new()),

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use millpond_api::types::{ConsumerArn, HashKey, ShardId, StreamArn};
+use millpond_api::types::{
+    ConsumerArn, HashKey, RecordDistributionStrategy, ShardId, StreamArn, StreamMode,
+};
 use millpond_shards::{
     shard::Limit,
-    state::{Command, ConsumerCommand, EncryptionCommand, NewStream},
-    stream::Namespace,
+    state::{CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewStream},
+    stream::{Namespace, on_demand::Load},
 };
 
 use crate::{
@@ -35,6 +37,7 @@ pub(crate) fn live(plan: Plan) -> bool {
     reshard(&mut world, &arn);
     expire(&mut world, &arn);
     retain(&mut world, &arn);
+    turn_on_demand(&mut world, &arn);
     replace(&mut world, &arn);
     put_late(&mut world, &arn);
     let complete = !world.has_plans();
@@ -45,7 +48,8 @@ pub(crate) fn live(plan: Plan) -> bool {
 fn create(world: &mut World, arn: &StreamArn) {
     let now = world.now();
     let (arn, tags) = (arn.clone(), Vec::new());
-    let new = NewStream { arn, shards: 2, max_record_kib: 1024, tags, now, due: now };
+    let new =
+        NewStream { arn, shards: 2, on_demand: None, max_record_kib: 1024, tags, now, due: now };
     world.ask(Command::CreateStream(new));
     world.drain();
 }
@@ -159,6 +163,40 @@ fn retain(world: &mut World, arn: &StreamArn) {
     world.scan();
 }
 
+/// Has the service scale the stream and spread its records, then its owner again.
+fn turn_on_demand(world: &mut World, arn: &StreamArn) {
+    let ask = |world: &mut World, command| world.ask(Command::Capacity(command));
+    let (stream, now) = (arn.clone(), world.now());
+    let due = now;
+    let switch = |mode| {
+        let (stream, warm_mib) = (stream.clone(), Some(5).filter(|_| mode == StreamMode::OnDemand));
+        CapacityCommand::UpdateMode { stream, mode, warm_mib, now, due }
+    };
+    ask(world, switch(StreamMode::OnDemand));
+    world.drain();
+    let strategy = RecordDistributionStrategy::Auto;
+    ask(world, CapacityCommand::UpdateDistribution { stream: stream.clone(), strategy });
+    world.drain();
+    if let Some(state) = world.streams().into_iter().find(|state| state.arn == *arn) {
+        let (number, load) = (state.number, Load(1 << 23));
+        let note = CapacityCommand::NoteLoad { stream: stream.clone(), number, load, now };
+        ask(world, note);
+        let splits = state.open_shards().take(1).map(|shard| shard.id).collect();
+        let merges = Vec::new();
+        let scale = CapacityCommand::Scale { stream: stream.clone(), number, splits, merges, due };
+        ask(world, scale);
+    }
+    put(world, 2, arn);
+    world.drain();
+    // The peak is forgotten, and what is quiet is merged.
+    world.advance(Duration::from_hours(24 * 31));
+    world.drain();
+    ask(world, switch(StreamMode::Provisioned));
+    world.drain();
+    world.consume(0, arn, LIMIT);
+    world.scan();
+}
+
 /// Deletes the stream while records are on their way, and creates it anew.
 fn replace(world: &mut World, arn: &StreamArn) {
     put(world, 0, arn);
@@ -194,7 +232,9 @@ fn put(world: &mut World, producer: usize, arn: &StreamArn) {
 }
 
 fn entries(world: &mut World) -> Vec<Entry> {
-    let entry =
-        |key: &str| Entry { serial: world.serial(), key: key.into(), explicit: None, padding: 20 };
+    let entry = |key: &str| {
+        let (key, explicit) = (Some(key.to_owned()), None);
+        Entry { serial: world.serial(), key, explicit, padding: 20 }
+    };
     KEYS.map(entry).into()
 }

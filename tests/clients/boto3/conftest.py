@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "examples"))
 import connect
 import server
 
-ACCOUNTS = ["111111111111", "222222222222", "333333333333"]
+ACCOUNTS = ["111111111111", "222222222222", "333333333333", "444444444444"]
 
 
 def flags_of(mode: str, data_dir: Path) -> list[str]:

@@ -69,11 +69,8 @@ def unserved() -> list[str]:
 
 
 SAMPLES = {
-    "UpdateStreamMode": {
-        "StreamARN": "{arn}",
-        "StreamModeDetails": {"StreamMode": "ON_DEMAND"},
-    },
-    "PutResourcePolicy": {"ResourceARN": "{arn}", "Policy": "{{}}"},
+    "ListChannels": {},
+    "ListQueues": {},
 }
 
 

@@ -157,11 +157,17 @@ fn scaling() -> Vec<Case> {
         )
         .fill("v", "HALVING"),
         eleventh,
-        Case::excused(
+        Case::new(
             "UpdateShardCount",
             "on-demand stream",
             "ValidationException",
-            "on-demand streams are not served yet",
+            move |codec| async move {
+                let server = TestServer::new().await.speaking(codec);
+                server.create_on_demand("clicks").await;
+                let mut input = target(5);
+                input["StreamName"] = json!("clicks");
+                refused(&server, "UpdateShardCount", input).await
+            },
         ),
     ]
 }

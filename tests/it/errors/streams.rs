@@ -108,12 +108,26 @@ fn creation() -> Vec<Case> {
             let sixth = json!({"StreamName": "clicks", "ShardCount": 1});
             refused(&server, "CreateStream", sixth).await
         }),
-        Case::excused(
-            "CreateStream",
-            "on-demand stream quota",
-            LIMIT,
-            "on-demand streams are not served yet",
-        ),
+        Case::new("CreateStream", "on-demand stream quota", LIMIT, |codec| async move {
+            let server = TestServer::new().await.speaking(codec);
+            for n in 0..50 {
+                server.create_on_demand(&format!("clicks-{n}")).await;
+            }
+            refused(&server, "CreateStream", json!({"StreamName": "clicks"})).await
+        })
+        .fill("n", 50)
+        .fill("limit", 50),
+        Case::new("UpdateStreamMode", "third switch in 24 h", LIMIT, |codec| async move {
+            let server = TestServer::new().await.with_stream("clicks", 1).await.speaking(codec);
+            let to = |mode: &str| {
+                let details = json!({"StreamMode": mode});
+                json!({"StreamARN": server.arn("clicks"), "StreamModeDetails": details})
+            };
+            for mode in ["ON_DEMAND", "PROVISIONED"] {
+                server.call("UpdateStreamMode", to(mode)).await;
+            }
+            refused(&server, "UpdateStreamMode", to("ON_DEMAND")).await
+        }),
         Case::excused("DeleteStream", "queues exist", IN_USE, "queues are not served yet"),
     ]
 }

@@ -177,19 +177,41 @@ async fn tags_and_record_size_are_there_from_the_start() {
 }
 
 #[tokio::test]
-async fn what_is_not_served_is_refused_and_not_half_done() {
+async fn without_a_shard_count_a_stream_is_on_demand_with_four_shards() {
+    in_both_formats("", async |server| {
+        server.call("CreateStream", json!({"StreamName": "clicks"})).await;
+        server.create_on_demand("orders").await;
+        for name in ["clicks", "orders"] {
+            let summary = server.summary(name).await;
+            assert_eq!(summary["StreamModeDetails"], json!({"StreamMode": "ON_DEMAND"}));
+            assert_eq!(summary["RecordDistributionStrategy"], "USER_PARTITION_KEY");
+            assert_eq!(summary["OpenShardCount"], 4);
+            assert!(summary.get("WarmThroughput").is_none());
+            let stream = server.call("DescribeStream", json!({"StreamName": name})).await;
+            let details = &stream["StreamDescription"]["StreamModeDetails"];
+            assert_eq!(*details, json!({"StreamMode": "ON_DEMAND"}));
+        }
+        let listed = server.call("ListStreams", json!({})).await;
+        for summary in listed["StreamSummaries"].as_array().unwrap() {
+            assert_eq!(summary["StreamModeDetails"], json!({"StreamMode": "ON_DEMAND"}));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_only_the_other_mode_has_is_refused_and_not_half_done() {
     let server = TestServer::new().await;
     let on_demand = json!({"StreamMode": "ON_DEMAND"});
     for (members, words) in [
-        (json!({}), "ShardCount"),
         (json!({"StreamModeDetails": {"StreamMode": "PROVISIONED"}}), "ShardCount"),
-        (json!({ "StreamModeDetails": on_demand }), "ON_DEMAND"),
         (json!({"StreamModeDetails": on_demand, "ShardCount": 1}), "ShardCount"),
         (json!({"ShardCount": 1, "WarmThroughputMiBps": 1}), "WarmThroughputMiBps"),
         (
             json!({"ShardCount": 1, "RecordDistributionStrategy": "AUTO"}),
             "RecordDistributionStrategy",
         ),
+        (json!({"StreamModeDetails": on_demand, "WarmThroughputMiBps": 1}), "commitment"),
     ] {
         let mut input = members;
         input["StreamName"] = json!("clicks");
@@ -199,6 +221,26 @@ async fn what_is_not_served_is_refused_and_not_half_done() {
     }
     let streams = server.call("ListStreams", json!({})).await;
     assert_eq!(streams["StreamNames"], json!([]));
+}
+
+#[tokio::test]
+async fn an_on_demand_stream_is_warm_from_the_start() {
+    let server = TestServer::with("--transition 20s").await;
+    server.commit().await;
+    let input = json!({"StreamName": "clicks", "WarmThroughputMiBps": 9,
+        "RecordDistributionStrategy": "AUTO"});
+    server.call("CreateStream", input).await;
+    let warm = server.summary("clicks").await["WarmThroughput"].clone();
+    assert_eq!(warm, json!({"TargetMiBps": 9, "CurrentMiBps": 0}));
+    server.advance(Duration::from_secs(20)).await;
+    let server = server.after_crash().await;
+    let summary = server.summary("clicks").await;
+    assert_eq!(summary["WarmThroughput"], json!({"TargetMiBps": 9, "CurrentMiBps": 9}));
+    assert_eq!(summary["RecordDistributionStrategy"], "AUTO");
+    assert_eq!(server.shards("clicks").await.len(), 9);
+    let limit = json!({"StreamName": "orders", "WarmThroughputMiBps": 10_241});
+    let refusal = server.refusal("CreateStream", limit).await;
+    assert!(refusal.starts_with("LimitExceededException: "), "{refusal}");
 }
 
 #[tokio::test]

@@ -28,6 +28,16 @@ async fn open_shards_are_counted_by_account_and_region() {
     .await;
 }
 
+/// Shards of on-demand streams are nobody's to count.
+#[tokio::test]
+async fn on_demand_streams_are_counted_for_themselves() {
+    let server = TestServer::new().await.with_stream("clicks", 3).await;
+    server.create_on_demand("orders").await;
+    server.in_region("eu-west-1").create_on_demand("orders").await;
+    let limits = server.call("DescribeLimits", json!({})).await;
+    assert_eq!((&limits["OpenShardCount"], &limits["OnDemandStreamCount"]), (&json!(3), &json!(1)));
+}
+
 #[tokio::test]
 async fn the_limit_of_aws_is_that_of_the_region() {
     let server = TestServer::with("--shard-limit aws").await;

@@ -73,3 +73,13 @@ async fn twenty_calls_a_second_are_admitted() {
     server.advance(Duration::from_millis(50)).await;
     server.summary("clicks").await;
 }
+
+#[tokio::test]
+async fn streams_that_are_made_at_the_start_are_provisioned() {
+    let server = TestServer::with("--stream clicks:2 --stream orders").await;
+    for (name, shards) in [("clicks", 2), ("orders", 1)] {
+        let summary = server.summary(name).await;
+        assert_eq!(summary["StreamModeDetails"], json!({"StreamMode": "PROVISIONED"}));
+        assert_eq!(summary["OpenShardCount"], shards);
+    }
+}

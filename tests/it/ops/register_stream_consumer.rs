@@ -103,6 +103,23 @@ async fn five_are_created_at_a_time_and_twenty_is_the_most() {
 }
 
 #[tokio::test]
+async fn fifty_is_the_most_for_on_demand_streams_of_committed_accounts() {
+    let server = TestServer::new().await;
+    server.create_on_demand("clicks").await;
+    for n in 0..20 {
+        server.register("clicks", &format!("c{n}")).await;
+    }
+    let refusal = server.refusal(OPERATION, input(&server, "c")).await;
+    assert!(refusal.contains("limit of 20 consumers of stream clicks"), "{refusal}");
+    server.commit().await;
+    for n in 20..50 {
+        server.register("clicks", &format!("c{n}")).await;
+    }
+    let refusal = server.refusal(OPERATION, input(&server, "c")).await;
+    assert!(refusal.contains("limit of 50 consumers of stream clicks"), "{refusal}");
+}
+
+#[tokio::test]
 async fn a_stream_must_be_usable() {
     let server = TestServer::with("--transition 20s").await.with_stream("clicks", 1).await;
     let words = |state: &str| {

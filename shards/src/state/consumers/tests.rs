@@ -1,7 +1,7 @@
 //! Commands on consumers and their preconditions.
 
 use super::*;
-use crate::state::{Command, apply, tests::with_stream};
+use crate::state::{Command, apply, capacity::tests::with_on_demand, tests::with_stream};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1000)
@@ -99,6 +99,24 @@ fn a_stream_takes_twenty_consumers_five_of_them_in_creation() {
     state = deregister(&state, "c00", at(220)).unwrap();
     assert!(matches!(register(&state, "c", at(210)), Err(Error::TooManyConsumers { .. })));
     assert!(register(&settle(&state, at(220)), "c", at(210)).is_ok());
+}
+
+#[test]
+fn an_on_demand_stream_of_a_committed_account_takes_fifty() {
+    let namespace = Namespace::of(&clicks());
+    let settings = Command::UpdateAccountSettings { namespace, enabled: true, now: at(100) };
+    for (state, committed, limit) in [
+        (with_on_demand("clicks"), true, 50),
+        (with_on_demand("clicks"), false, 20),
+        (with_stream("clicks", 1), true, 20),
+    ] {
+        let mut state = if committed { apply(&state, &settings).unwrap() } else { state };
+        for n in 0..limit {
+            state = settle(&register(&state, &format!("c{n}"), at(210)).unwrap(), at(210));
+        }
+        let too_many = Error::TooManyConsumers { stream: clicks(), limit };
+        assert_eq!(register(&state, "one-more", at(210)), Err(too_many));
+    }
 }
 
 #[test]

@@ -1,0 +1,222 @@
+//! What can be asked of a stream's mode, and of what an on-demand stream takes: `apply` for this
+//! part of a stream.
+
+use millpond_api::types::{
+    RecordDistributionStrategy, ShardId, StreamArn, StreamMode, StreamStatus, Timestamp,
+};
+use millpond_quotas::limits;
+
+use super::{
+    State,
+    apply::{DAY_MILLIS, same_stream, updating},
+};
+use crate::{
+    Error,
+    stream::{
+        Intent, Namespace, StreamNumber, StreamState,
+        on_demand::{Load, OnDemand},
+        reshard,
+    },
+};
+
+/// A change of what a stream can take, or of who decides that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are Kinesis' own request members, or explained above")]
+pub enum CapacityCommand {
+    /// UpdateStreamMode: effective at once, UPDATING until `due`, when an on-demand stream has its
+    /// least number of shards, or those that it is kept warm by.
+    UpdateMode {
+        stream: StreamArn,
+        mode: StreamMode,
+        warm_mib: Option<u32>,
+        now: Timestamp,
+        due: Timestamp,
+    },
+    /// UpdateStreamWarmThroughput, likewise.
+    UpdateWarmThroughput { stream: StreamArn, mib: u32, now: Timestamp, due: Timestamp },
+    /// UpdateStreamRecordDistributionStrategy: effective at once.
+    UpdateDistribution { stream: StreamArn, strategy: RecordDistributionStrategy },
+    /// The service splits these shards of an on-demand stream evenly, and merges these neighbours;
+    /// UPDATING until `due`. Nothing happens when the stream is another one by now, isn't ACTIVE,
+    /// or doesn't have these shards.
+    Scale {
+        stream: StreamArn,
+        number: StreamNumber,
+        splits: Vec<ShardId>,
+        merges: Vec<(ShardId, ShardId)>,
+        due: Timestamp,
+    },
+    /// An on-demand stream had this write traffic. Nothing happens when it is another one by now.
+    NoteLoad { stream: StreamArn, number: StreamNumber, load: Load, now: Timestamp },
+}
+
+pub(super) fn apply(next: &mut State, command: &CapacityCommand) -> Result<(), Error> {
+    use CapacityCommand as Do;
+    match command {
+        Do::UpdateMode { stream, mode, warm_mib, now, due } => {
+            let stream = next.active_stream(stream)?;
+            switch(next, stream, *mode, *warm_mib, *now, *due)
+        }
+        Do::UpdateWarmThroughput { stream, mib, now, due } => {
+            let stream = next.active_stream(stream)?;
+            warm(next, stream, *mib, *now, *due)
+        }
+        Do::UpdateDistribution { stream, strategy } => distribute(next, stream, *strategy),
+        Do::Scale { stream, number, splits, merges, due } => {
+            scale(next, stream, *number, (splits, merges), *due)
+        }
+        Do::NoteLoad { stream, number, load, now } => {
+            let Some(mut stream) = same_stream(next, stream, *number) else { return Ok(()) };
+            if let Some(on_demand) = &mut stream.on_demand {
+                on_demand.peaks.note(*load, *now);
+                next.put(stream);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Checks that there may be one more on-demand stream, and this one.
+pub(super) fn check_new(
+    state: &State,
+    arn: &StreamArn,
+    on_demand: &OnDemand,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if let Some(mib) = on_demand.warm_mib {
+        check_warm(state, arn, mib, now)?;
+    }
+    let namespace = Namespace::of(arn);
+    let current = state.streams_in(&namespace, StreamMode::OnDemand).count();
+    let limit = limits::ON_DEMAND_STREAMS_MAX;
+    if current < limit {
+        return Ok(());
+    }
+    Err(Error::TooManyOnDemandStreams { namespace, current, limit })
+}
+
+fn check_warm(state: &State, arn: &StreamArn, mib: u32, now: Timestamp) -> Result<(), Error> {
+    let namespace = Namespace::of(arn);
+    if !state.is_committed(&namespace, now) {
+        return Err(Error::NotCommitted { namespace });
+    }
+    let limit = limits::on_demand_write_mib_max(arn.region.as_str());
+    if mib > limit {
+        return Err(Error::TooWarm { stream: arn.clone(), mib, limit });
+    }
+    Ok(())
+}
+
+fn switch(
+    next: &mut State,
+    mut stream: StreamState,
+    mode: StreamMode,
+    warm_mib: Option<u32>,
+    now: Timestamp,
+    due: Timestamp,
+) -> Result<(), Error> {
+    if mode == stream.mode() {
+        return match warm_mib {
+            Some(mib) => warm(next, stream, mib, now, due),
+            None => Ok(()),
+        };
+    }
+    let limit = limits::MODE_SWITCHES_PER_DAY_MAX;
+    stream.mode_switches.retain(|at| now.millis() - at.millis() < DAY_MILLIS);
+    if stream.mode_switches.len() >= limit {
+        return Err(Error::ModeSwitchedTooOften { stream: stream.arn, limit });
+    }
+    stream.mode_switches.push(now);
+    stream.on_demand = match mode {
+        StreamMode::Provisioned => None,
+        StreamMode::OnDemand => {
+            let strategy = RecordDistributionStrategy::UserPartitionKey;
+            let on_demand = OnDemand::new(strategy, warm_mib);
+            check_new(next, &stream.arn, &on_demand, now)?;
+            Some(on_demand)
+        }
+    };
+    let open = stream.open_shards().count() as u64;
+    let shards = match mode {
+        StreamMode::Provisioned => open,
+        StreamMode::OnDemand => open.max(shards_at_least(warm_mib).into()),
+    };
+    // Its shards count with those of its new mode from now on.
+    next.check_shard_limit(&Namespace::of(&stream.arn), mode, shards)?;
+    next.put(grown(stream, shards, due));
+    Ok(())
+}
+
+fn warm(
+    next: &mut State,
+    mut stream: StreamState,
+    mib: u32,
+    now: Timestamp,
+    due: Timestamp,
+) -> Result<(), Error> {
+    let Some(on_demand) = &mut stream.on_demand else {
+        return Err(Error::NotOnDemand { stream: stream.arn });
+    };
+    let before = on_demand.warm_mib.replace(mib);
+    check_warm(next, &stream.arn, mib, now)?;
+    let open = stream.open_shards().count() as u64;
+    let shards = open.max(shards_at_least(Some(mib)).into());
+    next.check_shard_limit(&Namespace::of(&stream.arn), StreamMode::OnDemand, shards - open)?;
+    if before != Some(mib) || shards > open {
+        next.put(grown(stream, shards, due));
+    }
+    Ok(())
+}
+
+/// Open shards of an on-demand stream that is kept warm for this, if for anything.
+fn shards_at_least(warm_mib: Option<u32>) -> u32 {
+    warm_mib.unwrap_or_default().max(limits::ON_DEMAND_SHARDS_MIN)
+}
+
+/// The stream UPDATING, until it has this many shards, if these are more than it has.
+fn grown(stream: StreamState, shards: u64, due: Timestamp) -> StreamState {
+    let intent = if shards > stream.open_shards().count() as u64 {
+        let target = u32::try_from(shards).expect("shards to be are within their limit");
+        Intent::Reshard(reshard::uniform(&stream, target))
+    } else {
+        Intent::Settle
+    };
+    updating(stream, due, intent)
+}
+
+fn distribute(
+    next: &mut State,
+    arn: &StreamArn,
+    strategy: RecordDistributionStrategy,
+) -> Result<(), Error> {
+    let mut stream = next.usable_stream(arn)?;
+    match (&mut stream.on_demand, strategy) {
+        (Some(on_demand), strategy) if on_demand.distribution != strategy => {
+            on_demand.distribution = strategy;
+            next.put(stream);
+            Ok(())
+        }
+        (None, RecordDistributionStrategy::Auto) => Err(Error::NotOnDemand { stream: arn.clone() }),
+        (Some(_), _) | (None, RecordDistributionStrategy::UserPartitionKey) => Ok(()),
+    }
+}
+
+fn scale(
+    next: &mut State,
+    arn: &StreamArn,
+    number: StreamNumber,
+    (splits, merges): (&[ShardId], &[(ShardId, ShardId)]),
+    due: Timestamp,
+) -> Result<(), Error> {
+    let scaled = same_stream(next, arn, number)
+        .filter(|stream| stream.on_demand.is_some() && stream.status == StreamStatus::Active);
+    let Some(stream) = scaled else { return Ok(()) };
+    let Some(plan) = reshard::adapt(&stream, splits, merges) else { return Ok(()) };
+    let additional = splits.len().saturating_sub(merges.len()) as u64;
+    next.check_shard_limit(&Namespace::of(arn), StreamMode::OnDemand, additional)?;
+    next.put(updating(stream, due, Intent::Reshard(plan)));
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,131 @@
+//! Which shard takes an entry, if it has room: the one that owns its hash key, or, where the
+//! service picks, the shards in turn.
+
+use millpond_shards::directory::Stream;
+
+use super::write::Entry;
+
+/// Bytes of a request that stay together where the service picks: many entries make few batches,
+/// and a large request is spread over many shards.
+const RUN_BYTES_MAX: usize = 64 * 1024;
+
+/// An entry and the place of its shard in the routing table.
+pub(super) struct Placed<'a> {
+    pub(super) owner: usize,
+    pub(super) index: usize,
+    pub(super) entry: &'a Entry<'a>,
+}
+
+/// What became of the entries that were to be placed.
+#[derive(Default)]
+pub(super) struct Placement<'a> {
+    /// Those that have a place, in order of their shards and within each of the request.
+    pub(super) placed: Vec<Placed<'a>>,
+    /// Those that their shards have no room for.
+    pub(super) throttled: Vec<Placed<'a>>,
+}
+
+/// Finds places for the entries of these indices. Room is asked for unless it was before.
+pub(super) fn place<'a>(
+    stream: &Stream,
+    entries: &'a [Entry<'a>],
+    waiting: &[usize],
+    has_room: bool,
+) -> Placement<'a> {
+    let waiting = waiting.iter().filter_map(|&index| Some((index, entries.get(index)?)));
+    let mut placement = if stream.state().spreads_records() {
+        Spreading::new(stream, has_room).place(waiting)
+    } else {
+        by_hash_key(stream, waiting, has_room)
+    };
+    placement.placed.sort_unstable_by_key(|placed| (placed.owner, placed.index));
+    placement
+}
+
+fn by_hash_key<'a>(
+    stream: &Stream,
+    waiting: impl Iterator<Item = (usize, &'a Entry<'a>)>,
+    has_room: bool,
+) -> Placement<'a> {
+    let routing = stream.routing();
+    let mut placed: Vec<_> = waiting
+        .filter_map(|(index, entry)| {
+            let owner = routing.index_of(entry.hash_key())?;
+            Some(Placed { owner, index, entry })
+        })
+        .collect();
+    let mut throttled = Vec::new();
+    if !has_room {
+        let refused = placed.extract_if(.., |Placed { owner, entry, .. }| {
+            let shard = routing.shards().get(*owner);
+            shard.is_none_or(|shard| shard.admit_write(entry.payload_bytes() as u64).is_err())
+        });
+        throttled.extend(refused);
+    }
+    Placement { placed, throttled }
+}
+
+/// Gives entries to shards in turn.
+struct Spreading<'s> {
+    stream: &'s Stream,
+    has_room: bool,
+    /// The shard of the current run, as its place in the routing table and a multiple of their
+    /// number.
+    turn: usize,
+    run_bytes: usize,
+    /// Once every shard has refused an entry, each later one tries one shard only.
+    is_exhausted: bool,
+}
+
+impl<'s> Spreading<'s> {
+    fn new(stream: &'s Stream, has_room: bool) -> Self {
+        let turn = stream.take_turn();
+        Self { stream, has_room, turn, run_bytes: 0, is_exhausted: false }
+    }
+
+    fn place<'a>(mut self, waiting: impl Iterator<Item = (usize, &'a Entry<'a>)>) -> Placement<'a> {
+        let mut placement = Placement::default();
+        let shards = self.stream.routing().shards().len();
+        if shards == 0 {
+            return placement;
+        }
+        for (index, entry) in waiting {
+            let bytes = entry.payload_bytes();
+            if self.run_bytes > 0 && self.run_bytes + bytes > RUN_BYTES_MAX {
+                self.pass_on();
+            }
+            let tries = if self.is_exhausted { 1 } else { shards };
+            let mut turns = (0..tries).map(|step| self.turn.wrapping_add(step));
+            let found = turns.find(|turn| self.has_room(turn % shards, bytes));
+            let owner = found.unwrap_or(self.turn) % shards;
+            let placed = Placed { owner, index, entry };
+            if let Some(turn) = found {
+                self.run_bytes = if turn == self.turn { self.run_bytes + bytes } else { bytes };
+                self.turn = turn;
+                placement.placed.push(placed);
+            } else {
+                self.is_exhausted = true;
+                self.count_throttle(owner);
+                self.pass_on();
+                placement.throttled.push(placed);
+            }
+        }
+        placement
+    }
+
+    fn has_room(&self, owner: usize, bytes: usize) -> bool {
+        let shard = self.stream.routing().shards().get(owner);
+        self.has_room || shard.is_some_and(|shard| shard.offer_write(bytes as u64).is_ok())
+    }
+
+    fn pass_on(&mut self) {
+        self.turn = self.stream.take_turn();
+        self.run_bytes = 0;
+    }
+
+    fn count_throttle(&self, owner: usize) {
+        if let Some(shard) = self.stream.routing().shards().get(owner) {
+            shard.meter().count_write_throttles(1);
+        }
+    }
+}
