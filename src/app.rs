@@ -20,12 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     answers::Answers,
-    auth::{Credential, Credentials, Settings, Verifier},
+    auth::{Credential, Files, InvalidCredentials, Settings, Source, Verifier},
     config::{self, Config},
     error, gateway,
     http::{self, BodyBudget, BodyLimits, ConnectionLimits, Probes},
     ids,
     metrics::Metrics,
+    policy::Readings,
     process::StartError,
     telemetry::Warning,
     tls::Tls,
@@ -37,12 +38,14 @@ const TAIL_BYTES_MAX: usize = 64 << 20;
 /// Everything that requests need.
 pub struct App {
     domain: Domain,
+    source: Source,
     verifier: Verifier,
     calls: CallQuota,
     answers: Answers,
     events: Answers,
     refused_bodies: Semaphore,
     refused_credentials: Warning,
+    policies: Readings,
     metrics: Metrics,
     clock: Clock,
     transition: Duration,
@@ -61,7 +64,8 @@ impl App {
         keys: Arc<dyn KeyService>,
         clock: Clock,
     ) -> Result<Arc<Self>, StartError> {
-        let verifier = verifier(config)?;
+        let source = source(config)?;
+        let verifier = verifier(config, &source)?;
         let now = Timestamp::from_millis(clock.wall().millis());
         let tls = config.tls.as_ref().map(|tls| Tls::open(tls, config.listen, now)).transpose()?;
         let options = Options {
@@ -83,12 +87,14 @@ impl App {
         let transition = config.transition;
         let app = Self {
             domain,
+            source,
             verifier,
             calls,
             answers,
             events,
             refused_bodies,
             refused_credentials: Warning::default(),
+            policies: Readings::default(),
             metrics,
             clock,
             transition,
@@ -108,6 +114,15 @@ impl App {
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    /// Reads the credentials anew. `files` learns which files were looked at.
+    ///
+    /// # Errors
+    /// When they can't be used; those before stay in force then.
+    pub fn reload_credentials(&self, files: &mut Files) -> Result<(), InvalidCredentials> {
+        self.verifier.replace(self.source.load(files)?);
+        Ok(())
     }
 
     /// Call rates of control operations.
@@ -137,6 +152,12 @@ impl App {
     /// Says that credentials are refused.
     pub(crate) fn refused_credentials(&self) -> &Warning {
         &self.refused_credentials
+    }
+
+    /// What the policies of resources say.
+    #[must_use]
+    pub fn policies(&self) -> &Readings {
+        &self.policies
     }
 
     /// Counts what happens.
@@ -251,20 +272,20 @@ fn quotas(config: &Config) -> Quotas {
     }
 }
 
-fn verifier(config: &Config) -> Result<Verifier, StartError> {
+fn source(config: &Config) -> Result<Source, StartError> {
     let parse = |text: &config::Secret| text.expose().parse::<Credential>();
     let given: Result<Vec<_>, _> = config.credentials.iter().map(parse).collect();
-    let mut credentials =
-        given.map_err(|error| StartError::refused(format!("--credential: {error}")))?;
-    if let Some(file) = &config.credentials_file {
-        credentials.extend(Credential::read_file(file).map_err(StartError::refused)?);
-    }
+    let given = given.map_err(|error| StartError::refused(format!("--credential: {error}")))?;
+    Ok(Source { given, file: config.credentials_file.clone() })
+}
+
+fn verifier(config: &Config, source: &Source) -> Result<Verifier, StartError> {
     let settings = Settings {
         mode: config.auth,
         account: config.account,
         region: config.region.clone(),
         skew_minutes_max: Settings::SKEW_MINUTES_MAX,
     };
-    let credentials = Credentials::new(credentials).map_err(StartError::refused)?;
+    let credentials = source.load(&mut Files::default()).map_err(StartError::refused)?;
     Ok(Verifier::new(credentials, settings))
 }

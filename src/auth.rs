@@ -10,11 +10,13 @@ mod credentials;
 mod date;
 mod refusal;
 mod signing_keys;
+mod source;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use aws_sigv4::sign::v4::calculate_signature;
 use http::request::Parts;
 use millpond_api::types::{AccountId, Region, Timestamp};
@@ -27,10 +29,15 @@ use self::{
     canonical_request::canonical_request,
     signing_keys::{SigningKey, SigningKeys},
 };
+use crate::policy::{Policy, Principal};
+
 pub use self::{
-    credentials::{Credential, Credentials, InvalidCredential, InvalidFile, Mistake},
+    credentials::{
+        Credential, Credentials, Identity, InvalidCredential, InvalidFile, Mistake, Name,
+    },
     date::AmzDate,
     refusal::{Refusal, ScopeFault},
+    source::{Files, InvalidCredentials, Source},
 };
 
 /// The name that Kinesis' requests are signed with.
@@ -69,7 +76,7 @@ impl Settings {
 }
 
 /// Who signed a request, and for which region.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Caller {
     /// The account that owns what the caller creates.
     pub account: AccountId,
@@ -77,20 +84,69 @@ pub struct Caller {
     pub region: Region,
     /// The access key id that the caller signed with, or in [`Mode::Any`] claims to have.
     pub access_key_id: Arc<str>,
+    /// What is known of the caller beside that.
+    pub identity: Option<Arc<Identity>>,
+}
+
+impl Caller {
+    /// The policies of the caller. One without any may do everything in its account.
+    #[must_use]
+    pub fn policies(&self) -> Option<&[Policy]> {
+        self.identity.as_ref()?.policies.as_deref()
+    }
+
+    /// The caller, as policies name it: a user that is called like its key, unless its credential
+    /// says otherwise.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        let Self { account, region, access_key_id, identity } = self;
+        let user = |name: &str| format!("arn:{}:iam::{account}:user/{name}", region.partition());
+        let arn = match identity.as_ref().and_then(|identity| identity.name.as_ref()) {
+            None => user(access_key_id).into(),
+            Some(Name::User(name)) => user(name).into(),
+            Some(Name::Arn(arn)) => Arc::clone(arn),
+        };
+        Principal::new(arn, *account, Arc::clone(access_key_id))
+    }
 }
 
 /// Checks signatures against the credentials of this server.
 pub struct Verifier {
-    credentials: Credentials,
+    known: ArcSwap<Known>,
     settings: Settings,
+}
+
+/// Credentials, and signing keys that were derived from these and no others.
+struct Known {
+    credentials: Credentials,
     keys: SigningKeys,
+}
+
+impl Known {
+    fn new(credentials: Credentials) -> Self {
+        Self { credentials, keys: SigningKeys::new() }
+    }
 }
 
 impl Verifier {
     /// A verifier that knows `credentials`.
     #[must_use]
     pub fn new(credentials: Credentials, settings: Settings) -> Self {
-        Self { credentials, settings, keys: SigningKeys::new() }
+        Self { known: ArcSwap::from_pointee(Known::new(credentials)), settings }
+    }
+
+    /// Knows these credentials from now on, and no others. Whoever was let in before is.
+    pub fn replace(&self, credentials: Credentials) {
+        self.known.store(Arc::new(Known::new(credentials)));
+    }
+
+    /// Keeps a signing key, if its credential still stands.
+    fn remember(&self, key: Arc<SigningKey>) {
+        let known = self.known.load();
+        let current = known.credentials.get(key.credential.id());
+        if current.is_some_and(|current| Arc::ptr_eq(current, &key.credential)) {
+            known.keys.remember(key);
+        }
     }
 
     /// Whom this lets in.
@@ -108,7 +164,8 @@ impl Verifier {
     /// key id, session token, declared payload, signed target.
     pub fn examine<'a>(&'a self, request: &'a Parts, now: Timestamp) -> Result<Claim<'a>, Refusal> {
         let authorization = Authorization::find(request)?;
-        let credential = self.credentials.get(authorization.access_key_id());
+        let known = self.known.load();
+        let credential = known.credentials.get(authorization.access_key_id());
         if credential.is_none() && self.settings.mode == Mode::Any {
             return self.admit_stranger(&authorization);
         }
@@ -121,9 +178,9 @@ impl Verifier {
         credential.check_token(authorization.token.as_deref(), now)?;
         let payload = declared_payload(request)?;
         authorization.check_target_is_signed(request)?;
-        let known = self.keys.get(credential, region.as_str(), &date);
-        let key_is_new = known.is_none();
-        let key = known.unwrap_or_else(|| Arc::new(SigningKey::derive(credential, region, date)));
+        let key = known.keys.get(credential, region.as_str(), &date);
+        let key_is_new = key.is_none();
+        let key = key.unwrap_or_else(|| Arc::new(SigningKey::derive(credential, region, date)));
         let claim =
             Signed { verifier: self, request, authorization, date, payload, key, key_is_new };
         Ok(Claim(Standing::Signed(claim)))
@@ -135,6 +192,7 @@ impl Verifier {
             account: self.account_of(scope.access_key_id, None),
             region: scope.region.parse().unwrap_or_else(|_| self.settings.region.clone()),
             access_key_id: scope.access_key_id.into(),
+            identity: None,
         })))
     }
 
@@ -256,9 +314,10 @@ impl Signed<'_> {
             account: self.verifier.account_of(credential.id(), credential.account()),
             region: self.key.region.clone(),
             access_key_id: Arc::clone(credential.id()),
+            identity: credential.identity().cloned(),
         };
         if self.key_is_new {
-            self.verifier.keys.remember(self.key);
+            self.verifier.remember(self.key);
         }
         caller
     }

@@ -10,7 +10,10 @@ use millpond_shards::{
     engine::EngineError,
 };
 
-use crate::auth;
+use crate::{
+    auth,
+    policy::{self, InvalidPolicy, Verdict},
+};
 
 /// An error on its way to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +152,8 @@ impl From<Fact> for Error {
                      associated with it."
                 ))
             }
+            Fact::PolicyNotFound { resource } => Kind::ResourceNotFound
+                .with(format!("No resource policy found for resource ARN {resource}.")),
             Fact::ShardNotFound { stream, shard } => {
                 return could_not_find(&stream, &shard.to_string());
             }
@@ -285,6 +290,39 @@ impl From<Fact> for Error {
         };
         Self(words)
     }
+}
+
+/// A request that policies don't let go on.
+#[must_use]
+pub fn access_denied(request: &policy::Request<'_>, verdict: Verdict) -> Error {
+    let policy::Request { principal, action, resource, .. } = request;
+    let kind = |kind| match kind {
+        policy::Kind::Identity => "identity-based",
+        policy::Kind::Resource => "resource-based",
+    };
+    let why = match verdict {
+        Verdict::ExplicitDeny(basis @ policy::Kind::Identity) => {
+            format!("with an explicit deny in an {} policy", kind(basis))
+        }
+        Verdict::ExplicitDeny(basis) => {
+            format!("with an explicit deny in a {} policy", kind(basis))
+        }
+        Verdict::ImplicitDeny(basis) => {
+            format!("because no {} policy allows the {action} action", kind(basis))
+        }
+        Verdict::Allow => String::new(),
+    };
+    Error(Kind::AccessDenied.with(format!(
+        "User: {} is not authorized to perform: {action} on resource: {resource} {why}",
+        principal.arn()
+    )))
+}
+
+/// A stored policy that can't be read any more: nobody comes in by what it may say.
+#[must_use]
+pub fn unreadable_policy(resource: &dyn std::fmt::Display, invalid: &InvalidPolicy) -> Error {
+    tracing::error!(%resource, %invalid, "resource policy not read");
+    Error(Kind::InternalFailureException.with("Internal service failure."))
 }
 
 /// A shard that a request names and the stream doesn't have, or that can't be a shard's name.

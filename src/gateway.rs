@@ -14,7 +14,7 @@ use crate::{
     auth::{Claim, Refusal},
     error::Error,
     http::{BodyRefused, Peer, RequestBody},
-    ops::{self, Cx, Reply},
+    ops::{self, Cx, Origin, Reply},
 };
 
 mod answer;
@@ -147,11 +147,14 @@ impl Request<'_> {
         claim.map_err(|refusal| self.refused(refusal))
     }
 
+    fn peer(&self) -> Option<Peer> {
+        self.head.extensions.get().copied()
+    }
+
     /// The words of a refusal stay out of the log: they quote what came, signatures included.
     fn refused(&self, refusal: Refusal) -> Failure {
         if self.app.refused_credentials().is_due() {
-            let peer = self.head.extensions.get::<Peer>();
-            let peer = peer.map(|peer| tracing::field::display(peer.address));
+            let peer = self.peer().map(|peer| tracing::field::display(peer.address));
             tracing::warn!(error = refusal.kind().wire_name(), peer, "credentials refused");
         }
         Failure::Error(Error::from(refusal).0)
@@ -172,7 +175,8 @@ impl Request<'_> {
             Err(_) if !codec.is_map(body) => return Err(Failure::serialization()),
             Err(refusal) => return Err(self.refused(refusal)),
         };
-        let cx = Cx::new(self.app, operation, codec, caller);
+        let origin = self.peer().map(Origin::from);
+        let cx = Cx::new(self.app, operation, codec, caller, origin);
         let outcome = match ops::entrypoint(operation) {
             Some(serve) => serve(&cx, body).await,
             None => Err(ops::unserved(operation)),
@@ -204,6 +208,12 @@ impl Request<'_> {
             }
             _ => refusal,
         }
+    }
+}
+
+impl From<Peer> for Origin {
+    fn from(Peer { address, is_secure }: Peer) -> Self {
+        Self { address: address.ip(), is_secure }
     }
 }
 

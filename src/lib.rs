@@ -9,6 +9,8 @@
 //! * [`ops`] has the table of operations, and one file each. They work on the streams and shards
 //!   of `millpond-shards`, with the types of `millpond-api`.
 //! * [`kms`] is where the master keys of encrypted streams are.
+//! * [`policy`] reads and asks IAM policies.
+//! * [`reload`] keeps credentials as their files say.
 //! * [`error`] turns the domain's facts into Amazon's words.
 //! * [`blocks`] holds an answer's bytes; [`answers`] bounds what large ones hold together.
 //! * [`metrics`], [`telemetry`], [`banner`] and [`ids`] are what they are called.
@@ -26,6 +28,8 @@ pub mod ids;
 pub mod kms;
 pub mod metrics;
 pub mod ops;
+pub mod policy;
 pub mod process;
+pub mod reload;
 pub mod telemetry;
 pub mod tls;

@@ -8,11 +8,12 @@ use millpond::{
     config::{self, Config, LogFormat, Refused, Request, Storage},
     kms,
     process::{self, StartError},
-    telemetry,
+    reload, telemetry,
     tls::Authority,
 };
 use millpond_api::types::Timestamp;
 use millpond_quotas::Clock;
+use millpond_shards::tasks::Tasks;
 use tokio::net::TcpListener;
 
 // For RocksDB too: it gives memory back to the system when records are gone, which glibc's
@@ -68,6 +69,11 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     // Not earlier: a start that fails says one sentence, why.
     for (variable, nearest) in config::unknown_variables_of_this_process() {
         tracing::warn!(variable, nearest, "this environment variable is no setting");
+    }
+    if config.credentials_file.is_some() {
+        let (app, hangup) = (Arc::clone(&app), process::hangup()?);
+        let keep = reload::keep_credentials(app, hangup, stop.clone());
+        Tasks::default().spawn("credentials", keep);
     }
     let took = clock.now().saturating_duration_since(began);
     let (endpoint, ms) = (banner::endpoint(address), took.as_millis() as u64);

@@ -7,15 +7,16 @@ use futures::{future::BoxFuture, stream::BoxStream};
 use millpond_api::{
     ErrorKind, Operation, OperationId,
     operations::{
-        AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteStream,
-        DeregisterStreamConsumer, DescribeAccountSettings, DescribeLimits, DescribeStream,
-        DescribeStreamConsumer, DescribeStreamSummary, DisableEnhancedMonitoring,
-        EnableEnhancedMonitoring, GetRecords, GetShardIterator, IncreaseStreamRetentionPeriod,
-        ListShards, ListStreamConsumers, ListStreams, ListTagsForResource, ListTagsForStream,
-        MergeShards, PutRecord, PutRecords, RegisterStreamConsumer, RemoveTagsFromStream,
-        SplitShard, StartStreamEncryption, StopStreamEncryption, SubscribeToShard, TagResource,
-        UntagResource, UpdateAccountSettings, UpdateMaxRecordSize, UpdateShardCount,
-        UpdateStreamMode, UpdateStreamRecordDistributionStrategy, UpdateStreamWarmThroughput,
+        AddTagsToStream, CreateStream, DecreaseStreamRetentionPeriod, DeleteResourcePolicy,
+        DeleteStream, DeregisterStreamConsumer, DescribeAccountSettings, DescribeLimits,
+        DescribeStream, DescribeStreamConsumer, DescribeStreamSummary, DisableEnhancedMonitoring,
+        EnableEnhancedMonitoring, GetRecords, GetResourcePolicy, GetShardIterator,
+        IncreaseStreamRetentionPeriod, ListShards, ListStreamConsumers, ListStreams,
+        ListTagsForResource, ListTagsForStream, MergeShards, PutRecord, PutRecords,
+        PutResourcePolicy, RegisterStreamConsumer, RemoveTagsFromStream, SplitShard,
+        StartStreamEncryption, StopStreamEncryption, SubscribeToShard, TagResource, UntagResource,
+        UpdateAccountSettings, UpdateMaxRecordSize, UpdateShardCount, UpdateStreamMode,
+        UpdateStreamRecordDistributionStrategy, UpdateStreamWarmThroughput,
     },
 };
 
@@ -26,6 +27,7 @@ mod consumers;
 mod create_stream;
 mod cx;
 mod decrease_stream_retention_period;
+mod delete_resource_policy;
 mod delete_stream;
 mod deregister_stream_consumer;
 mod describe;
@@ -38,6 +40,7 @@ mod disable_enhanced_monitoring;
 mod dry_run;
 mod enable_enhanced_monitoring;
 mod get_records;
+mod get_resource_policy;
 mod get_shard_iterator;
 mod increase_stream_retention_period;
 mod list_shards;
@@ -49,12 +52,15 @@ mod merge_shards;
 mod monitoring;
 mod on_demand;
 mod page;
+mod permission;
 mod placement;
 mod put_record;
 mod put_records;
+mod put_resource_policy;
 mod records;
 mod register_stream_consumer;
 mod remove_tags_from_stream;
+mod resource;
 mod retention;
 mod split_shard;
 mod start_stream_encryption;
@@ -72,7 +78,7 @@ mod update_stream_record_distribution_strategy;
 mod update_stream_warm_throughput;
 mod write;
 
-pub use cx::Cx;
+pub use cx::{Cx, Origin};
 
 use crate::{
     answers::AnswerRoom,
@@ -128,6 +134,7 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::AddTagsToStream => served::<AddTagsToStream>,
         Id::CreateStream => served::<CreateStream>,
         Id::DecreaseStreamRetentionPeriod => served::<DecreaseStreamRetentionPeriod>,
+        Id::DeleteResourcePolicy => served::<DeleteResourcePolicy>,
         Id::DeleteStream => served::<DeleteStream>,
         Id::DeregisterStreamConsumer => served::<DeregisterStreamConsumer>,
         Id::DescribeAccountSettings => served::<DescribeAccountSettings>,
@@ -138,6 +145,7 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::DisableEnhancedMonitoring => served::<DisableEnhancedMonitoring>,
         Id::EnableEnhancedMonitoring => served::<EnableEnhancedMonitoring>,
         Id::GetRecords => served::<GetRecords>,
+        Id::GetResourcePolicy => served::<GetResourcePolicy>,
         Id::GetShardIterator => served::<GetShardIterator>,
         Id::IncreaseStreamRetentionPeriod => served::<IncreaseStreamRetentionPeriod>,
         Id::ListShards => served::<ListShards>,
@@ -148,6 +156,7 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::MergeShards => served::<MergeShards>,
         Id::PutRecord => served::<PutRecord>,
         Id::PutRecords => served::<PutRecords>,
+        Id::PutResourcePolicy => served::<PutResourcePolicy>,
         Id::RegisterStreamConsumer => served::<RegisterStreamConsumer>,
         Id::RemoveTagsFromStream => served::<RemoveTagsFromStream>,
         Id::SplitShard => served::<SplitShard>,
@@ -170,13 +179,10 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::CreateQueue
         | Id::DeleteChannel
         | Id::DeleteQueue
-        | Id::DeleteResourcePolicy
         | Id::DescribeChannel
         | Id::DescribeQueue
-        | Id::GetResourcePolicy
         | Id::ListChannels
         | Id::ListQueues
-        | Id::PutResourcePolicy
         | Id::ReceiveDeadLetterQueueRecords
         | Id::ReceiveQueueRecords
         | Id::RestoreDeadLetterQueueRecords

@@ -9,7 +9,7 @@ use rustix::{
 };
 use tokio::{
     runtime::{Builder, Runtime},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -70,6 +70,14 @@ pub fn raise_open_files() {
 /// Keeps what this process stores to its own user: others would read records past all signatures.
 pub fn keep_files_private() {
     umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// Each SIGHUP from now on, which would end the process otherwise.
+///
+/// # Errors
+/// When the process can't take signals.
+pub fn hangup() -> Result<Signal, StartError> {
+    signal(SignalKind::hangup()).map_err(StartError::new)
 }
 
 /// A token that SIGTERM and SIGINT cancel.

@@ -241,6 +241,12 @@ pub fn page_size(asked: Option<i32>, page_max: usize) -> usize {
     asked.map_or(page_max, |asked| usize::try_from(asked).unwrap_or(0).min(page_max))
 }
 
+// ---- Policies -----------------------------------------------------------------------------------
+
+/// Bytes of a policy document. AWS publishes no figure for Kinesis; resource policies of its other
+/// services have this many.
+pub const POLICY_BYTES_MAX: usize = 20 * KIB as usize;
+
 // ---- Calls of the control plane -----------------------------------------------------------------
 
 /// Whose calls are counted together.

@@ -5,6 +5,7 @@ use millpond_api::types::{ConsumerArn, HashKey, HashKeyRange, ShardId, StreamArn
 use crate::{
     crypt::KmsError,
     engine::EngineError,
+    state::Resource,
     stream::{Namespace, encryption::DataKeyNumber},
 };
 
@@ -32,6 +33,8 @@ pub enum Error {
     TooManyConsumersCreating { stream: StreamArn, limit: usize },
     #[error("more than {limit} tags on {consumer}")]
     TooManyConsumerTags { consumer: ConsumerArn, limit: usize },
+    #[error("{resource} has no policy")]
+    PolicyNotFound { resource: Resource },
     #[error("shard {shard} is not in stream {stream}")]
     ShardNotFound { stream: StreamArn, shard: ShardId },
     #[error("shard {shard} of stream {stream} is closed")]

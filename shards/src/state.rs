@@ -21,6 +21,7 @@ mod capacity;
 mod command;
 mod consumers;
 mod encryption;
+mod policies;
 pub(crate) mod rows;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -30,6 +31,7 @@ pub use capacity::CapacityCommand;
 pub use command::{Command, NewStream, ShardEnd};
 pub use consumers::ConsumerCommand;
 pub use encryption::EncryptionCommand;
+pub use policies::{PolicyCommand, Resource};
 
 /// Everything that the metadata says. A clone shares the streams: it costs a name and a pointer for
 /// each.

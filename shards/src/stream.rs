@@ -1,7 +1,10 @@
 //! What is known of a stream: its status, its shards and their lineage. Plain data; `state::apply`
 //! changes it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use millpond_api::types::{
     AccountId, ConsumerArn, HashKeyRange, MetricsName, RecordDistributionStrategy, Region,
@@ -78,6 +81,8 @@ pub struct StreamState {
     pub shard_level_metrics: BTreeSet<MetricsName>,
     /// Tags by key.
     pub tags: BTreeMap<String, String>,
+    /// The resource policy, as it was given.
+    pub policy: Option<Arc<str>>,
     /// Shards that are listed, open and closed, by id.
     pub shards: BTreeMap<ShardId, ShardState>,
     /// The index that the next new shard gets.

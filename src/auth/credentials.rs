@@ -10,6 +10,7 @@ use thiserror::Error;
 
 pub use self::file::{InvalidFile, Mistake};
 use super::refusal::Refusal;
+use crate::policy::Policy;
 
 /// An access key id, its secret, and the account that it speaks for.
 #[derive(Debug, Clone)]
@@ -18,6 +19,25 @@ pub struct Credential {
     secret: Secret,
     account: Option<AccountId>,
     session: Option<Session>,
+    identity: Option<Arc<Identity>>,
+}
+
+/// What the holder of a credential is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    /// A user of the account, by its name and perhaps its path: `web/alice`.
+    User(Arc<str>),
+    /// A user, a role or a session, by ARN.
+    Arn(Arc<str>),
+}
+
+/// Who holds a credential, where it says more than a key does.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Identity {
+    /// What the holder is called, if not like the key.
+    pub name: Option<Name>,
+    /// What the holder may do; everything in its account, if there are none.
+    pub policies: Option<Vec<Policy>>,
 }
 
 /// What makes a credential temporary.
@@ -58,13 +78,26 @@ impl Credential {
         if secret.is_empty() {
             return Err(InvalidCredential::Secret { id: id.to_owned() });
         }
-        Ok(Self { id: id.into(), secret: Secret(secret.into()), account, session: None })
+        Ok(Self {
+            id: id.into(),
+            secret: Secret(secret.into()),
+            account,
+            session: None,
+            identity: None,
+        })
     }
 
     /// The same credential, valid only together with a session token and until `expires_at`.
     #[must_use]
     pub fn with_session(mut self, token: &str, expires_at: Option<Timestamp>) -> Self {
         self.session = Some(Session { token: Secret(token.into()), expires_at });
+        self
+    }
+
+    /// The same credential, held by somebody of whom more is known.
+    #[must_use]
+    pub fn with_identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(Arc::new(identity));
         self
     }
 
@@ -84,6 +117,11 @@ impl Credential {
     #[must_use]
     pub fn account(&self) -> Option<AccountId> {
         self.account
+    }
+
+    /// What is known of the holder.
+    pub(super) fn identity(&self) -> Option<&Arc<Identity>> {
+        self.identity.as_ref()
     }
 
     /// The secret access key; only for deriving a signing key.

@@ -3,6 +3,7 @@
 mod oracle;
 mod recorded;
 mod refusals;
+mod replaced;
 mod strangers;
 
 use http::{HeaderName, HeaderValue, Request, request::Parts};

@@ -1,11 +1,11 @@
 //! From a request's StreamARN, ConsumerName and ConsumerARN to the consumer that it means, and how
 //! consumers look to clients.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use millpond_api::{
     shapes::Consumer,
-    types::{ConsumerArn, StreamRef},
+    types::{ConsumerArn, StreamArn, StreamRef},
 };
 use millpond_shards::{
     Error as Fact,
@@ -13,8 +13,11 @@ use millpond_shards::{
     stream::{Namespace, consumer::ConsumerState},
 };
 
-use super::{Cx, address};
-use crate::error::{Result, invalid, no_consumer};
+use super::{Cx, address, permission::Subject};
+use crate::{
+    error::{Result, invalid, no_consumer},
+    policy::Tagging,
+};
 
 /// How a request names a consumer: by its ARN, by its name and its stream's ARN, or by both.
 pub(super) struct ConsumerRef<'a> {
@@ -26,7 +29,8 @@ pub(super) struct ConsumerRef<'a> {
 /// The consumer that a control operation means, once the operation's call rate allows the call.
 pub(super) fn control(cx: &Cx<'_>, given: &ConsumerRef<'_>) -> Result<ConsumerArn> {
     if let Some(text) = given.arn {
-        let arn = parse_arn(cx, text)?;
+        let arn = parse_arn(text)?;
+        cx.permitted_consumer(&arn, Tagging::Nothing)?;
         check_agreement(cx, given, &arn)?;
         cx.admit(Some(&arn.stream))?;
         return Ok(arn);
@@ -36,15 +40,36 @@ pub(super) fn control(cx: &Cx<'_>, given: &ConsumerRef<'_>) -> Result<ConsumerAr
             "Both streamARN and consumer name must be provided if consumerARN is not provied.",
         ));
     };
-    let stream = cx.controlled(given.stream)?;
-    let found = stream.state().consumers.get(name).map(ConsumerState::arn);
-    found.ok_or_else(|| no_consumer(&stream.state().arn, name))
+    let stream = address::resolve(cx, given.stream)?;
+    let arn = named(cx, &stream, name)?;
+    cx.admit(Some(&stream))?;
+    cx.find(&stream)?;
+    arn.ok_or_else(|| no_consumer(&stream, name))
 }
 
-/// The consumer of the caller's that a ConsumerARN names, whether or not it exists.
-pub(super) fn parse_arn(cx: &Cx<'_>, text: &str) -> Result<ConsumerArn> {
-    let arn = text.parse().map_err(|error| invalid(format!("ConsumerARN: {error}.")))?;
-    address::own_consumer(cx, arn)
+/// The ARN of the consumer of this name, if there is one. Other accounts know consumers by their
+/// ARN only.
+fn named(cx: &Cx<'_>, stream: &StreamArn, name: &str) -> Result<Option<ConsumerArn>> {
+    let is_here = Namespace::of(stream) == *cx.namespace();
+    let found = cx.find(stream).ok().filter(|_| is_here);
+    let consumer = found.as_ref().and_then(|stream| stream.state().consumers.get(name));
+    let Some(consumer) = consumer else {
+        let unknown = format!("{stream}/consumer/{name}");
+        let is_own = stream.account == cx.namespace().account;
+        let subject: &(dyn Display + Sync) = if is_own { &unknown } else { stream };
+        cx.permit(&Subject::bare(subject, stream.account), Tagging::Nothing)?;
+        let is_elsewhere = stream.region != cx.namespace().region;
+        let missing = || Err(Fact::StreamNotFound { stream: stream.clone() }.into());
+        return if is_elsewhere { missing() } else { Ok(None) };
+    };
+    let arn = consumer.arn();
+    cx.permit(&Subject::consumer(&arn, Some(consumer)), Tagging::Nothing)?;
+    Ok(Some(arn))
+}
+
+/// The consumer that a ConsumerARN names, whether or not it exists.
+pub(super) fn parse_arn(text: &str) -> Result<ConsumerArn> {
+    text.parse().map_err(|error| invalid(format!("ConsumerARN: {error}.")))
 }
 
 /// Checks that what a request says beside a consumer's ARN is of the same consumer.

@@ -1,8 +1,9 @@
 //! CreateStream.
 
 use millpond_api::{
+    OperationId,
     operations::{CreateStream, CreateStreamInput},
-    types::{RecordDistributionStrategy, StreamMode},
+    types::{RecordDistributionStrategy, StreamArn, StreamMode},
 };
 use millpond_quotas::limits;
 use millpond_shards::{
@@ -10,12 +11,16 @@ use millpond_shards::{
     stream::on_demand::OnDemand,
 };
 
-use super::{Cx, Reply, Serve, address, on_demand, tags};
-use crate::error::{Result, invalid};
+use super::{Cx, Reply, Serve, address, on_demand, permission::Subject, tags};
+use crate::{
+    error::{Result, invalid},
+    policy::{Tagging, Tags},
+};
 
 impl Serve for CreateStream {
     async fn serve<'a>(cx: &'a Cx<'a>, input: CreateStreamInput<'a>) -> Result<Reply> {
         let arn = address::resolve(cx, input.stream())?;
+        permit(cx, &arn, input.tags.as_ref())?;
         cx.admit(Some(&arn))?;
         let (shards, on_demand) = capacity(&input)?;
         let tags = input.tags.unwrap_or_default();
@@ -31,6 +36,16 @@ impl Serve for CreateStream {
         cx.submit(Command::CreateStream(stream)).await?;
         Ok(Reply::empty())
     }
+}
+
+/// Tags of a new stream take the permission to tag it.
+fn permit(cx: &Cx<'_>, arn: &StreamArn, tags: Option<&Tags<'_>>) -> Result<()> {
+    let subject = Subject::bare(arn, arn.account);
+    let Some(tags) = tags.filter(|tags| !tags.is_empty()) else {
+        return cx.permit(&subject, Tagging::Nothing);
+    };
+    cx.permit(&subject, Tagging::Tags(tags))?;
+    cx.permit_as(OperationId::AddTagsToStream, &subject, Tagging::Tags(tags))
 }
 
 /// The open shards that the stream begins with, and its on-demand mode. Without a mode, a shard

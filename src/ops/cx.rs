@@ -1,23 +1,35 @@
 //! What an operation may see: its caller, the domain, and the stream that the request names.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use millpond_api::{
     Codec, ErrorKind, OperationId,
     types::{StreamArn, StreamRef, Timestamp},
 };
 use millpond_quotas::limits::{self, CallScope};
-use millpond_shards::{Domain, directory::Stream, state::Command, stream::Namespace};
+use millpond_shards::{
+    Domain, Error as Fact, directory::Stream, state::Command, stream::Namespace,
+};
 use serde::Serialize;
 
-use super::{Reply, address};
+use super::Reply;
 use crate::{
     answers::{AnswerRoom, Answers},
     app::App,
     auth::Caller,
     blocks::Blocks,
     error::{Error, Result},
+    policy::{Readings, Tagging},
 };
+
+/// Where a request came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    /// The other end of the connection.
+    pub address: IpAddr,
+    /// Whether it came over TLS.
+    pub is_secure: bool,
+}
 
 /// One request's context.
 pub struct Cx<'a> {
@@ -26,14 +38,21 @@ pub struct Cx<'a> {
     codec: Codec,
     caller: Caller,
     namespace: Namespace,
+    origin: Option<Origin>,
 }
 
 impl<'a> Cx<'a> {
-    /// The context of a request by `caller`.
+    /// The context of a request by `caller`, with where it came from.
     #[must_use]
-    pub fn new(app: &'a App, operation: OperationId, codec: Codec, caller: Caller) -> Self {
+    pub fn new(
+        app: &'a App,
+        operation: OperationId,
+        codec: Codec,
+        caller: Caller,
+        origin: Option<Origin>,
+    ) -> Self {
         let namespace = Namespace { account: caller.account, region: caller.region.clone() };
-        Self { app, operation, codec, caller, namespace }
+        Self { app, operation, codec, caller, namespace, origin }
     }
 
     /// The operation that was asked for.
@@ -58,6 +77,18 @@ impl<'a> Cx<'a> {
     #[must_use]
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
+    }
+
+    /// Where the request came from.
+    #[must_use]
+    pub fn origin(&self) -> Option<Origin> {
+        self.origin
+    }
+
+    /// What the policies of resources say.
+    #[must_use]
+    pub fn policies(&self) -> &'a Readings {
+        self.app.policies()
     }
 
     /// Streams and shards.
@@ -124,9 +155,10 @@ impl<'a> Cx<'a> {
     /// The stream that a request means, whether or not it exists.
     ///
     /// # Errors
-    /// When the request names none, two different ones, or one of another account.
+    /// When the request names none, two different ones, or one that the caller may not use this
+    /// operation on.
     pub fn address(&self, stream: StreamRef<'_>) -> Result<StreamArn> {
-        address::resolve(self, stream)
+        Ok(self.permitted(stream, Tagging::Nothing)?.0)
     }
 
     /// The stream that a request means, as it is now.
@@ -134,7 +166,8 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// Those of `address`, and when there is no such stream.
     pub fn stream(&self, stream: StreamRef<'_>) -> Result<Arc<Stream>> {
-        self.find(&self.address(stream)?)
+        let (arn, found) = self.permitted(stream, Tagging::Nothing)?;
+        found.ok_or_else(|| Fact::StreamNotFound { stream: arn }.into())
     }
 
     /// The stream of this name, as it is now.
@@ -150,7 +183,19 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// Those of `address`, and when the operation is called too often.
     pub fn control(&self, stream: StreamRef<'_>) -> Result<StreamArn> {
-        let arn = self.address(stream)?;
+        self.control_tagging(stream, Tagging::Nothing)
+    }
+
+    /// The same for an operation on tags.
+    ///
+    /// # Errors
+    /// Those of `control`.
+    pub fn control_tagging(
+        &self,
+        stream: StreamRef<'_>,
+        tagging: Tagging<'_>,
+    ) -> Result<StreamArn> {
+        let (arn, _) = self.permitted(stream, tagging)?;
         self.admit(Some(&arn))?;
         Ok(arn)
     }
@@ -176,10 +221,11 @@ impl<'a> Cx<'a> {
         };
         let admitted = self.app.calls().admit(self.app.clock().now(), &scope, name);
         admitted.map_err(|_| {
-            let of = stream.map_or_else(String::new, |arn| format!("stream {} under ", arn.name));
-            Error(
-                ErrorKind::LimitExceeded.with(format!("Rate exceeded for {of}account {account}.")),
-            )
+            let of = match stream {
+                Some(arn) => format!("stream {} under account {}", arn.name, arn.account),
+                None => format!("account {account}"),
+            };
+            Error(ErrorKind::LimitExceeded.with(format!("Rate exceeded for {of}.")))
         })
     }
 

@@ -9,7 +9,7 @@ use crate::error::Result;
 
 impl Serve for DescribeAccountSettings {
     async fn serve<'a>(cx: &'a Cx<'a>, _: DescribeAccountSettingsInput) -> Result<Reply> {
-        cx.admit(None)?;
+        cx.control_account()?;
         let commitment = account_settings::commitment(cx);
         Ok(cx.reply(&DescribeAccountSettingsOutput {
             minimum_throughput_billing_commitment: Some(commitment),

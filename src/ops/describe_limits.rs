@@ -11,7 +11,7 @@ use crate::error::Result;
 
 impl Serve for DescribeLimits {
     async fn serve<'a>(cx: &'a Cx<'a>, _: DescribeLimitsInput) -> Result<Reply> {
-        cx.admit(None)?;
+        cx.control_account()?;
         let snapshot = cx.domain().directory().snapshot();
         let streams = snapshot.namespace(cx.namespace()).into_iter().flatten();
         let states = streams.map(|(_, stream)| stream.state());

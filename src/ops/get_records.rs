@@ -10,13 +10,13 @@ use millpond_shards::{
     directory::Stream,
     iterator::ShardIterator,
     shard::{Limit, Reading, Shard},
-    stream::Namespace,
 };
 
-use super::{Cx, Reply, Serve, describe, dry_run, records};
+use super::{Cx, Reply, Serve, address, describe, dry_run, permission::Subject, records};
 use crate::{
     answers::AnswerRoom,
     error::{Error, Result, does_not_exist, invalid, read_throttled, unreadable},
+    policy::Tagging,
 };
 
 impl Serve for GetRecords {
@@ -24,7 +24,11 @@ impl Serve for GetRecords {
         let iterator = open(cx, &input)?;
         let gone = || does_not_exist(&iterator.arn, iterator.shard);
         let snapshot = cx.domain().directory().snapshot();
-        let stream = snapshot.stream_of_number(iterator.number).ok_or_else(gone)?;
+        let stream = snapshot.stream_of_number(iterator.number);
+        let found = stream.map(AsRef::as_ref);
+        cx.permit(&Subject::stream(&iterator.arn, found), Tagging::Nothing)?;
+        check(cx, &input, &iterator)?;
+        let stream = stream.ok_or_else(gone)?;
         let shard = stream.shard(iterator.shard).ok_or_else(gone)?;
         dry_run::check(input.dry_run)?;
         shard.admit_read().map_err(|_| read_throttled(&iterator.arn, iterator.shard))?;
@@ -45,15 +49,20 @@ impl Serve for GetRecords {
     }
 }
 
-/// The iterator, unless it isn't ours, isn't the caller's, or is too old.
+/// The iterator, unless it isn't ours, or is another region's.
 fn open(cx: &Cx<'_>, input: &GetRecordsInput<'_>) -> Result<ShardIterator> {
     let text = input.shard_iterator.as_ref();
     // AWS accepts an iterator that is wrapped in quotes.
     let text = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
-    let iterator = ShardIterator::open(cx.domain().tokens(), text)
-        .filter(|iterator| Namespace::of(&iterator.arn) == *cx.namespace())
-        .ok_or_else(|| invalid("Invalid ShardIterator."))?;
-    if input.stream_arn.is_some() && cx.address(input.stream())? != iterator.arn {
+    ShardIterator::open(cx.domain().tokens(), text)
+        .filter(|iterator| iterator.arn.region == cx.namespace().region)
+        .ok_or_else(|| invalid("Invalid ShardIterator."))
+}
+
+/// Checks that the iterator is of the stream that is named beside it, and not too old.
+fn check(cx: &Cx<'_>, input: &GetRecordsInput<'_>, iterator: &ShardIterator) -> Result<()> {
+    if input.stream_arn.is_some() && address::resolve(cx, input.stream())? != iterator.arn {
+        cx.address(input.stream())?;
         return Err(invalid("StreamARN and ShardIterator belong to different streams."));
     }
     let (issued, now) = (iterator.issued, cx.now());
@@ -66,7 +75,7 @@ fn open(cx: &Cx<'_>, input: &GetRecordsInput<'_>) -> Result<ShardIterator> {
             long_date(now)
         ))));
     }
-    Ok(iterator)
+    Ok(())
 }
 
 fn reply(

@@ -9,14 +9,17 @@ use millpond_api::{
 use millpond_shards::iterator::ShardIterator;
 
 use super::{Cx, Reply, Serve, address, dry_run, starting_position::Start};
-use crate::error::{Result, does_not_exist, read_throttled, unreadable};
+use crate::{
+    error::{Result, does_not_exist, read_throttled, unreadable},
+    policy::Tagging,
+};
 
 impl Serve for GetShardIterator {
     async fn serve<'a>(cx: &'a Cx<'a>, input: GetShardIteratorInput<'a>) -> Result<Reply> {
-        let arn = cx.address(input.stream())?;
+        let (arn, found) = cx.permitted(input.stream(), Tagging::Nothing)?;
         let id = address::shard(&arn, &input.shard_id)?;
         // A missing stream is told as a missing shard.
-        let stream = cx.find(&arn).map_err(|_| does_not_exist(&arn, id))?;
+        let stream = found.ok_or_else(|| does_not_exist(&arn, id))?;
         let state = stream.state();
         let listed = state.listed_shards(cx.now()).any(|shard| shard.id == id);
         let shard = stream.shard(id).filter(|_| listed && state.status != StreamStatus::Creating);

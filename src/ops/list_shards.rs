@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millpond_api::{
     operations::{ListShards, ListShardsInput, ListShardsOutput, ShardFilter},
-    types::{ShardFilterType, Timestamp},
+    types::{Region, ShardFilterType, StreamArn, Timestamp},
 };
 use millpond_quotas::limits;
 use millpond_shards::{
@@ -14,8 +14,11 @@ use millpond_shards::{
     token::Purpose,
 };
 
-use super::{Cx, Reply, Serve, address, describe, page};
-use crate::error::{Error, Result, invalid};
+use super::{Cx, Reply, Serve, address, describe, page, permission::Subject};
+use crate::{
+    error::{Result, invalid},
+    policy::Tagging,
+};
 
 impl Serve for ListShards {
     async fn serve<'a>(cx: &'a Cx<'a>, input: ListShardsInput<'a>) -> Result<Reply> {
@@ -68,15 +71,13 @@ fn resume(
     }
     let position = page::open(cx, Purpose::ListShards, token)?;
     let malformed = || invalid("NextToken is not one that was given out by this operation.");
-    let (number, name, selection) = Selection::parse(&position).ok_or_else(malformed)?;
+    let (number, arn, selection) =
+        Selection::parse(&position, &cx.namespace().region).ok_or_else(malformed)?;
     let snapshot = cx.domain().directory().snapshot();
     let stream = snapshot.stream_of_number(number).cloned();
-    let gone = || -> Result<Error> {
-        let name = name.parse().map_err(|_| malformed())?;
-        Ok(Fact::StreamNotFound { stream: cx.namespace().arn(name) }.into())
-    };
-    let Some(stream) = stream else { return Err(gone()?) };
-    cx.admit(Some(&stream.state().arn))?;
+    cx.permit(&Subject::stream(&arn, stream.as_deref()), Tagging::Nothing)?;
+    let stream = stream.ok_or_else(|| Fact::StreamNotFound { stream: arn.clone() })?;
+    cx.admit(Some(&arn))?;
     Ok((address::usable(stream)?, selection))
 }
 
@@ -148,11 +149,13 @@ impl Selection {
         After { filter: &self.filter, after: last.id.to_string() }
     }
 
-    /// Reads what [`After::seal`] wrote: the stream, its name, and the selection.
-    fn parse(position: &str) -> Option<(StreamNumber, &str, Self)> {
-        let mut parts = position.splitn(5, '/');
+    /// Reads what [`After::seal`] wrote: the stream's number, its ARN, and the selection.
+    fn parse(position: &str, region: &Region) -> Option<(StreamNumber, StreamArn, Self)> {
+        let mut parts = position.splitn(6, '/');
         let number = StreamNumber(parts.next()?.parse().ok()?);
-        let name = parts.next()?;
+        let account = parts.next()?.parse().ok()?;
+        let name = parts.next()?.parse().ok()?;
+        let arn = StreamArn { region: region.clone(), account, name };
         let kind = parts.next()?;
         let argument = parts.next()?;
         let after = Some(parts.next()?.to_owned());
@@ -163,7 +166,7 @@ impl Selection {
             "after" => Filter::After(argument.to_owned()),
             _ => return None,
         };
-        Some((number, name, Self { filter, after }))
+        Some((number, arn, Self { filter, after }))
     }
 }
 
@@ -181,8 +184,9 @@ impl After<'_> {
             Filter::Open => ("open", String::new()),
             Filter::After(id) => ("after", id.clone()),
         };
-        let (number, name, after) = (stream.number.0, &stream.arn.name, &self.after);
-        let position = format!("{number}/{name}/{kind}/{argument}/{after}");
+        let (number, after) = (stream.number.0, &self.after);
+        let StreamArn { account, name, .. } = &stream.arn;
+        let position = format!("{number}/{account}/{name}/{kind}/{argument}/{after}");
         page::seal(cx, Purpose::ListShards, &position)
     }
 }

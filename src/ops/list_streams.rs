@@ -14,7 +14,7 @@ use crate::error::{Result, invalid};
 
 impl Serve for ListStreams {
     async fn serve<'a>(cx: &'a Cx<'a>, input: ListStreamsInput<'a>) -> Result<Reply> {
-        cx.admit(None)?;
+        cx.control_account()?;
         let after = match (&input.exclusive_start_stream_name, &input.next_token) {
             (Some(_), Some(_)) => {
                 return Err(invalid(

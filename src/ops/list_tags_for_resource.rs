@@ -6,16 +6,14 @@ use millpond_api::{
     operations::{ListTagsForResource, ListTagsForResourceInput, ListTagsForResourceOutput},
     shapes::Tag,
 };
+use millpond_shards::state::Resource;
 
-use super::{
-    Cx, Reply, Serve, consumers,
-    tags::{self, Resource},
-};
-use crate::error::Result;
+use super::{Cx, Reply, Serve, consumers, resource};
+use crate::{error::Result, policy::Tagging};
 
 impl Serve for ListTagsForResource {
     async fn serve<'a>(cx: &'a Cx<'a>, input: ListTagsForResourceInput<'a>) -> Result<Reply> {
-        Ok(match tags::resource(cx, &input.resource_arn)? {
+        Ok(match resource::control(cx, &input.resource_arn, Tagging::Nothing)? {
             Resource::Stream(stream) => reply(cx, &cx.find(&stream)?.state().tags),
             Resource::Consumer(consumer) => reply(cx, &consumers::find(cx, &consumer)?.tags),
         })

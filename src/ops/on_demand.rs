@@ -1,7 +1,7 @@
 //! What is told of on-demand mode, and what only it has.
 
 use millpond_api::{shapes::WarmThroughputObject, types::RecordDistributionStrategy};
-use millpond_shards::stream::{StreamState, on_demand};
+use millpond_shards::stream::{Namespace, StreamState, on_demand};
 
 use super::Cx;
 use crate::error::{Error, invalid};
@@ -11,7 +11,10 @@ use crate::error::{Error, invalid};
 pub(super) fn warm_throughput(cx: &Cx<'_>, stream: &StreamState) -> Option<WarmThroughputObject> {
     let target = stream.on_demand.as_ref()?.warm_mib?;
     let snapshot = cx.domain().directory().snapshot();
-    snapshot.commitments().get(cx.namespace()).filter(|known| known.in_force(cx.now()))?;
+    snapshot
+        .commitments()
+        .get(&Namespace::of(&stream.arn))
+        .filter(|known| known.in_force(cx.now()))?;
     let capacity = on_demand::capacity_mib(stream.open_shards().map(|shard| shard.range));
     Some(WarmThroughputObject {
         target_mibps: Some(target.cast_signed()),

@@ -1,6 +1,7 @@
 //! RegisterStreamConsumer.
 
 use millpond_api::{
+    OperationId,
     operations::{
         RegisterStreamConsumer, RegisterStreamConsumerInput, RegisterStreamConsumerOutput,
     },
@@ -9,20 +10,26 @@ use millpond_api::{
 };
 use millpond_shards::state::{Command, ConsumerCommand};
 
-use super::{Cx, Reply, Serve, tags};
-use crate::error::Result;
+use super::{Cx, Reply, Serve, permission::Subject, tags};
+use crate::{error::Result, policy::Tagging};
 
 impl Serve for RegisterStreamConsumer {
     async fn serve<'a>(cx: &'a Cx<'a>, input: RegisterStreamConsumerInput<'a>) -> Result<Reply> {
-        let stream = cx.control(input.stream())?;
+        let tagging = input.tags.as_ref().map_or(Tagging::Nothing, Tagging::Tags);
+        let stream = cx.control_tagging(input.stream(), tagging)?;
         // A missing stream is told before a bad character.
         cx.find(&stream)?;
         let name = input.consumer_name.into_owned();
+        let now = cx.now();
+        let arn = ConsumerArn { stream, name, created: now.seconds() };
         let tags = input.tags.unwrap_or_default();
+        if !tags.is_empty() {
+            let consumer = Subject::bare(&arn, arn.stream.account);
+            cx.permit_as(OperationId::TagResource, &consumer, Tagging::Tags(&tags))?;
+        }
         tags::check_model_characters(tags.iter().flat_map(|(key, value)| [key, value]))?;
         let tags = tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
-        let (now, due) = (cx.now(), cx.due());
-        let arn = ConsumerArn { stream, name, created: now.seconds() };
+        let due = cx.due();
         let (stream, name) = (arn.stream.clone(), arn.name.clone());
         let register = ConsumerCommand::Register { stream, name, tags, now, due };
         cx.submit(Command::Consumer(register)).await?;

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     answers::{AnswerRoom, Answers},
     error::{Error, Result, does_not_exist, unreadable},
+    policy::Tagging,
 };
 
 /// The name of the events that carry records, in the model's words.
@@ -31,11 +32,12 @@ const EVENT: &str = "SubscribeToShardEvent";
 
 impl Serve for SubscribeToShard {
     async fn serve<'a>(cx: &'a Cx<'a>, input: SubscribeToShardInput<'a>) -> Result<Reply> {
-        let consumer = consumers::parse_arn(cx, &input.consumer_arn)?;
+        let consumer = consumers::parse_arn(&input.consumer_arn)?;
+        let found = cx.permitted_consumer(&consumer, Tagging::Nothing)?;
         let arn = &consumer.stream;
         let id = address::shard(arn, &input.shard_id)?;
         let gone = || Fact::ConsumerNotFound { consumer: consumer.clone() };
-        let stream = cx.find(arn).map_err(|_| gone())?;
+        let stream = found.ok_or_else(gone)?;
         let state = stream.state();
         if state.consumer(&consumer)?.status != ConsumerStatus::Active {
             return Err(not_active(&consumer));

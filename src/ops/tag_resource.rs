@@ -1,17 +1,14 @@
 //! TagResource.
 
 use millpond_api::operations::{TagResource, TagResourceInput};
-use millpond_shards::state::{Command, ConsumerCommand};
+use millpond_shards::state::{Command, ConsumerCommand, Resource};
 
-use super::{
-    Cx, Reply, Serve,
-    tags::{self, Resource},
-};
-use crate::error::Result;
+use super::{Cx, Reply, Serve, resource, tags};
+use crate::{error::Result, policy::Tagging};
 
 impl Serve for TagResource {
     async fn serve<'a>(cx: &'a Cx<'a>, input: TagResourceInput<'a>) -> Result<Reply> {
-        let resource = tags::resource(cx, &input.resource_arn)?;
+        let resource = resource::control(cx, &input.resource_arn, Tagging::Tags(&input.tags))?;
         tags::check_model_characters(input.tags.iter().flat_map(|(key, value)| [key, value]))?;
         let tags = input.tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         let command = match resource {

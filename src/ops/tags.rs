@@ -1,33 +1,8 @@
-//! What has tags, and which characters they may have.
+//! Which characters tags may have.
 
-use millpond_api::types::{ConsumerArn, StreamArn};
+use millpond_api::types::StreamArn;
 
-use super::{Cx, address, consumers};
 use crate::error::{Result, invalid};
-
-/// What has tags.
-pub(super) enum Resource {
-    Stream(StreamArn),
-    Consumer(ConsumerArn),
-}
-
-/// The resource that a ResourceARN means, which exists, once the operation's call rate allows the
-/// call.
-pub(super) fn resource(cx: &Cx<'_>, text: &str) -> Result<Resource> {
-    if let Ok(stream) = text.parse() {
-        let stream = address::own_stream(cx, stream)?;
-        cx.admit(Some(&stream))?;
-        cx.find(&stream)?;
-        return Ok(Resource::Stream(stream));
-    }
-    let consumer: Result<ConsumerArn, _> = text.parse();
-    let consumer = consumer
-        .map_err(|_| invalid(format!("ResourceARN {text} is not of a stream or a consumer.")))?;
-    let consumer = address::own_consumer(cx, consumer)?;
-    cx.admit(Some(&consumer.stream))?;
-    consumers::find(cx, &consumer)?;
-    Ok(Resource::Consumer(consumer))
-}
 
 /// Checks keys and values of tags where AWS's two steps were never recorded: what the model allows.
 pub(super) fn check_model_characters(

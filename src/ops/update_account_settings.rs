@@ -11,7 +11,7 @@ use crate::error::Result;
 
 impl Serve for UpdateAccountSettings {
     async fn serve<'a>(cx: &'a Cx<'a>, input: UpdateAccountSettingsInput) -> Result<Reply> {
-        cx.admit(None)?;
+        cx.control_account()?;
         let enabled = input.minimum_throughput_billing_commitment.status == Status::Enabled;
         let (namespace, now) = (cx.namespace().clone(), cx.now());
         cx.submit(Command::UpdateAccountSettings { namespace, enabled, now }).await?;

@@ -18,7 +18,7 @@ use millpond_shards::{
     directory::Stream,
     record,
     shard::{AppendError, Appended, Shard},
-    stream::routing,
+    stream::{Namespace, routing},
 };
 
 use super::{
@@ -175,7 +175,7 @@ pub(super) async fn write(
         tokio::time::timeout(REROUTE_WAIT, directory.changed(&stream)).await.ok();
         let arn = &stream.state().arn;
         // One that was deleted may have been created anew; the entries weren't meant for that.
-        let changed = directory.stream(cx.namespace(), &arn.name).ok();
+        let changed = directory.stream(&Namespace::of(arn), &arn.name).ok();
         stream = changed
             .filter(|changed| changed.state().number == stream.state().number)
             .ok_or_else(|| Fact::StreamNotFound { stream: arn.clone() })?;

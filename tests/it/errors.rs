@@ -6,6 +6,7 @@ mod case;
 mod consumers;
 mod fields;
 mod iterators;
+mod policies;
 mod records;
 mod row;
 mod shards;
@@ -39,6 +40,7 @@ fn cases() -> Vec<Case> {
         shards::cases(),
         tags::cases(),
         consumers::cases(),
+        policies::cases(),
         subscriptions::cases(),
         records::cases(),
         iterators::cases(),

@@ -5,6 +5,7 @@ mod client;
 mod encryption;
 mod fan_out;
 mod logs;
+mod reload;
 mod storm;
 
 use std::{

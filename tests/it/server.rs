@@ -6,6 +6,7 @@ use axum::{Router, body::Body, response::Response};
 use http::Request;
 use millpond::{
     app::App,
+    auth::Files,
     config::{self, Config},
     kms,
 };
@@ -104,6 +105,12 @@ impl TestServer {
     /// The same server, in another region.
     pub(crate) fn in_region(&self, region: &str) -> Self {
         Self { region: region.to_owned(), ..self.clone() }
+    }
+
+    /// Reads the credentials anew, as it does by itself when their files change.
+    pub(crate) fn reload_credentials(&self) -> Result<(), String> {
+        let read = self.app.reload_credentials(&mut Files::default());
+        read.map_err(|error| error.to_string())
     }
 
     /// The way to make its storage fail.
@@ -235,6 +242,12 @@ impl TestServer {
     pub(crate) async fn consumer(&self, arn: &str) -> Value {
         let output = self.call("DescribeStreamConsumer", json!({ "ConsumerARN": arn })).await;
         output["ConsumerDescription"].clone()
+    }
+
+    /// Puts a policy of these statements on a stream or a consumer.
+    pub(crate) async fn share(&self, arn: &str, statements: Value) {
+        let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        self.call("PutResourcePolicy", json!({"ResourceARN": arn, "Policy": policy})).await;
     }
 
     /// The shards of a stream, open and closed.

@@ -7,7 +7,7 @@ use millpond_api::types::{
 };
 use millpond_quotas::limits;
 
-use super::{Command, NewStream, ShardEnd, State, capacity, consumers, encryption};
+use super::{Command, NewStream, ShardEnd, State, capacity, consumers, encryption, policies};
 use crate::{
     Error,
     commitment::Commitment,
@@ -70,17 +70,13 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             update_account(&mut next, namespace, *enabled, *now);
         }
         Command::AddTags { stream, tags } => {
-            let mut changed = next.active_stream(stream)?;
-            changed.tags.extend(tags.iter().cloned());
-            check_tags(&changed)?;
-            next.put(changed);
+            retag(&mut next, stream, |all| all.extend(tags.iter().cloned()))?;
         }
         Command::RemoveTags { stream, keys } => {
-            let mut changed = next.active_stream(stream)?;
-            changed.tags.retain(|key, _| !keys.contains(key));
-            next.put(changed);
+            retag(&mut next, stream, |all| all.retain(|key, _| !keys.contains(key)))?;
         }
         Command::Consumer(command) => consumers::apply(&mut next, command)?,
+        Command::Policy(command) => policies::apply(&mut next, command)?,
         Command::Capacity(command) => capacity::apply(&mut next, command)?,
         Command::Encryption(command) => encryption::apply(&mut next, command)?,
         Command::Settle { stream, number, ends, now } => {
@@ -121,6 +117,7 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
         max_record_kib,
         shard_level_metrics: BTreeSet::new(),
         tags: tags.into_iter().collect(),
+        policy: None,
         shards: BTreeMap::new(),
         next_shard: 0,
         transition: Some(Transition { due, intent: Intent::Create { shards } }),
@@ -267,6 +264,18 @@ fn update_account(next: &mut State, namespace: &Namespace, enabled: bool, now: T
     let before = next.commitments.get(namespace).copied();
     let after = Commitment::updated(before, enabled, now);
     next.commitments.extend(after.map(|after| (namespace.clone(), after)));
+}
+
+fn retag(
+    next: &mut State,
+    arn: &StreamArn,
+    change: impl FnOnce(&mut BTreeMap<String, String>),
+) -> Result<(), Error> {
+    let mut changed = next.active_stream(arn)?;
+    change(&mut changed.tags);
+    check_tags(&changed)?;
+    next.put(changed);
+    Ok(())
 }
 
 fn check_tags(stream: &StreamState) -> Result<(), Error> {

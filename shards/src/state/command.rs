@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 
-use super::{CapacityCommand, ConsumerCommand, EncryptionCommand};
+use super::{CapacityCommand, ConsumerCommand, EncryptionCommand, PolicyCommand};
 use crate::{
     engine::{LogId, Offset},
     stream::{Namespace, StreamNumber, on_demand::OnDemand},
@@ -44,6 +44,8 @@ pub enum Command {
     RemoveTags { stream: StreamArn, keys: Vec<String> },
     /// Registers, changes or deregisters consumers of a stream.
     Consumer(ConsumerCommand),
+    /// Puts or deletes the policy of a stream or a consumer.
+    Policy(PolicyCommand),
     /// Changes what a stream can take, and who decides that.
     Capacity(CapacityCommand),
     /// Changes the encryption of a stream.

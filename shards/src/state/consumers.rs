@@ -46,6 +46,7 @@ pub(super) fn apply(next: &mut State, command: &ConsumerCommand) -> Result<(), E
                 status: ConsumerStatus::Creating,
                 due: Some(*due),
                 tags: tags.iter().cloned().collect(),
+                policy: None,
             };
             check_room(next, &stream, &consumer)?;
             check_tags(&consumer)?;
@@ -98,7 +99,7 @@ fn check_room(state: &State, stream: &StreamState, new: &ConsumerState) -> Resul
     Ok(())
 }
 
-fn change(
+pub(super) fn change(
     next: &mut State,
     arn: &ConsumerArn,
     change: impl FnOnce(&mut ConsumerState) -> Result<(), Error>,
@@ -111,7 +112,7 @@ fn change(
     Ok(())
 }
 
-fn check_active(consumer: &ConsumerState) -> Result<(), Error> {
+pub(super) fn check_active(consumer: &ConsumerState) -> Result<(), Error> {
     match consumer.status {
         ConsumerStatus::Active => Ok(()),
         ConsumerStatus::Creating | ConsumerStatus::Deleting => {

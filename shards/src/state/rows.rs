@@ -185,6 +185,8 @@ struct StreamRow {
     /// Rows of streams that never were encrypted don't have it.
     #[n(50)]
     encryption: Option<EncryptionRow>,
+    #[n(60)]
+    policy: Option<String>,
 }
 
 #[derive(Encode, Decode)]
@@ -199,6 +201,8 @@ struct ConsumerRow {
     due: Option<i64>,
     #[n(4)]
     tags: Vec<(String, String)>,
+    #[n(60)]
+    policy: Option<String>,
 }
 
 #[derive(Encode, Decode)]
@@ -303,6 +307,7 @@ impl StreamRow {
             on_demand: stream.on_demand.as_ref().map(OnDemandRow::of),
             mode_switches: stream.mode_switches.iter().map(|at| at.millis()).collect(),
             encryption: EncryptionRow::of(&stream.encryption),
+            policy: stream.policy.as_deref().map(str::to_owned),
         }
     }
 
@@ -334,6 +339,7 @@ impl StreamRow {
             max_record_kib: self.max_record_kib,
             shard_level_metrics: shard_level_metrics?,
             tags: self.tags.into_iter().collect(),
+            policy: self.policy.map(Into::into),
             shards: shards?.into_iter().map(|shard| (shard.id, shard)).collect(),
             next_shard: self.next_shard,
             transition,
@@ -357,6 +363,7 @@ impl ConsumerRow {
             status: consumer_status_ordinal(consumer.status),
             due: consumer.due.map(Timestamp::millis),
             tags: consumer.tags.clone().into_iter().collect(),
+            policy: consumer.policy.as_deref().map(str::to_owned),
         }
     }
 
@@ -368,6 +375,7 @@ impl ConsumerRow {
             status: consumer_status(self.status)?,
             due: self.due.map(Timestamp::from_millis),
             tags: self.tags.into_iter().collect(),
+            policy: self.policy.map(Into::into),
         })
     }
 }

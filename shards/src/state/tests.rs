@@ -311,9 +311,15 @@ fn metadata_reads_back_as_it_was_written() {
     let committed = apply(&deleting, &account(true, at(131))).unwrap();
     let ending = apply(&committed, &account(false, at(132))).unwrap();
     let on_demand = capacity::tests::some_of_everything();
+    let policy = |resource| {
+        Command::Policy(PolicyCommand::Put { resource, policy: "{\"Statement\": []}".into() })
+    };
+    let active = consumers.stream(&arn("clicks")).unwrap().consumers["active"].arn();
+    let shared = apply(&consumers, &policy(Resource::Stream(arn("clicks")))).unwrap();
+    let shared = apply(&shared, &policy(Resource::Consumer(active))).unwrap();
     for state in [
-        committed, ending, state, consumers, updating, settled, creating, deleting, deleted,
-        on_demand,
+        shared, committed, ending, state, consumers, updating, settled, creating, deleting,
+        deleted, on_demand,
     ] {
         let loaded = rows::load(&rows_of(&state), ShardLimit::Fixed(100_000)).unwrap();
         assert_eq!(loaded, state);
@@ -349,4 +355,35 @@ fn a_row_of_the_first_version_is_read() {
     let rows = vec![(b"s\0\0\0\x01".to_vec(), row), (b"n".to_vec(), vec![0, 0, 0, 2])];
     let loaded = rows::load(&rows, ShardLimit::Fixed(100_000)).unwrap();
     assert_eq!(loaded, with_stream("clicks", 1));
+}
+
+/// As it was written before there were policies, when a stream ended with field 30 and a consumer
+/// with field 4.
+#[test]
+fn a_row_of_before_policies_is_read() {
+    let state = consumers::tests::some_in_each_status(&with_stream("clicks", 1));
+    let mut rows = rows_of(&state);
+    let (_, row) = rows.iter_mut().find(|(key, _)| key[0] == b's').unwrap();
+    let consumer = |_, row: &[u8]| first_fields(row, 5, |_, value| value.to_vec());
+    *row = first_fields(row, 31, |field, value| match field {
+        20 => first_fields(value, 3, consumer),
+        _ => value.to_vec(),
+    });
+    let loaded = rows::load(&rows, ShardLimit::Fixed(100_000)).unwrap();
+    assert_eq!(loaded, state);
+}
+
+/// The first `count` values of a CBOR array, each made what `older` makes of it.
+fn first_fields(row: &[u8], count: u64, older: impl Fn(u64, &[u8]) -> Vec<u8>) -> Vec<u8> {
+    let mut fields = minicbor::Decoder::new(row);
+    assert!(fields.array().unwrap().unwrap() >= count);
+    let mut array = minicbor::Encoder::new(Vec::new());
+    array.array(count).unwrap();
+    let mut written = array.into_writer();
+    for field in 0..count {
+        let start = fields.position();
+        fields.skip().unwrap();
+        written.extend(older(field, &row[start..fields.position()]));
+    }
+    written
 }

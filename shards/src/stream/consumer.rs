@@ -1,6 +1,6 @@
 //! A registered consumer, as the metadata has it. Plain data; `state::apply` changes it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use millpond_api::types::{ConsumerArn, ConsumerStatus, StreamArn, Timestamp};
 
@@ -20,6 +20,8 @@ pub struct ConsumerState {
     pub due: Option<Timestamp>,
     /// Tags by key.
     pub tags: BTreeMap<String, String>,
+    /// The resource policy, as it was given.
+    pub policy: Option<Arc<str>>,
 }
 
 impl ConsumerState {

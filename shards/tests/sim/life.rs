@@ -8,7 +8,10 @@ use millpond_api::types::{
 use millpond_shards::{
     engine::memory::Fault,
     shard::Limit,
-    state::{CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewStream},
+    state::{
+        CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewStream, PolicyCommand,
+        Resource,
+    },
     stream::{
         Namespace, StreamState,
         consumer::ConsumerState,
@@ -168,7 +171,7 @@ fn settle_account(world: &mut World, arn: &StreamArn) -> Command {
 fn change(world: &mut World, state: &StreamState) -> Command {
     let (now, due) = times(world);
     let stream = state.arn.clone();
-    match world.dice.u8(0..40) {
+    match world.dice.u8(0..41) {
         0..6 => split(world, state, due),
         6..11 => merge(world, state, due),
         11..14 => {
@@ -200,8 +203,9 @@ fn change(world: &mut World, state: &StreamState) -> Command {
         24..25 => Command::EnableMonitoring { stream, metrics: metrics(world), due },
         25..26 => Command::DisableMonitoring { stream, metrics: metrics(world), due },
         26..35 => Command::Capacity(change_capacity(world, state, now, due)),
-        35..38 => Command::Encryption(start_encryption(world, stream, now, due)),
-        38..39 => Command::Encryption(EncryptionCommand::Stop { stream, now, due }),
+        35..36 => Command::Policy(share(world, state)),
+        36..39 => Command::Encryption(start_encryption(world, stream, now, due)),
+        39..40 => Command::Encryption(EncryptionCommand::Stop { stream, now, due }),
         _ => {
             let enforce_consumer_deletion = world.dice.bool();
             Command::DeleteStream { stream, enforce_consumer_deletion, due }
@@ -288,6 +292,17 @@ fn change_consumer(
             ConsumerCommand::RemoveTags { consumer, keys: tags.into_iter().map(|t| t.0).collect() }
         }
         _ => ConsumerCommand::Deregister { consumer, due },
+    }
+}
+
+/// Puts or deletes the policy of the stream or of one of its consumers.
+fn share(world: &mut World, state: &StreamState) -> PolicyCommand {
+    let consumers = state.consumers.values().map(|consumer| Resource::Consumer(consumer.arn()));
+    let resources: Vec<_> = consumers.chain([Resource::Stream(state.arn.clone())]).collect();
+    let resource = world.dice.choice(resources).expect("there is the stream");
+    match world.dice.u8(0..3) {
+        0 => PolicyCommand::Delete { resource },
+        n => PolicyCommand::Put { resource, policy: format!("policy {n}").into() },
     }
 }
 

@@ -7,7 +7,10 @@ use millpond_api::types::{
 };
 use millpond_shards::{
     shard::Limit,
-    state::{CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewStream},
+    state::{
+        CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewStream, PolicyCommand,
+        Resource,
+    },
     stream::{Namespace, on_demand::Load},
 };
 
@@ -84,6 +87,16 @@ fn register(world: &mut World, arn: &StreamArn) {
     ]);
     for command in commands {
         world.ask(Command::Consumer(command));
+        world.drain();
+    }
+    let policy = || "policy".into();
+    let (stream, consumer) = (Resource::Stream(arn.clone()), Resource::Consumer(consumer("a")));
+    for command in [
+        PolicyCommand::Put { resource: stream.clone(), policy: policy() },
+        PolicyCommand::Put { resource: consumer, policy: policy() },
+        PolicyCommand::Delete { resource: stream },
+    ] {
+        world.ask(Command::Policy(command));
         world.drain();
     }
 }

@@ -183,6 +183,7 @@ proptest! {
             account: "000000000000".parse().unwrap(),
             region: choice.region.parse().unwrap(),
             access_key_id: ID.into(),
+            identity: None,
         };
         prop_assert_eq!(caller.as_ref(), Ok(&expected), "{:?}", request.headers);
         // The second time, with the signing key that was remembered.
