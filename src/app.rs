@@ -7,6 +7,7 @@ use millpond_api::types::{StreamArn, Timestamp};
 use millpond_quotas::{CallQuota, Clock, Quotas, limits};
 use millpond_shards::{
     Domain, Error as Fact, Options,
+    crypt::KeyService,
     engine::{
         Durability, Engine,
         rocks::{Location, RocksEngine, RocksOptions},
@@ -52,13 +53,15 @@ pub struct App {
 }
 
 impl App {
-    /// Opens what the configuration names, over `engine`, and makes the streams that it asks for.
+    /// Opens what the configuration names, over `engine` and with the master keys of `keys`, and
+    /// makes the streams that it asks for.
     ///
     /// # Errors
     /// When credentials can't be read, the data can't be loaded, or a stream can't be made.
     pub async fn open(
         config: &Config,
         engine: Arc<dyn Engine>,
+        keys: Arc<dyn KeyService>,
         clock: Clock,
     ) -> Result<Arc<Self>, StartError> {
         let source = source(config)?;
@@ -74,6 +77,7 @@ impl App {
             tail_bytes_max: TAIL_BYTES_MAX,
             token_key: ids::secret_key()
                 .map_err(|_| StartError::new("the system has no random numbers to give"))?,
+            keys,
         };
         let domain = Domain::open(engine, clock.clone(), options).await.map_err(StartError::new)?;
         let (calls, metrics) = (CallQuota::new(quotas(config)), Metrics::default());

@@ -16,7 +16,7 @@ use self::{flags::Flags, layers::Layers, values::TlsChoice};
 use crate::{auth::Mode as Auth, http::MetricsAccess, tls::TlsSettings};
 
 pub use values::{
-    Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, StreamSpec, Switch,
+    Durability, Keys, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, StreamSpec, Switch,
 };
 
 /// Where `serve` keeps its data unless told otherwise.
@@ -55,6 +55,8 @@ pub struct Config {
     pub credentials_file: Option<PathBuf>,
     /// Whether `credentials` is the one that everybody knows.
     pub has_built_in_credential: bool,
+    /// Where the master keys of encrypted streams are.
+    pub keys: Keys,
     /// The account of requests that name no other.
     pub account: AccountId,
     /// The region of requests that name no other.
@@ -166,6 +168,7 @@ impl Config {
     fn resolve(mode: Mode, flags: Flags) -> Result<Self, Refused> {
         refuse_what_is_not_served(&flags)?;
         let storage = storage(&flags)?;
+        let keys = keys(mode, &flags)?;
         let credentials_were_given = !flags.credential.is_empty() || flags.credentials.is_some();
         if mode == Mode::Serve && !credentials_were_given && !flags.listen.ip().is_loopback() {
             return Err(Refused(format!(
@@ -193,6 +196,7 @@ impl Config {
             credentials,
             credentials_file: flags.credentials,
             has_built_in_credential,
+            keys,
             account: flags.account,
             region: flags.region,
             metrics: flags.metrics,
@@ -257,6 +261,26 @@ fn storage(flags: &Flags) -> Result<Storage, Refused> {
         (None, true) => Ok(Storage::Memory { limit_bytes: flags.memory_limit }),
         (Some(directory), false) => Ok(Storage::Directory(directory.clone())),
         (None, false) => Ok(Storage::Directory(DATA_DIR.into())),
+    }
+}
+
+fn keys(mode: Mode, flags: &Flags) -> Result<Keys, Refused> {
+    let refused = |sentence: &str| Err(Refused(sentence.to_owned()));
+    let (credential, ca) = (flags.kms_credential.clone(), flags.kms_ca.clone());
+    match (&flags.keyring, &flags.kms_endpoint) {
+        (Some(_), Some(_)) => {
+            refused("--keyring and --kms-endpoint exclude each other: leave one of them out")
+        }
+        (None, Some(url)) => match credential {
+            Some(credential) => Ok(Keys::Endpoint { url: url.clone(), credential, ca }),
+            None => refused("--kms-endpoint needs --kms-credential ID:SECRET to sign with"),
+        },
+        (_, None) if credential.is_some() || ca.is_some() => {
+            refused("--kms-credential and --kms-ca are of use with --kms-endpoint URL only")
+        }
+        (Some(file), None) => Ok(Keys::File(file.clone())),
+        (None, None) if mode == Mode::Dev => Ok(Keys::MadeUp),
+        (None, None) => Ok(Keys::None),
     }
 }
 

@@ -4,7 +4,11 @@ use millpond_api::{
     Error as ApiError, ErrorKind as Kind,
     types::{ConsumerArn, ShardId, StreamArn},
 };
-use millpond_shards::{Error as Fact, engine::EngineError};
+use millpond_shards::{
+    Error as Fact,
+    crypt::{KmsError, KmsFault},
+    engine::EngineError,
+};
 
 use crate::{
     auth,
@@ -31,6 +35,22 @@ impl From<EngineError> for Error {
             EngineError::Full(_) => STORAGE_FULL,
             _ => "Internal service failure.",
         }))
+    }
+}
+
+/// KMS' own words are passed on.
+impl From<KmsError> for Error {
+    fn from(KmsError { fault, message }: KmsError) -> Self {
+        let kind = match fault {
+            KmsFault::AccessDenied => Kind::KmsAccessDenied,
+            KmsFault::Disabled => Kind::KmsDisabled,
+            KmsFault::InvalidState => Kind::KmsInvalidState,
+            KmsFault::NotFound => Kind::KmsNotFound,
+            KmsFault::OptInRequired => Kind::KmsOptInRequired,
+            KmsFault::Throttling => Kind::KmsThrottling,
+            KmsFault::Unavailable => Kind::InternalFailureException,
+        };
+        Self(kind.with(message))
     }
 }
 
@@ -247,6 +267,20 @@ impl From<Fact> for Error {
                     "Failed to add tags to stream {name} under account {account} because a given \
                      stream cannot have more than 10 tags associated with it."
                 ))
+            }
+            Fact::EncryptionChangedTooOften { stream: StreamArn { name, account, .. }, limit } => {
+                Kind::LimitExceeded.with(format!(
+                    "The server-side encryption of stream {name} under account {account} was \
+                     changed {limit} times in the last 24 hours."
+                ))
+            }
+            Fact::Kms(error) => return error.into(),
+            // A retry finds the keys as they are.
+            Fact::DataKeyChanged { .. }
+            | Fact::DataKeyMissing { .. }
+            | Fact::KeysNotReady { .. } => {
+                tracing::error!(error = %fact, "records neither sealed nor opened");
+                Kind::InternalFailureException.with("Internal service failure.")
             }
             Fact::Stopping => Kind::ServiceUnavailable.with("The server is shutting down."),
             Fact::Engine(error) => {

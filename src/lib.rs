@@ -8,6 +8,7 @@
 //!   one pipeline behind it; [`auth`] says who asks.
 //! * [`ops`] has the table of operations, and one file each. They work on the streams and shards
 //!   of `millpond-shards`, with the types of `millpond-api`.
+//! * [`kms`] is where the master keys of encrypted streams are.
 //! * [`policy`] reads and asks IAM policies.
 //! * [`reload`] keeps credentials as their files say.
 //! * [`error`] turns the domain's facts into Amazon's words.
@@ -24,6 +25,7 @@ pub mod error;
 pub mod gateway;
 pub mod http;
 pub mod ids;
+pub mod kms;
 pub mod metrics;
 pub mod ops;
 pub mod policy;

@@ -6,6 +6,7 @@ use millpond::{
     app::{self, App},
     banner,
     config::{self, Config, LogFormat, Refused, Request, Storage},
+    kms,
     process::{self, StartError},
     reload, telemetry,
     tls::Authority,
@@ -62,7 +63,8 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let stop = process::stop_on_signal()?;
     let (data, recovered) = data(&config.storage);
     let engine = app::open_engine(config)?;
-    let app = App::open(config, engine, clock.clone()).await?;
+    let keys = kms::open(&config.keys, &clock)?;
+    let app = App::open(config, engine, keys, clock.clone()).await?;
     let streams = app.domain().directory().snapshot().streams().count();
     // Not earlier: a start that fails says one sentence, why.
     for (variable, nearest) in config::unknown_variables_of_this_process() {

@@ -14,9 +14,9 @@ use millpond_api::{
         IncreaseStreamRetentionPeriod, ListShards, ListStreamConsumers, ListStreams,
         ListTagsForResource, ListTagsForStream, MergeShards, PutRecord, PutRecords,
         PutResourcePolicy, RegisterStreamConsumer, RemoveTagsFromStream, SplitShard,
-        SubscribeToShard, TagResource, UntagResource, UpdateAccountSettings, UpdateMaxRecordSize,
-        UpdateShardCount, UpdateStreamMode, UpdateStreamRecordDistributionStrategy,
-        UpdateStreamWarmThroughput,
+        StartStreamEncryption, StopStreamEncryption, SubscribeToShard, TagResource, UntagResource,
+        UpdateAccountSettings, UpdateMaxRecordSize, UpdateShardCount, UpdateStreamMode,
+        UpdateStreamRecordDistributionStrategy, UpdateStreamWarmThroughput,
     },
 };
 
@@ -63,7 +63,9 @@ mod remove_tags_from_stream;
 mod resource;
 mod retention;
 mod split_shard;
+mod start_stream_encryption;
 mod starting_position;
+mod stop_stream_encryption;
 mod subscribe_to_shard;
 mod tag_resource;
 mod tags;
@@ -158,6 +160,8 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         Id::RegisterStreamConsumer => served::<RegisterStreamConsumer>,
         Id::RemoveTagsFromStream => served::<RemoveTagsFromStream>,
         Id::SplitShard => served::<SplitShard>,
+        Id::StartStreamEncryption => served::<StartStreamEncryption>,
+        Id::StopStreamEncryption => served::<StopStreamEncryption>,
         Id::SubscribeToShard => served::<SubscribeToShard>,
         Id::TagResource => served::<TagResource>,
         Id::UntagResource => served::<UntagResource>,
@@ -182,8 +186,6 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
         | Id::ReceiveDeadLetterQueueRecords
         | Id::ReceiveQueueRecords
         | Id::RestoreDeadLetterQueueRecords
-        | Id::StartStreamEncryption
-        | Id::StopStreamEncryption
         | Id::UpdateChannel
         | Id::UpdateDeadLetterQueueRecordsVisibility
         | Id::UpdateQueue

@@ -1,5 +1,4 @@
-//! Every number of the Kinesis contract, once, with its unit and its source; also those of what
-//! isn't served yet (encryption), which nothing reads.
+//! Every number of the Kinesis contract, once, with its unit and its source.
 //!
 //! The unit is the last word of a name, or the type (`Duration`). Constraints of single members of
 //! requests (lengths, patterns) are not here: they come with the model. "MB" and "KB" of AWS are
@@ -163,6 +162,10 @@ pub const MODE_SWITCHES_PER_DAY_MAX: usize = 2;
 /// StopStreamEncryption has as many of its own.
 pub const ENCRYPTION_CHANGES_PER_DAY_MAX: usize = 25;
 
+/// How long a data key is used before the master key is asked for it again (*guide*, "Server-Side
+/// Encryption": KMS is called about every five minutes).
+pub const DATA_KEY_LIFE: Duration = Duration::from_mins(5);
+
 /// Tags of one stream or consumer (*quotas*).
 pub const TAGS_PER_RESOURCE_MAX: usize = 50;
 
@@ -311,6 +314,8 @@ const CONTROL_CALLS_INFERRED: &[(&str, CallLimit)] = &[
     ("GetResourcePolicy", account(5)),
     ("ListTagsForResource", account(5)),
     ("PutResourcePolicy", account(5)),
+    ("StartStreamEncryption", account(5)),
+    ("StopStreamEncryption", account(5)),
     ("TagResource", account(5)),
     ("UntagResource", account(5)),
     ("UpdateMaxRecordSize", account(5)),
@@ -319,7 +324,7 @@ const CONTROL_CALLS_INFERRED: &[(&str, CallLimit)] = &[
 ];
 
 /// How often `operation`, by its Kinesis name, may be called. `None` for operations of the data
-/// plane, which are limited by shard, and for those that AWS limits by the day only.
+/// plane, which are limited by shard.
 #[must_use]
 pub fn control_calls(operation: &str) -> Option<CallLimit> {
     let mut rows = CONTROL_CALLS.iter().chain(CONTROL_CALLS_INFERRED);

@@ -4,7 +4,7 @@
 use bytes::{BufMut, Bytes};
 use millpond_api::types::{Blob, HashKey, Timestamp};
 
-use crate::record;
+use crate::{crypt::Sealing, record};
 
 /// Bytes of stored records after which a new chunk begins, so that a small read never fetches
 /// megabytes.
@@ -38,15 +38,27 @@ impl RecordBatch {
         explicit: Option<HashKey>,
         data: &Blob<'_>,
     ) {
+        self.push_sealed(partition_key, explicit, data, None);
+    }
+
+    /// Appends a record; with the means to it, the data is sealed where it was decoded to.
+    pub fn push_sealed<'k>(
+        &mut self,
+        partition_key: impl Into<Option<&'k str>>,
+        explicit: Option<HashKey>,
+        data: &Blob<'_>,
+        sealing: Option<&mut Sealing>,
+    ) {
         let partition_key = partition_key.into();
         let key_bytes = partition_key.map_or(0, str::len);
-        let size = record::stored_bytes_max(key_bytes, data.len());
+        let seal_bytes = if sealing.is_some() { record::SEAL_BYTES_MAX } else { 0 };
+        let size = record::stored_bytes_max(key_bytes, data.len()) + seal_bytes;
         match self.chunks.last() {
             Some(last) if last.len() + size <= CHUNK_BYTES_MAX || is_empty(last) => {}
             _ => self.chunks.push(chunk_with_capacity(size)),
         }
         let chunk = self.chunks.last_mut().expect("a chunk was pushed if there was none");
-        record::encode(chunk, partition_key, explicit, data);
+        record::encode(chunk, partition_key, explicit, data, sealing);
         record::count_one_more(chunk);
         self.records += 1;
         self.payload_bytes += (key_bytes + data.len()) as u64;

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::{
     Error,
     commitment::Commitment,
+    crypt::Vault,
     services::Services,
     shard::Shard,
     state::{ShardLimit, State},
@@ -28,6 +29,8 @@ pub struct Stream {
     state: Arc<StreamState>,
     routing: RoutingTable<Shard>,
     shards: BTreeMap<ShardId, Arc<Shard>>,
+    // Only where there are data keys.
+    vault: Option<Arc<Vault>>,
     turns: AtomicUsize,
 }
 
@@ -42,6 +45,11 @@ impl Stream {
     #[must_use]
     pub fn routing(&self) -> &RoutingTable<Shard> {
         &self.routing
+    }
+
+    /// The stream's data keys as far as they are ready for use, if it has any.
+    pub(crate) fn vault(&self) -> Option<&Vault> {
+        self.vault.as_deref()
     }
 
     /// A number that is one more each time: whose turn it is to take records, where that isn't for
@@ -196,10 +204,13 @@ impl Directory {
             .open_shards()
             .filter_map(|shard| Some((shard.range, Arc::clone(shards.get(&shard.id)?))));
         let routing = RoutingTable::new(open);
+        let vault = (!state.encryption.data_keys.is_empty())
+            .then(|| before.and_then(|stream| stream.vault.clone()).unwrap_or_default());
         Arc::new(Stream {
             state: Arc::clone(state),
             routing,
             shards,
+            vault,
             turns: AtomicUsize::default(),
         })
     }

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Error,
     control::Control,
+    crypt::{Crypt, KeyService},
     directory::{Directory, Stream},
     engine::{Engine, EngineError, MetadataChange, Offset},
     maintenance::Maintenance,
@@ -40,6 +41,8 @@ pub struct Options {
     pub tail_bytes_max: usize,
     /// The key for tokens of a server that has none yet; unpredictable.
     pub token_key: [u8; KEY_BYTES],
+    /// Where master keys are.
+    pub keys: Arc<dyn KeyService>,
 }
 
 /// Streams, their shards, and everything that keeps them going.
@@ -47,6 +50,7 @@ pub struct Domain {
     directory: Arc<Directory>,
     control: Control,
     tokens: Tokens,
+    crypt: Crypt,
     services: Services,
     subscriptions: Subscriptions,
 }
@@ -75,7 +79,14 @@ impl Domain {
         services.tasks.spawn("scaling", scaling.run(services.tasks.stop()));
         services.tasks.spawn("time keeper", keep_time(services.clone()));
         let subscriptions = Subscriptions::new(options.quotas);
-        Ok(Self { directory, control, tokens: Tokens::new(&key), services, subscriptions })
+        let crypt = Crypt::new(
+            Arc::clone(&directory),
+            control.clone(),
+            options.keys,
+            services.clock.clone(),
+        );
+        let tokens = Tokens::new(&key);
+        Ok(Self { directory, control, tokens, crypt, services, subscriptions })
     }
 
     /// All streams.
@@ -96,6 +107,12 @@ impl Domain {
         &self.tokens
     }
 
+    /// Seals and opens records.
+    #[must_use]
+    pub fn crypt(&self) -> &Crypt {
+        &self.crypt
+    }
+
     /// Subscribes a consumer of `stream` to a shard from `from` on. Its earlier subscription to the
     /// shard ends.
     ///
@@ -111,7 +128,7 @@ impl Domain {
         let number = stream.state().number;
         let place = self.subscriptions.enter(Key { consumer, shard }, self.services.clock.now())?;
         let (directory, services) = (Arc::clone(&self.directory), self.services.clone());
-        Ok(Subscription::new(directory, services, number, from, place))
+        Ok(Subscription::new(directory, services, self.crypt.clone(), number, from, place))
     }
 
     /// Ends every subscription, so that the connections that they hold can end too.
@@ -188,6 +205,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::{
+        crypt::testing::TestKeys,
         engine::memory::{Faults, MemoryEngine},
         state::{Command, NewStream},
     };
@@ -201,6 +219,7 @@ pub(crate) mod tests {
             shard_limit: ShardLimit::Aws,
             tail_bytes_max: 1 << 20,
             token_key: [7; KEY_BYTES],
+            keys: Arc::new(TestKeys::default()),
         };
         Domain::open(Arc::new(engine.clone()), clock.clone(), options).await.unwrap()
     }

@@ -2,7 +2,12 @@
 
 use millpond_api::types::{ConsumerArn, HashKey, HashKeyRange, ShardId, StreamArn, StreamStatus};
 
-use crate::{engine::EngineError, state::Resource, stream::Namespace};
+use crate::{
+    crypt::KmsError,
+    engine::EngineError,
+    state::Resource,
+    stream::{Namespace, encryption::DataKeyNumber},
+};
 
 /// A refusal or a failure of the domain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +73,16 @@ pub enum Error {
     RetentionNotShorter { stream: StreamArn, hours: u32, current: u32 },
     #[error("more than {limit} tags on {stream}")]
     TooManyTags { stream: StreamArn, limit: usize },
+    #[error("the encryption of {stream} was changed {limit} times in 24 hours")]
+    EncryptionChangedTooOften { stream: StreamArn, limit: usize },
+    #[error("the data key of {stream} changed meanwhile")]
+    DataKeyChanged { stream: StreamArn },
+    #[error("{stream} has no data key {number:?}")]
+    DataKeyMissing { stream: StreamArn, number: DataKeyNumber },
+    #[error("no key of {stream} was ready in time")]
+    KeysNotReady { stream: StreamArn },
+    #[error(transparent)]
+    Kms(#[from] KmsError),
     #[error("{consumer} subscribed to shard {shard} just now")]
     SubscribedJustNow { consumer: ConsumerArn, shard: ShardId },
     #[error("{consumer} subscribes to shard {shard} too often")]

@@ -1,7 +1,8 @@
 //! The domain of Kinesis: streams, shards and records, behind one storage seam. No HTTP here.
 //!
 //! The life of a record. At the edge, [`batch::RecordBatch`] takes each entry of a request in the
-//! form in which it will be stored ([`record`]), one batch a shard, as
+//! form in which it will be stored ([`record`]), sealed if its stream is encrypted ([`crypt`]), one
+//! batch a shard, as
 //! [`stream::routing::RoutingTable`] tells from the partition key's hash. [`shard::Shard::append`]
 //! hands the batch to the shard's actor, which stamps it with the time of its arrival and passes it
 //! to the shard's log in the [`engine`]. When the log says that it is durable, the actor publishes
@@ -19,6 +20,7 @@
 pub mod batch;
 pub mod commitment;
 pub mod control;
+pub mod crypt;
 pub mod directory;
 pub mod domain;
 pub mod engine;

@@ -10,7 +10,7 @@ use crate::{
     control::Control,
     directory::{Directory, Stream},
     services::Services,
-    state::Command,
+    state::{Command, EncryptionCommand},
     stream::{ShardState, StreamNumber, retention},
 };
 
@@ -48,6 +48,7 @@ impl Maintenance {
         let snapshot = self.directory.snapshot();
         for stream in snapshot.streams() {
             self.forget_expired_shards(stream, now).await;
+            self.forget_expired_keys(stream, now).await;
             self.trim(stream, now).await;
             let idle = Timestamp::from_millis(now.millis() - PERIOD.as_millis() as i64);
             stream.shards().for_each(|shard| shard.forget_if_idle(idle));
@@ -68,6 +69,21 @@ impl Maintenance {
         let command = Command::ForgetShards { stream: arn, number, now };
         if let Err(error) = self.control.submit(command).await {
             tracing::warn!(stream = %state.arn, %error, "expired shards not forgotten");
+        }
+    }
+
+    async fn forget_expired_keys(&self, stream: &Stream, now: Timestamp) {
+        if let Some(vault) = stream.vault() {
+            vault.forget_expired(self.services.clock.now());
+        }
+        let state = stream.state();
+        if !state.encryption.has_expired_keys(state.horizon(now)) {
+            return;
+        }
+        let (arn, number) = (state.arn.clone(), state.number);
+        let forget = EncryptionCommand::ForgetKeys { stream: arn, number, now };
+        if let Err(error) = self.control.submit(Command::Encryption(forget)).await {
+            tracing::warn!(stream = %state.arn, %error, "data keys not forgotten");
         }
     }
 

@@ -9,15 +9,22 @@
 //!
 //! | bytes | record |
 //! |---|---|
-//! | 1 | flags: 1 = an explicit hash key is given, 2 = no partition key is; 4 for encryption |
+//! | 1 | flags: 1 = explicit hash key is given, 2 = no partition key is, 4 = data is sealed |
 //! | varint + n, unless flagged | partition key, UTF-8 |
 //! | 16, if flagged | explicit hash key, little-endian |
-//! | varint + n | data |
+//! | varint, if sealed | the number of the data key |
+//! | 12, if sealed | nonce |
+//! | varint + n | data, or as many bytes of ciphertext |
+//! | 16, if sealed | tag |
 
 use bytes::{Buf, BufMut};
 use millpond_api::types::{Blob, HashKey, Timestamp};
 
-use crate::engine::{EngineError, Offset, StoredChunk};
+use crate::{
+    crypt::{NONCE_BYTES, Sealing, TAG_BYTES},
+    engine::{EngineError, Offset, StoredChunk},
+    stream::encryption::DataKeyNumber,
+};
 
 /// Bytes in front of a chunk's first record.
 pub(crate) const HEADER_BYTES: usize = 16;
@@ -26,23 +33,29 @@ const VERSION: u8 = 1;
 const COUNT_AT: usize = 4;
 const FLAG_EXPLICIT_HASH_KEY: u8 = 1;
 const FLAG_NO_PARTITION_KEY: u8 = 2;
+const FLAG_SEALED: u8 = 4;
 const VARINT_BYTES_MAX: usize = 5;
+
+/// What sealing adds to a record at most.
+pub const SEAL_BYTES_MAX: usize = VARINT_BYTES_MAX + NONCE_BYTES + TAG_BYTES;
 
 /// An upper bound of what [`encode`] appends.
 pub(crate) fn stored_bytes_max(key_bytes: usize, data_bytes: usize) -> usize {
     1 + VARINT_BYTES_MAX + key_bytes + 16 + VARINT_BYTES_MAX + data_bytes
 }
 
-/// Appends one record to `chunk`.
+/// Appends one record to `chunk`, sealed in place if there are the means to it.
 pub(crate) fn encode(
     chunk: &mut Vec<u8>,
     partition_key: Option<&str>,
     explicit: Option<HashKey>,
     data: &Blob<'_>,
+    sealing: Option<&mut Sealing>,
 ) {
     let of_explicit = if explicit.is_some() { FLAG_EXPLICIT_HASH_KEY } else { 0 };
     let of_key = if partition_key.is_none() { FLAG_NO_PARTITION_KEY } else { 0 };
-    chunk.put_u8(of_explicit | of_key);
+    let of_seal = if sealing.is_some() { FLAG_SEALED } else { 0 };
+    chunk.put_u8(of_explicit | of_key | of_seal);
     if let Some(key) = partition_key {
         put_varint(chunk, key.len());
         chunk.put_slice(key.as_bytes());
@@ -50,8 +63,19 @@ pub(crate) fn encode(
     if let Some(key) = explicit {
         chunk.put_u128_le(key.value());
     }
+    let Some(sealing) = sealing else {
+        put_varint(chunk, data.len());
+        data.append_to(chunk);
+        return;
+    };
+    let nonce = sealing.next_nonce();
+    put_varint(chunk, sealing.data_key().0 as usize);
+    chunk.put_slice(&nonce);
     put_varint(chunk, data.len());
+    let from = chunk.len();
     data.append_to(chunk);
+    let tag = sealing.seal(nonce, partition_key, chunk.get_mut(from..).unwrap_or_default());
+    chunk.put_slice(&tag);
 }
 
 /// Notes in the header that one record was appended.
@@ -107,8 +131,21 @@ pub struct RecordView<'a> {
     pub partition_key: Option<&'a str>,
     /// The producer's explicit hash key.
     pub explicit: Option<HashKey>,
-    /// The producer's data.
+    /// The producer's data; ciphertext of the same length when it is sealed.
     pub data: &'a [u8],
+    /// What opens the data, if it is sealed.
+    pub seal: Option<Seal<'a>>,
+}
+
+/// What stands beside sealed data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seal<'a> {
+    /// The data key that it was sealed under.
+    pub data_key: DataKeyNumber,
+    /// The nonce.
+    pub nonce: &'a [u8; NONCE_BYTES],
+    /// The tag.
+    pub tag: &'a [u8; TAG_BYTES],
 }
 
 impl RecordView<'_> {
@@ -170,12 +207,21 @@ impl<'a> Records<'a> {
             0 => None,
             _ => Some(HashKey::new(take(rest, 16)?.get_u128_le())),
         };
+        let is_sealed = flags & FLAG_SEALED != 0;
+        let opener = if is_sealed { Some((get_varint(rest)?, take_array(rest)?)) } else { None };
         let data_bytes = get_varint(rest)?;
         let data = take(rest, data_bytes)?;
+        let seal = match opener {
+            None => None,
+            Some((number, nonce)) => {
+                let data_key = DataKeyNumber(number.try_into().ok()?);
+                Some(Seal { data_key, nonce, tag: take_array(rest)? })
+            }
+        };
         let offset = self.next;
         self.next = offset.plus(1);
         self.left -= 1;
-        Some(RecordView { offset, arrival: self.arrival, partition_key, explicit, data })
+        Some(RecordView { offset, arrival: self.arrival, partition_key, explicit, data, seal })
     }
 }
 
@@ -196,6 +242,12 @@ impl<'a> Iterator for Records<'a> {
 
 fn take<'a>(rest: &mut &'a [u8], bytes: usize) -> Option<&'a [u8]> {
     let (taken, after) = rest.split_at_checked(bytes)?;
+    *rest = after;
+    Some(taken)
+}
+
+fn take_array<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (taken, after) = rest.split_first_chunk()?;
     *rest = after;
     Some(taken)
 }
@@ -261,6 +313,7 @@ mod tests {
                     partition_key: key.as_deref(),
                     explicit: explicit.map(HashKey::new),
                     data,
+                    seal: None,
                 };
                 prop_assert_eq!(record.unwrap(), expected);
             }

@@ -20,6 +20,7 @@ mod apply;
 mod capacity;
 mod command;
 mod consumers;
+mod encryption;
 mod policies;
 pub(crate) mod rows;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use apply::apply;
 pub use capacity::CapacityCommand;
 pub use command::{Command, NewStream, ShardEnd};
 pub use consumers::ConsumerCommand;
+pub use encryption::EncryptionCommand;
 pub use policies::{PolicyCommand, Resource};
 
 /// Everything that the metadata says. A clone shares the streams: it costs a name and a pointer for

@@ -13,9 +13,11 @@ use millpond_api::types::{
 
 use crate::engine::{LogId, Offset};
 use consumer::ConsumerState;
+use encryption::Encryption;
 use on_demand::OnDemand;
 
 pub mod consumer;
+pub mod encryption;
 pub mod on_demand;
 pub mod reshard;
 pub mod retention;
@@ -95,6 +97,8 @@ pub struct StreamState {
     pub on_demand: Option<OnDemand>,
     /// When its mode was switched, as far as that still counts against the daily limit.
     pub mode_switches: Vec<Timestamp>,
+    /// What records are sealed under.
+    pub encryption: Encryption,
 }
 
 /// Something that a stream is going through: a persisted intent, which survives a crash at any

@@ -14,6 +14,7 @@ pub use places::{Key, Subscriptions};
 
 use crate::{
     Error,
+    crypt::Crypt,
     directory::{Directory, Stream},
     engine::Offset,
     services::Services,
@@ -41,6 +42,7 @@ pub struct Event {
 pub struct Subscription {
     directory: Arc<Directory>,
     services: Services,
+    crypt: Crypt,
     stream: StreamNumber,
     next: Offset,
     expires: Time,
@@ -53,20 +55,23 @@ impl Subscription {
     pub(crate) fn new(
         directory: Arc<Directory>,
         services: Services,
+        crypt: Crypt,
         stream: StreamNumber,
         from: Offset,
         place: Place,
     ) -> Self {
         let expires = services.clock.now() + limits::SUBSCRIPTION_LIFE;
-        Self { directory, services, stream, next: from, expires, place, is_over: false }
+        let is_over = false;
+        Self { directory, services, crypt, stream, next: from, expires, place, is_over }
     }
 
     /// The next event, or why there is none any more; `None` when the subscription's time is over,
     /// its last event was told, or the server is about to stop.
     ///
     /// # Errors
-    /// `Superseded` when a newer subscription took this one's place, `ConsumerNotFound`,
-    /// `StreamNotFound` or `ShardNotFound` when something is gone, and faults of storage.
+    /// `Kms` when records are sealed under a key that can't be used, `Superseded` when a newer
+    /// subscription took this one's place, `ConsumerNotFound`, `StreamNotFound` or `ShardNotFound`
+    /// when something is gone, and faults of storage.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         if self.is_over {
             return None;
@@ -107,7 +112,8 @@ impl Subscription {
             let published = shard.published().await?;
             let state = stream.state();
             let horizon = state.horizon(self.services.now());
-            let reading = shard.look(self.next, horizon, limit).await?;
+            let mut reading = shard.look(self.next, horizon, limit).await?;
+            self.crypt.unlock(&stream, &mut reading).await?;
             let closing = state.shard(shard.id())?.closed;
             let is_last = closing.is_some_and(|closing| reading.next() >= closing.end);
             if is_last || !reading.is_empty() || clock.now() >= heartbeat {

@@ -12,7 +12,7 @@ use super::{
         connections, duration, listen_addr, log_filter, memory_size,
     },
 };
-use crate::{auth::Mode as Auth, http::MetricsAccess, tls::HostName};
+use crate::{auth::Mode as Auth, http::MetricsAccess, kms::KmsUrl, tls::HostName};
 
 /// The flags as clap reads them. Both subcommands have all of them; only defaults differ.
 #[derive(clap::Args)]
@@ -69,6 +69,18 @@ pub(super) struct Flags {
     /// A file of credentials; keeps secrets out of the process list
     #[arg(long, value_name = "FILE", help_heading = "Access")]
     pub credentials: Option<PathBuf>,
+    /// A file of master keys, with which streams are encrypted; dev makes keys up without one
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
+    pub keyring: Option<PathBuf>,
+    /// Take master keys from the key management service at this URL, which speaks AWS KMS' protocol
+    #[arg(long, value_name = "URL", help_heading = "Access")]
+    pub kms_endpoint: Option<KmsUrl>,
+    /// With --kms-endpoint, sign calls with this access key and its secret
+    #[arg(long, value_name = "ID:SECRET", help_heading = "Access")]
+    pub kms_credential: Option<Secret>,
+    /// With --kms-endpoint, a PEM file of the authorities to trust instead of the platform's
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
+    pub kms_ca: Option<PathBuf>,
     /// The account of requests that name no other
     #[arg(long, value_name = "ID", help_heading = "Access")]
     pub account: AccountId,

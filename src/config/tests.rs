@@ -108,6 +108,33 @@ fn dev_is_in_memory_open_and_at_once() {
 }
 
 #[test]
+fn keys_come_from_one_place() {
+    assert_eq!(config("serve").keys, Keys::None);
+    assert_eq!(config("dev").keys, Keys::MadeUp);
+    assert_eq!(config("dev --keyring k.toml").keys, Keys::File("k.toml".into()));
+    let endpoint = "serve --kms-endpoint https://kms.example.com";
+    let credential = Secret::new("AKID:hidden".to_owned());
+    let expected = Keys::Endpoint {
+        url: "https://kms.example.com".parse().unwrap(),
+        credential,
+        ca: Some("ca.pem".into()),
+    };
+    let whole = format!("{endpoint} --kms-credential AKID:hidden --kms-ca ca.pem");
+    assert_eq!(config(&whole).keys, expected);
+    for (arguments, sentence) in [
+        (endpoint.to_owned(), "needs --kms-credential"),
+        (format!("{endpoint} --kms-credential a:b --keyring k"), "exclude each other"),
+        ("dev --kms-ca ca.pem".to_owned(), "of use with --kms-endpoint"),
+        ("dev --keyring k --kms-credential a:hidden".to_owned(), "of use with --kms-endpoint"),
+        ("dev --kms-endpoint kms:443".to_owned(), "--kms-endpoint cannot be 'kms:443': it is http"),
+    ] {
+        let refusal = refusal(&arguments);
+        assert!(refusal.contains(sentence), "{arguments}: {refusal}");
+        assert!(!refusal.contains("hidden"), "{refusal}");
+    }
+}
+
+#[test]
 fn both_share_the_rest() {
     for config in [config("serve"), config("dev")] {
         assert_eq!(config.account.as_str(), "000000000000");
@@ -286,6 +313,10 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("auth", "any", "auth: Any,"),
     ("credential", "AKIDEXAMPLE:x", "has_built_in_credential: false,"),
     ("credentials", "/file", "credentials_file: Some(\"/file\"),"),
+    ("keyring", "/keys", "keys: File(\"/keys\"),"),
+    ("kms-endpoint", "http://kms:8", "authority: \"kms:8\""),
+    ("kms-credential", "a:b", "credential: (secret)"),
+    ("kms-ca", "/ca", "ca: Some(\"/ca\")"),
     ("account", "123456789012", "account: 123456789012,"),
     ("region", "eu-west-1", "region: eu-west-1,"),
     ("admin", "off", "mode:"),
@@ -306,10 +337,13 @@ fn every_flag_is_a_variable_and_a_key_and_stands_in_the_help() {
     assert_eq!(named, [&["config"], tried.as_slice()].concat(), "OTHERWISE names every flag");
     for (flag, value, shown) in OTHERWISE {
         let variable = flags::variable_of(flag);
-        // A limit on memory means nothing on disk, nor an authority without TLS.
+        // A limit on memory means nothing on disk, nor an authority without TLS, and so on.
         let serve = match *flag {
             "memory-limit" => "serve --in-memory",
             "tls-dir" | "tls-name" => "serve --tls self-signed",
+            "kms-endpoint" => "serve --kms-credential a:b",
+            "kms-credential" => "serve --kms-endpoint http://kms",
+            "kms-ca" => "serve --kms-endpoint http://kms --kms-credential a:b",
             _ => "serve",
         };
         let arguments = format!("{serve} --{flag}={value}");

@@ -14,6 +14,8 @@ use millpond_api::types::{Region, StreamName};
 use millpond_quotas::limits;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
+use crate::kms::KmsUrl;
+
 /// The least memory that a flag may grant: two largest bodies.
 const MEMORY_BYTES_MIN: u64 = 32 << 20;
 
@@ -50,6 +52,26 @@ pub enum Storage {
     },
     /// In a directory that belongs to one process.
     Directory(PathBuf),
+}
+
+/// Where the master keys of encrypted streams are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys {
+    /// Nowhere: no stream can be encrypted.
+    None,
+    /// Each is made up from its name, and no secret.
+    MadeUp,
+    /// In a keyring file.
+    File(PathBuf),
+    /// In a key management service.
+    Endpoint {
+        /// Where it listens.
+        url: KmsUrl,
+        /// `ID:SECRET`, not parsed yet.
+        credential: Secret,
+        /// The authorities that vouch for it, unless the platform's do.
+        ca: Option<PathBuf>,
+    },
 }
 
 /// When a write counts as stored.

@@ -6,7 +6,7 @@ use millpond_api::{
     shapes::{
         ChildShard, EnhancedMetrics, HashKeyRange, SequenceNumberRange, Shard, StreamModeDetails,
     },
-    types::{self, ShardId},
+    types::{self, EncryptionType, ShardId},
 };
 use millpond_shards::stream::{ShardState, StreamState};
 
@@ -53,6 +53,14 @@ pub(super) fn count(things: usize) -> i32 {
 /// Who decides how many shards the stream has.
 pub(super) fn mode(stream: &StreamState) -> StreamModeDetails {
     StreamModeDetails { stream_mode: stream.mode() }
+}
+
+/// Whether records that are written now are encrypted. AWS always tells it.
+pub(super) fn encryption_type(stream: &StreamState) -> EncryptionType {
+    match stream.encryption.key_id {
+        Some(_) => EncryptionType::Kms,
+        None => EncryptionType::None,
+    }
 }
 
 /// One element, as AWS always sends.

@@ -1,8 +1,9 @@
 //! DescribeStream.
 
-use millpond_api::{
-    operations::{DescribeStream, DescribeStreamInput, DescribeStreamOutput, StreamDescription},
-    types::EncryptionType,
+use std::borrow::Cow;
+
+use millpond_api::operations::{
+    DescribeStream, DescribeStreamInput, DescribeStreamOutput, StreamDescription,
 };
 use millpond_quotas::limits;
 
@@ -32,8 +33,8 @@ impl Serve for DescribeStream {
             retention_period_hours: state.retention_hours.cast_signed(),
             stream_creation_timestamp: state.created,
             enhanced_monitoring: describe::enhanced_monitoring(state),
-            encryption_type: Some(EncryptionType::None),
-            key_id: None,
+            encryption_type: Some(describe::encryption_type(state)),
+            key_id: state.encryption.key_id.as_deref().map(Cow::Borrowed),
         };
         Ok(cx.reply_in(room, &DescribeStreamOutput { stream_description: description }, bytes))
     }

@@ -1,11 +1,10 @@
 //! DescribeStreamSummary.
 
-use millpond_api::{
-    operations::{
-        DescribeStreamSummary, DescribeStreamSummaryInput, DescribeStreamSummaryOutput,
-        StreamDescriptionSummary,
-    },
-    types::EncryptionType,
+use std::borrow::Cow;
+
+use millpond_api::operations::{
+    DescribeStreamSummary, DescribeStreamSummaryInput, DescribeStreamSummaryOutput,
+    StreamDescriptionSummary,
 };
 
 use super::{Cx, Reply, Serve, describe, on_demand};
@@ -25,8 +24,8 @@ impl Serve for DescribeStreamSummary {
             retention_period_hours: state.retention_hours.cast_signed(),
             stream_creation_timestamp: state.created,
             enhanced_monitoring: describe::enhanced_monitoring(state),
-            encryption_type: Some(EncryptionType::None),
-            key_id: None,
+            encryption_type: Some(describe::encryption_type(state)),
+            key_id: state.encryption.key_id.as_deref().map(Cow::Borrowed),
             open_shard_count: describe::count(state.open_shards().count()),
             consumer_count: Some(describe::count(state.consumers.len())),
             warm_throughput: on_demand::warm_throughput(cx, state),

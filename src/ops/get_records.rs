@@ -37,11 +37,14 @@ impl Serve for GetRecords {
             payload_bytes: limits::GET_RECORDS_BYTES_MAX as usize,
         };
         // Also for the page itself, before it is read: who waits for room holds nothing.
-        let page_bytes = limit.payload_bytes + records::bytes(limit.payload_bytes, limit.records);
+        let page_bytes = limit.payload_bytes
+            + records::opened_bytes(stream.state(), limit.payload_bytes)
+            + records::bytes(limit.payload_bytes, limit.records);
         let room = cx.room(page_bytes).await?;
         let horizon = stream.state().horizon(cx.now());
         let reading = shard.read(iterator.position, horizon, limit).await;
-        let reading = reading.map_err(|e| unreadable(e, &iterator.arn, iterator.shard))?;
+        let mut reading = reading.map_err(|e| unreadable(e, &iterator.arn, iterator.shard))?;
+        cx.domain().crypt().unlock(stream, &mut reading).await?;
         reply(cx, stream, shard, &reading, iterator, room)
     }
 }
@@ -91,8 +94,9 @@ fn reply(
         let iterator = ShardIterator { issued: now, position: reading.next(), ..iterator };
         iterator.seal(cx.domain().tokens()).into()
     };
+    let records = records::all(shard, reading);
     let output = GetRecordsOutput {
-        records: reading.records().map(|view| records::record(shard, view)).collect(),
+        records: records.map_err(|e| unreadable(e, &stream.state().arn, shard.id()))?,
         next_shard_iterator: (!ended).then(next),
         millis_behind_latest: Some(records::millis_behind(reading, state, now)),
         child_shards: ended.then(children),

@@ -5,7 +5,7 @@ use millpond_api::{
     types::{SequenceNumber, StreamArn},
 };
 
-use super::{Cx, Reply, Serve, dry_run, write};
+use super::{Cx, Reply, Serve, write};
 use crate::error::{Result, invalid};
 
 impl Serve for PutRecord {
@@ -16,13 +16,13 @@ impl Serve for PutRecord {
         if let Some(after) = &input.sequence_number_for_ordering {
             check_ordering(cx, &stream.state().arn, after)?;
         }
-        dry_run::check(input.dry_run)?;
+        write::check_dry_run(cx, &stream, input.dry_run).await?;
         let mut outcomes = write::write(cx, stream, &[entry]).await?;
-        let written = outcomes.pop().expect("one entry has one outcome")?;
+        let written = outcomes.entries.pop().expect("one entry has one outcome")?;
         let output = PutRecordOutput {
             shard_id: written.shard.to_string().into(),
             sequence_number: written.number.to_string().into(),
-            encryption_type: None,
+            encryption_type: outcomes.encryption_type,
         };
         Ok(cx.reply(&output))
     }

@@ -9,8 +9,8 @@ use millpond_api::{
 use millpond_quotas::limits;
 
 use super::{
-    Cx, Reply, Serve, describe, dry_run,
-    write::{self, Written},
+    Cx, Reply, Serve, describe,
+    write::{self, Outcomes, Written},
 };
 use crate::error::{Error, Result, invalid};
 
@@ -32,19 +32,20 @@ impl Serve for PutRecords {
             let mib = limits::PUT_RECORDS_BYTES_MAX >> 20;
             return Err(invalid(format!("Records size exceeds {mib} MB limit")));
         }
-        dry_run::check(input.dry_run)?;
+        write::check_dry_run(cx, &stream, input.dry_run).await?;
         Ok(reply(cx, &write::write(cx, stream, &entries).await?))
     }
 }
 
-fn reply(cx: &Cx<'_>, outcomes: &[Result<Written>]) -> Reply {
-    let failed = outcomes.iter().filter(|outcome| outcome.is_err()).count();
+fn reply(cx: &Cx<'_>, outcomes: &Outcomes) -> Reply {
+    let Outcomes { entries, encryption_type } = outcomes;
+    let failed = entries.iter().filter(|outcome| outcome.is_err()).count();
     let output = PutRecordsOutput {
         failed_record_count: Some(describe::count(failed)),
-        records: outcomes.iter().map(result).collect(),
-        encryption_type: None,
+        records: entries.iter().map(result).collect(),
+        encryption_type: *encryption_type,
     };
-    cx.reply_of_size(&output, outcomes.len() * RESULT_BYTES + RESULT_BYTES)
+    cx.reply_of_size(&output, entries.len() * RESULT_BYTES + RESULT_BYTES)
 }
 
 fn result(outcome: &Result<Written>) -> PutRecordsResultEntry<'_> {

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use millpond_api::{
     shapes::Record,
-    types::{Blob, Timestamp},
+    types::{Blob, EncryptionType, Timestamp},
 };
 use millpond_shards::{
+    engine::EngineError,
     record::RecordView,
     shard::{Reading, Shard},
-    stream::ShardState,
+    stream::{ShardState, StreamState},
 };
 
 /// What a record takes in an answer, beside data and partition key.
@@ -23,14 +24,28 @@ pub(super) fn bytes(payload_bytes: usize, records: usize) -> usize {
     payload_bytes * 4 / 3 + records * RECORD_BYTES + FRAME_BYTES
 }
 
-pub(super) fn record<'a>(shard: &Shard, view: RecordView<'a>) -> Record<'a> {
-    Record {
+/// About what records take that have to be opened before they are told.
+pub(super) fn opened_bytes(stream: &StreamState, payload_bytes: usize) -> usize {
+    if stream.encryption.data_keys.is_empty() { 0 } else { payload_bytes }
+}
+
+/// The records of a reading, opened where they are sealed.
+pub(super) fn all<'a>(shard: &Shard, reading: &'a Reading) -> Result<Vec<Record<'a>>, EngineError> {
+    reading.records().map(|view| record(shard, reading, view)).collect()
+}
+
+fn record<'a>(
+    shard: &Shard,
+    reading: &Reading,
+    view: RecordView<'a>,
+) -> Result<Record<'a>, EngineError> {
+    Ok(Record {
         sequence_number: shard.sequence_number(view.offset, view.arrival).to_string().into(),
         approximate_arrival_timestamp: Some(view.arrival),
-        data: Blob::Bytes(Cow::Borrowed(view.data)),
+        data: Blob::Bytes(reading.data(&view)?),
         partition_key: view.partition_key.map(Cow::Borrowed),
-        encryption_type: None,
-    }
+        encryption_type: view.seal.map(|_| EncryptionType::Kms),
+    })
 }
 
 /// How far the reader is from the tip: 0 there, else the age of the last record that it got.

@@ -93,7 +93,9 @@ impl Feed {
     async fn frame(&self, event: &Event) -> Result<Bytes> {
         let Event { reading, shard, stream, is_last } = event;
         let state = stream.state().shard(shard.id())?;
-        let bytes = records::bytes(reading.payload_bytes() as usize, reading.len());
+        let payload_bytes = reading.payload_bytes() as usize;
+        let bytes = records::bytes(payload_bytes, reading.len())
+            + records::opened_bytes(stream.state(), payload_bytes);
         let room = self.room(bytes).await;
         let now = self.subscription.now();
         let number = || {
@@ -101,8 +103,9 @@ impl Feed {
             shard.number_before(reading.next(), arrival).to_string().into()
         };
         let children = || stream.state().children(state.id).map(describe::child_shard).collect();
+        let records = records::all(shard, reading);
         let output = SubscribeToShardEvent {
-            records: reading.records().map(|view| records::record(shard, view)).collect(),
+            records: records.map_err(|e| unreadable(e, &stream.state().arn, shard.id()))?,
             continuation_sequence_number: (!is_last).then(number),
             millis_behind_latest: records::millis_behind(reading, state, now),
             child_shards: is_last.then(children),

@@ -7,20 +7,22 @@ use futures::future::join_all;
 use millpond_api::{
     ErrorKind,
     schema::Length,
-    types::{Blob, HashKey, SequenceNumber, ShardId, StreamStatus},
+    types::{Blob, EncryptionType, HashKey, SequenceNumber, ShardId, StreamStatus},
     validate::{Checker, Value},
 };
 use millpond_quotas::limits;
 use millpond_shards::{
     Error as Fact,
     batch::RecordBatch,
+    crypt::Sealing,
     directory::Stream,
+    record,
     shard::{AppendError, Appended, Shard},
     stream::{Namespace, routing},
 };
 
 use super::{
-    Cx,
+    Cx, dry_run,
     placement::{self, Placed, Placement},
 };
 use crate::error::{Error, Result, invalid, write_throttled};
@@ -40,6 +42,14 @@ pub(super) struct Entry<'a> {
     pub(super) partition_key: Option<&'a str>,
     pub(super) explicit: Option<HashKey>,
     pub(super) data: &'a Blob<'a>,
+}
+
+/// What became of a request's records.
+pub(super) struct Outcomes {
+    /// Of each entry, at its place.
+    pub(super) entries: Vec<Result<Written>>,
+    /// How they are stored; `None` when they aren't encrypted.
+    pub(super) encryption_type: Option<EncryptionType>,
 }
 
 /// Where a record was written.
@@ -118,19 +128,36 @@ fn violation(check: impl FnOnce(&mut Checker)) -> Error {
     Error(checker.into_error().unwrap_or_else(|| ErrorKind::Validation.into()))
 }
 
+/// Ends a request that only wanted to be checked, if its records could be encrypted.
+pub(super) async fn check_dry_run(
+    cx: &Cx<'_>,
+    stream: &Stream,
+    dry_run: Option<bool>,
+) -> Result<()> {
+    if dry_run == Some(true) {
+        cx.domain().crypt().sealing(stream, 0).await?;
+    }
+    dry_run::check(dry_run)
+}
+
 /// Writes the entries. What became of each stands at its place in the answer.
 ///
 /// # Errors
-/// [`Fact::StreamNotFound`] when the stream was deleted meanwhile, with what was written to it.
+/// [`Fact::StreamNotFound`] when the stream was deleted meanwhile, with what was written to it, and
+/// [`Fact::Kms`] when it is encrypted with a key that can't be used.
 pub(super) async fn write(
     cx: &Cx<'_>,
     mut stream: Arc<Stream>,
     entries: &[Entry<'_>],
-) -> Result<Vec<Result<Written>>> {
+) -> Result<Outcomes> {
     let mut outcomes: Vec<Option<Result<Written>>> = entries.iter().map(|_| None).collect();
     let mut waiting: Vec<usize> = (0..entries.len()).collect();
+    let mut encryption_type = None;
     for round in 0..=REROUTE_MAX {
-        let shares = share_out(&stream, entries, &waiting, round > 0, &mut outcomes);
+        let mut sealing = cx.domain().crypt().sealing(&stream, waiting.len()).await?;
+        encryption_type = encryption_type.or(sealing.is_some().then_some(EncryptionType::Kms));
+        let (has_room, sealing) = (round > 0, sealing.as_mut());
+        let shares = share_out(&stream, entries, &waiting, has_room, sealing, &mut outcomes);
         let appends = shares.into_iter().map(Share::append);
         waiting.clear();
         for (share, appended) in join_all(appends).await {
@@ -154,7 +181,8 @@ pub(super) async fn write(
             .ok_or_else(|| Fact::StreamNotFound { stream: arn.clone() })?;
     }
     let unwritten = || Err(Error(ErrorKind::InternalFailureException.with(FAILED)));
-    Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unwritten)).collect())
+    let entries = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unwritten)).collect();
+    Ok(Outcomes { entries, encryption_type })
 }
 
 /// What an entry is told that could not be written for no fault of its own.
@@ -173,6 +201,7 @@ fn share_out(
     entries: &[Entry<'_>],
     waiting: &[usize],
     has_room: bool,
+    mut sealing: Option<&mut Sealing>,
     outcomes: &mut [Option<Result<Written>>],
 ) -> Vec<Share> {
     let shards = stream.routing().shards();
@@ -184,18 +213,20 @@ fn share_out(
     }
     let share = |group: &[Placed<'_>]| {
         let shard = shards.get(group.first()?.owner)?;
-        Some(Share::new(Arc::clone(shard), group))
+        Some(Share::new(Arc::clone(shard), group, sealing.as_deref_mut()))
     };
     placed.chunk_by(|a, b| a.owner == b.owner).filter_map(share).collect()
 }
 
 impl Share {
-    fn new(shard: Arc<Shard>, placed: &[Placed<'_>]) -> Self {
-        let stored_bytes =
-            |placed: &Placed<'_>| placed.entry.payload_bytes() + RECORD_OVERHEAD_BYTES;
+    fn new(shard: Arc<Shard>, placed: &[Placed<'_>], mut sealing: Option<&mut Sealing>) -> Self {
+        let seal_bytes = if sealing.is_some() { record::SEAL_BYTES_MAX } else { 0 };
+        let overhead = RECORD_OVERHEAD_BYTES + seal_bytes;
+        let stored_bytes = |placed: &Placed<'_>| placed.entry.payload_bytes() + overhead;
         let mut batch = RecordBatch::with_capacity(placed.iter().map(stored_bytes).sum());
         for Placed { entry, .. } in placed {
-            batch.push(entry.partition_key, entry.explicit, entry.data);
+            let Entry { partition_key, explicit, data } = *entry;
+            batch.push_sealed(*partition_key, *explicit, data, sealing.as_deref_mut());
         }
         Self { shard, batch, entries: placed.iter().map(|placed| placed.index).collect() }
     }

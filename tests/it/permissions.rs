@@ -134,6 +134,7 @@ fn on_stream() -> Vec<(&'static str, Value)> {
     };
     let record = json!({"PartitionKey": "k", "Data": wire::blob("text")});
     let tags = json!({"a": "b"});
+    let key = json!({"EncryptionType": "KMS", "KeyId": "alias/aws/kinesis"});
     vec![
         ("AddTagsToStream", clicks(json!({ "Tags": tags }))),
         ("CreateStream", clicks(json!({"ShardCount": 1}))),
@@ -161,6 +162,8 @@ fn on_stream() -> Vec<(&'static str, Value)> {
         ("RegisterStreamConsumer", arn("StreamARN", json!({"ConsumerName": "reader"}))),
         ("RemoveTagsFromStream", clicks(json!({"TagKeys": ["a"]}))),
         ("SplitShard", clicks(json!({"ShardToSplit": "0", "NewStartingHashKey": "9"}))),
+        ("StartStreamEncryption", clicks(key.clone())),
+        ("StopStreamEncryption", clicks(key)),
         ("TagResource", arn("ResourceARN", json!({ "Tags": tags }))),
         ("UntagResource", arn("ResourceARN", json!({"TagKeys": ["a"]}))),
         ("UpdateMaxRecordSize", arn("StreamARN", json!({"MaxRecordSizeInKiB": 1024}))),

@@ -2,6 +2,7 @@
 
 mod child;
 mod client;
+mod encryption;
 mod fan_out;
 mod logs;
 mod reload;

@@ -8,10 +8,15 @@ use millpond::{
     app::App,
     auth::Files,
     config::{self, Config},
+    kms,
 };
 use millpond_api::Codec;
 use millpond_quotas::{Clock, Time};
-use millpond_shards::{engine::memory::MemoryEngine, state::Command};
+use millpond_shards::{
+    crypt::{KeyService, testing::TestKeys},
+    engine::memory::MemoryEngine,
+    state::Command,
+};
 use serde_json::{Value, json};
 use tower_service::Service as _;
 
@@ -36,6 +41,7 @@ pub(crate) struct TestServer {
     router: Router,
     clock: Clock,
     engine: MemoryEngine,
+    keys: Arc<dyn KeyService>,
     config: Arc<Config>,
     codec: Codec,
     account: String,
@@ -55,26 +61,34 @@ impl TestServer {
 
     /// As `millpond` starts it with these arguments, but in memory.
     pub(crate) async fn run(arguments: &str) -> Self {
-        let words = ["millpond"].into_iter().chain(arguments.split_whitespace());
-        let config = match config::read(words.map(OsString::from), |_| None) {
-            Ok(config::Request::Run(config)) => Arc::new(*config),
-            other => panic!("not a configuration: {other:?}"),
-        };
-        let clock = Clock::manual(Time::from_millis(START_MILLIS));
-        Self::open(config, MemoryEngine::new(), clock).await
+        let config = config_of(arguments);
+        let clock = clock();
+        let keys = kms::open(&config.keys, &clock).unwrap();
+        Self::open(config, MemoryEngine::new(), keys, clock).await
     }
 
-    async fn open(config: Arc<Config>, engine: MemoryEngine, clock: Clock) -> Self {
-        let app = App::open(&config, Arc::new(engine.clone()), clock.clone()).await.unwrap();
+    /// As `millpond dev` starts it, but with these master keys.
+    pub(crate) async fn with_keys(keys: TestKeys) -> Self {
+        Self::open(config_of("dev"), MemoryEngine::new(), Arc::new(keys), clock()).await
+    }
+
+    async fn open(
+        config: Arc<Config>,
+        engine: MemoryEngine,
+        keys: Arc<dyn KeyService>,
+        clock: Clock,
+    ) -> Self {
+        let storage = Arc::new(engine.clone());
+        let app = App::open(&config, storage, Arc::clone(&keys), clock.clone()).await.unwrap();
         let router = Arc::clone(&app).router(&config);
         let (account, region) = (ACCOUNT.to_owned(), REGION.to_owned());
-        Self { app, router, clock, engine, config, codec: Codec::Json, account, region }
+        Self { app, router, clock, engine, keys, config, codec: Codec::Json, account, region }
     }
 
     /// What is left of this server after a crash, started again.
     pub(crate) async fn after_crash(&self) -> Self {
-        let opened =
-            Self::open(Arc::clone(&self.config), self.engine.crash(0), self.clock.clone()).await;
+        let (config, keys) = (Arc::clone(&self.config), Arc::clone(&self.keys));
+        let opened = Self::open(config, self.engine.crash(0), keys, self.clock.clone()).await;
         Self { codec: self.codec, account: self.account.clone(), ..opened }
     }
 
@@ -285,6 +299,19 @@ impl TestServer {
             texts.extend(records);
         }
         texts
+    }
+}
+
+/// When tests begin.
+fn clock() -> Clock {
+    Clock::manual(Time::from_millis(START_MILLIS))
+}
+
+fn config_of(arguments: &str) -> Arc<Config> {
+    let words = ["millpond"].into_iter().chain(arguments.split_whitespace());
+    match config::read(words.map(OsString::from), |_| None) {
+        Ok(config::Request::Run(config)) => Arc::new(*config),
+        other => panic!("not a configuration: {other:?}"),
     }
 }
 

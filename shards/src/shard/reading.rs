@@ -1,12 +1,16 @@
 //! Reading a shard: the records from a position on, within limits, that haven't expired.
 
+use std::{borrow::Cow, sync::Arc};
+
 use millpond_api::types::Timestamp;
 use tokio::sync::futures::Notified;
 
 use super::{Shard, Storage};
 use crate::{
+    crypt::Cipher,
     engine::{EngineError, Offset, Page, ReadLimit},
     record::RecordView,
+    stream::encryption::DataKeyNumber,
 };
 
 /// How much one read returns at most. At least one record is returned where there is one.
@@ -28,6 +32,9 @@ pub struct Reading {
     next: Offset,
     end: Offset,
     newest: Option<Timestamp>,
+    // The data keys that the records are sealed under, each with the first such record.
+    sealed: Vec<(DataKeyNumber, Offset)>,
+    ciphers: Vec<Arc<Cipher>>,
 }
 
 impl Reading {
@@ -36,6 +43,41 @@ impl Reading {
         let chunks = self.page.iter().filter_map(|chunk| chunk.records().ok());
         let records = chunks.flatten().filter_map(Result::ok);
         records.skip_while(|record| record.offset < self.from).take(self.count)
+    }
+
+    /// The data of one of these records, opened if it is sealed.
+    ///
+    /// # Errors
+    /// When it is sealed and damaged, or its data key was not given.
+    pub fn data<'a>(&self, record: &RecordView<'a>) -> Result<Cow<'a, [u8]>, EngineError> {
+        let Some(seal) = &record.seal else { return Ok(Cow::Borrowed(record.data)) };
+        let cipher = self.ciphers.iter().find(|cipher| cipher.number() == seal.data_key);
+        let cipher = cipher.ok_or_else(|| EngineError::Corrupt("a record is sealed".into()))?;
+        cipher.open(record, seal).map(Cow::Owned)
+    }
+
+    /// The data keys that the records are sealed under, each with the first such record.
+    #[must_use]
+    pub fn sealed(&self) -> &[(DataKeyNumber, Offset)] {
+        &self.sealed
+    }
+
+    /// Takes a data key to open records with.
+    pub(crate) fn unlock(&mut self, cipher: Arc<Cipher>) {
+        self.ciphers.push(cipher);
+    }
+
+    /// Gives up the record at `before` and what follows, unless that is all.
+    pub(crate) fn cut(&mut self, before: Offset) -> bool {
+        let kept = self.records().take_while(|record| record.offset < before);
+        let kept: Vec<_> =
+            kept.map(|record| (record.payload_bytes() as u64, record.arrival)).collect();
+        let Some((_, newest)) = kept.last() else { return false };
+        self.newest = Some(*newest);
+        self.count = kept.len();
+        self.payload_bytes = kept.iter().map(|(bytes, _)| bytes).sum();
+        self.next = before;
+        true
     }
 
     /// How many records there are.
@@ -141,7 +183,9 @@ impl Storage {
 impl Reading {
     fn nothing(from: Offset, end: Offset) -> Self {
         let page = Page::new();
-        Self { page, from, count: 0, payload_bytes: 0, next: from, end, newest: None }
+        let (sealed, ciphers) = (Vec::new(), Vec::new());
+        let newest = None;
+        Self { page, from, count: 0, payload_bytes: 0, next: from, end, newest, sealed, ciphers }
     }
 
     fn of(page: Page, from: Offset, end: Offset, limit: Limit) -> Result<Self, EngineError> {
@@ -161,6 +205,11 @@ impl Reading {
                 reading.payload_bytes = bytes;
                 reading.next = record.offset.plus(1);
                 reading.newest = Some(record.arrival);
+                if let Some(seal) = &record.seal
+                    && reading.sealed.iter().all(|(number, _)| *number != seal.data_key)
+                {
+                    reading.sealed.push((seal.data_key, record.offset));
+                }
             }
         }
         // Nothing is stored from there to the end, and nothing will be: a gap.

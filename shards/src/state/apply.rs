@@ -7,7 +7,7 @@ use millpond_api::types::{
 };
 use millpond_quotas::limits;
 
-use super::{Command, NewStream, ShardEnd, State, capacity, consumers, policies};
+use super::{Command, NewStream, ShardEnd, State, capacity, consumers, encryption, policies};
 use crate::{
     Error,
     commitment::Commitment,
@@ -15,6 +15,7 @@ use crate::{
     stream::{
         Closing, Intent, Namespace, Parents, Segment, ShardState, StreamNumber, StreamState,
         Transition,
+        encryption::Encryption,
         reshard::{self, ReshardPlan},
     },
 };
@@ -69,19 +70,15 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             update_account(&mut next, namespace, *enabled, *now);
         }
         Command::AddTags { stream, tags } => {
-            let mut changed = next.active_stream(stream)?;
-            changed.tags.extend(tags.iter().cloned());
-            check_tags(&changed)?;
-            next.put(changed);
+            retag(&mut next, stream, |all| all.extend(tags.iter().cloned()))?;
         }
         Command::RemoveTags { stream, keys } => {
-            let mut changed = next.active_stream(stream)?;
-            changed.tags.retain(|key, _| !keys.contains(key));
-            next.put(changed);
+            retag(&mut next, stream, |all| all.retain(|key, _| !keys.contains(key)))?;
         }
         Command::Consumer(command) => consumers::apply(&mut next, command)?,
         Command::Policy(command) => policies::apply(&mut next, command)?,
         Command::Capacity(command) => capacity::apply(&mut next, command)?,
+        Command::Encryption(command) => encryption::apply(&mut next, command)?,
         Command::Settle { stream, number, ends, now } => {
             settle(&mut next, stream, *number, ends, *now);
         }
@@ -128,6 +125,7 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
         consumers: BTreeMap::new(),
         on_demand,
         mode_switches: Vec::new(),
+        encryption: Encryption::default(),
     };
     check_tags(&stream)?;
     next.next_stream = StreamNumber(next.next_stream.0 + 1);
@@ -266,6 +264,18 @@ fn update_account(next: &mut State, namespace: &Namespace, enabled: bool, now: T
     let before = next.commitments.get(namespace).copied();
     let after = Commitment::updated(before, enabled, now);
     next.commitments.extend(after.map(|after| (namespace.clone(), after)));
+}
+
+fn retag(
+    next: &mut State,
+    arn: &StreamArn,
+    change: impl FnOnce(&mut BTreeMap<String, String>),
+) -> Result<(), Error> {
+    let mut changed = next.active_stream(arn)?;
+    change(&mut changed.tags);
+    check_tags(&changed)?;
+    next.put(changed);
+    Ok(())
 }
 
 fn check_tags(stream: &StreamState) -> Result<(), Error> {

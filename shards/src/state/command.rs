@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 
-use super::{CapacityCommand, ConsumerCommand, PolicyCommand};
+use super::{CapacityCommand, ConsumerCommand, EncryptionCommand, PolicyCommand};
 use crate::{
     engine::{LogId, Offset},
     stream::{Namespace, StreamNumber, on_demand::OnDemand},
@@ -48,6 +48,8 @@ pub enum Command {
     Policy(PolicyCommand),
     /// Changes what a stream can take, and who decides that.
     Capacity(CapacityCommand),
+    /// Changes the encryption of a stream.
+    Encryption(EncryptionCommand),
     /// A transition's due time has come. `ends` tells where each of the shards ends that a reshard
     /// closes, now that they are sealed, in the order of its plan. Nothing happens when the stream
     /// is no longer in that transition.

@@ -15,6 +15,9 @@ use millpond_api::types::{
 };
 use minicbor::{Decode, Encode};
 
+mod encryption;
+
+use self::encryption::EncryptionRow;
 use super::{ShardLimit, State};
 use crate::{
     commitment::Commitment,
@@ -179,6 +182,9 @@ struct StreamRow {
     #[n(41)]
     #[cbor(default)]
     mode_switches: Vec<i64>,
+    /// Rows of streams that never were encrypted don't have it.
+    #[n(50)]
+    encryption: Option<EncryptionRow>,
     #[n(60)]
     policy: Option<String>,
 }
@@ -300,6 +306,7 @@ impl StreamRow {
                 .collect(),
             on_demand: stream.on_demand.as_ref().map(OnDemandRow::of),
             mode_switches: stream.mode_switches.iter().map(|at| at.millis()).collect(),
+            encryption: EncryptionRow::of(&stream.encryption),
             policy: stream.policy.as_deref().map(str::to_owned),
         }
     }
@@ -343,6 +350,7 @@ impl StreamRow {
                 .collect(),
             on_demand: self.on_demand.map(OnDemandRow::into_on_demand),
             mode_switches: self.mode_switches.into_iter().map(Timestamp::from_millis).collect(),
+            encryption: self.encryption.map(EncryptionRow::into_encryption).unwrap_or_default(),
         })
     }
 }

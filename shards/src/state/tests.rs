@@ -67,7 +67,7 @@ pub(crate) fn reshard_at_once(stream: &StreamState, plan: ReshardPlan) -> Stream
     StreamState::clone(settle(&state, "clicks", at(200)).stream(&arn("clicks")).unwrap())
 }
 
-fn rows_of(state: &State) -> MetadataRows {
+pub(super) fn rows_of(state: &State) -> MetadataRows {
     let mut rows = MetadataRows::new();
     for change in rows::changes(&State::new(ShardLimit::Fixed(100_000)), state) {
         match change {

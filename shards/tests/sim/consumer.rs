@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use millpond_api::types::{ShardId, StreamArn};
 use millpond_shards::{
-    Domain,
+    Domain, Error,
     directory::Stream,
     engine::{EngineError, Offset},
     iterator::ShardIterator,
@@ -107,7 +107,11 @@ pub(crate) async fn read(
     limit: Limit,
 ) -> Result<Pages, EngineError> {
     let horizon = stream.state().horizon(domain.now());
-    let reading = shard.read(from, horizon, limit).await?;
+    let mut reading = shard.read(from, horizon, limit).await?;
+    match domain.crypt().unlock(stream, &mut reading).await {
+        Err(Error::Engine(error)) => return Err(error),
+        unlocked => unlocked.expect("a key is there as long as records under it"),
+    }
     let records: Vec<_> = reading
         .records()
         .map(|record| Seen {
@@ -115,7 +119,7 @@ pub(crate) async fn read(
             arrival: record.arrival,
             number: shard.sequence_number(record.offset, record.arrival),
             key: record.partition_key.map(str::to_owned),
-            data: record.data.into(),
+            data: reading.data(&record).expect("what was sealed opens").into(),
         })
         .collect();
     assert_eq!(records.len(), reading.len());

@@ -8,7 +8,10 @@ use millpond_api::types::{
 use millpond_shards::{
     engine::memory::Fault,
     shard::Limit,
-    state::{CapacityCommand, Command, ConsumerCommand, NewStream, PolicyCommand, Resource},
+    state::{
+        CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewStream, PolicyCommand,
+        Resource,
+    },
     stream::{
         Namespace, StreamState,
         consumer::ConsumerState,
@@ -168,7 +171,7 @@ fn settle_account(world: &mut World, arn: &StreamArn) -> Command {
 fn change(world: &mut World, state: &StreamState) -> Command {
     let (now, due) = times(world);
     let stream = state.arn.clone();
-    match world.dice.u8(0..37) {
+    match world.dice.u8(0..41) {
         0..6 => split(world, state, due),
         6..11 => merge(world, state, due),
         11..14 => {
@@ -201,11 +204,25 @@ fn change(world: &mut World, state: &StreamState) -> Command {
         25..26 => Command::DisableMonitoring { stream, metrics: metrics(world), due },
         26..35 => Command::Capacity(change_capacity(world, state, now, due)),
         35..36 => Command::Policy(share(world, state)),
+        36..39 => Command::Encryption(start_encryption(world, stream, now, due)),
+        39..40 => Command::Encryption(EncryptionCommand::Stop { stream, now, due }),
         _ => {
             let enforce_consumer_deletion = world.dice.bool();
             Command::DeleteStream { stream, enforce_consumer_deletion, due }
         }
     }
+}
+
+/// Any 32 bytes are a wrapped key to the keys of tests.
+fn start_encryption(
+    world: &mut World,
+    stream: StreamArn,
+    now: Timestamp,
+    due: Timestamp,
+) -> EncryptionCommand {
+    let key_id = world.dice.choice(["alias/a", "alias/b"]).expect("there are keys").to_owned();
+    let wrapped = (0..32).map(|_| world.dice.u8(..)).collect();
+    EncryptionCommand::Start { stream, key_id, wrapped, now, due }
 }
 
 fn change_capacity(

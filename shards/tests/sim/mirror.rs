@@ -8,7 +8,10 @@ use millpond_shards::{
     Error,
     commitment::Commitment,
     engine::Offset,
-    state::{CapacityCommand, Command, ConsumerCommand, ShardEnd, ShardLimit, State, apply},
+    state::{
+        CapacityCommand, Command, ConsumerCommand, EncryptionCommand, ShardEnd, ShardLimit, State,
+        apply,
+    },
     stream::{Intent, Namespace, StreamNumber, StreamState},
 };
 
@@ -18,6 +21,9 @@ use crate::ledger::Ledger;
 pub(crate) const SHARD_LIMIT: ShardLimit = ShardLimit::Fixed(40);
 
 const MILLIS_PER_HOUR: i64 = 3_600_000;
+
+/// How much longer data keys are kept than records that were sealed before they were retired.
+const KEYS_KEPT_HOURS: i64 = 24;
 
 /// All streams as they are seen, by namespace and name.
 pub(crate) type Streams = Vec<Arc<StreamState>>;
@@ -175,6 +181,7 @@ fn own_commands(before: &View, seen: &View, ledger: &Ledger) -> Vec<Command> {
             commands.extend(settle(old, new));
             commands.extend(new.and_then(|new| forget(old, new, ledger)));
             commands.extend(new.and_then(|new| scale(old, new)));
+            commands.extend(new.and_then(|new| change_keys(old, new, ledger)));
         }
     }
     commands
@@ -231,10 +238,43 @@ fn forget(old: &StreamState, new: &StreamState, ledger: &Ledger) -> Option<Comma
     Some(Command::ForgetShards { stream: old.arn.clone(), number: old.number, now })
 }
 
+/// A process takes a lease of nonces before it seals, and forgets keys whose records have expired.
+fn change_keys(old: &StreamState, new: &StreamState, ledger: &Ledger) -> Option<Command> {
+    let (stream, number) = (old.arn.clone(), old.number);
+    let (before, after) = (&old.encryption.data_keys, &new.encryption.data_keys);
+    let leased = before.iter().find(|(data_key, key)| {
+        after.get(data_key).is_some_and(|after| after.leases == key.leases + 1)
+    });
+    if let Some((data_key, key)) = leased {
+        let (data_key, lease) = (*data_key, key.leases as u8);
+        return Some(Command::Encryption(EncryptionCommand::Lease {
+            stream,
+            number,
+            data_key,
+            lease,
+        }));
+    }
+    let gone = before.iter().filter(|(data_key, _)| !after.contains_key(data_key));
+    let retired: Option<Vec<Timestamp>> = gone.map(|(_, key)| key.retired).collect();
+    let last = retired?.into_iter().max()?;
+    if !ledger.has_expired(old.number, last) {
+        return None;
+    }
+    let hours = i64::from(old.retention_hours) + KEYS_KEPT_HOURS;
+    let now = Timestamp::from_millis(last.millis() + hours * MILLIS_PER_HOUR + 1);
+    Some(Command::Encryption(EncryptionCommand::ForgetKeys { stream, number, now }))
+}
+
 /// What holds of every stream at any time.
 fn check_stream(stream: &StreamState) {
     assert_eq!(stream.transition.is_none(), stream.status == StreamStatus::Active, "{stream:?}");
     assert!(stream.mode_switches.len() <= 2, "{stream:?} was switched too often");
+    let keys = &stream.encryption;
+    assert_eq!(keys.key_id.is_some(), keys.current().is_some(), "{stream:?}");
+    for (number, key) in &keys.data_keys {
+        let is_current = keys.current().is_some_and(|(current, _)| current == *number);
+        assert_eq!(key.retired.is_none(), is_current, "{stream:?}");
+    }
     for consumer in stream.consumers.values() {
         let is_active = consumer.status == ConsumerStatus::Active;
         assert_eq!(consumer.due.is_none(), is_active, "{consumer:?}");

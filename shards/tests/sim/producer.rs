@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 use futures::future::join_all;
 use millpond_api::types::{Blob, HashKey, ShardId, StreamArn, Timestamp};
 use millpond_shards::{
-    Domain,
+    Domain, Error,
     batch::RecordBatch,
+    crypt::Sealing,
     directory::Stream,
     engine::{EngineError, Offset},
     shard::AppendError,
@@ -79,7 +80,10 @@ pub(crate) async fn put(
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        let appends = by_shard.into_iter().map(|(index, entries)| append(&stream, index, entries));
+        let sealing = async |records| domain.crypt().sealing(&stream, records).await;
+        let appends = by_shard.into_iter().map(async |(index, entries)| {
+            append(&stream, index, sealing(entries.len()).await, entries).await
+        });
         for (sealed, known) in join_all(appends).await {
             left.extend(sealed);
             fates.extend(known);
@@ -108,12 +112,18 @@ fn place(stream: &Stream, entry: &Entry) -> Option<usize> {
 async fn append(
     stream: &Stream,
     index: usize,
+    sealing: Result<Option<Sealing>, Error>,
     entries: Vec<Entry>,
 ) -> (Vec<Entry>, Vec<(u64, Fate)>) {
     let shard = stream.routing().shards().get(index).expect("routing leads to a shard");
+    let Ok(mut sealing) = sealing else {
+        let refused = entries.iter().map(|entry| (entry.serial, Fate::Refused));
+        return (Vec::new(), refused.collect());
+    };
     let mut batch = RecordBatch::default();
     for entry in &entries {
-        batch.push(entry.key.as_deref(), entry.explicit, &Blob::Bytes(entry.data().into()));
+        let data = Blob::Bytes(entry.data().into());
+        batch.push_sealed(entry.key.as_deref(), entry.explicit, &data, sealing.as_mut());
     }
     let fate = match shard.append(batch).await {
         Err(AppendError::Sealed) => return (entries, Vec::new()),

@@ -7,7 +7,10 @@ use millpond_api::types::{
 };
 use millpond_shards::{
     shard::Limit,
-    state::{CapacityCommand, Command, ConsumerCommand, NewStream, PolicyCommand, Resource},
+    state::{
+        CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewStream, PolicyCommand,
+        Resource,
+    },
     stream::{Namespace, on_demand::Load},
 };
 
@@ -33,6 +36,7 @@ pub(crate) fn live(plan: Plan) -> bool {
     settle_account(&mut world, &arn);
     world.drain();
     register(&mut world, &arn);
+    encrypt(&mut world, &arn);
     reshard(&mut world, &arn);
     expire(&mut world, &arn);
     retain(&mut world, &arn);
@@ -95,6 +99,21 @@ fn register(world: &mut World, arn: &StreamArn) {
         world.ask(Command::Policy(command));
         world.drain();
     }
+}
+
+/// Encrypts the stream while records are on their way; it stays so.
+fn encrypt(world: &mut World, arn: &StreamArn) {
+    for (producer, key_id) in ["alias/a", "alias/b"].into_iter().enumerate() {
+        let (stream, key_id) = (arn.clone(), key_id.to_owned());
+        let (wrapped, now) = (vec![producer as u8; 32], world.now());
+        put(world, producer, arn);
+        let start = EncryptionCommand::Start { stream, key_id, wrapped, now, due: now };
+        world.ask(Command::Encryption(start));
+        world.drain();
+        put(world, producer, arn);
+        world.drain();
+    }
+    world.consume(0, arn, LIMIT);
 }
 
 /// Splits, merges and scales while records are on their way.

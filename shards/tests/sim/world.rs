@@ -8,6 +8,7 @@ use millpond_api::types::{ShardId, StreamArn, Timestamp};
 use millpond_quotas::{Clock, Quotas, Time};
 use millpond_shards::{
     Domain, Error, Options,
+    crypt::testing::TestKeys,
     directory::Stream,
     engine::{
         Engine, Offset,
@@ -575,6 +576,7 @@ impl Process {
             shard_limit: SHARD_LIMIT,
             tail_bytes_max: 64 * 1024,
             // Another one each time: the first is kept.
+            keys: Arc::new(TestKeys::default()),
             token_key: clock.now().nanos().to_be_bytes().repeat(4).try_into().expect("32 bytes"),
         };
         let opening = runtime.spawn(Domain::open(engine, clock.clone(), options));

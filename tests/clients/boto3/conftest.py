@@ -1,5 +1,7 @@
 """A server for all tests, a client, and streams of their own."""
 
+import base64
+import os
 import sys
 import uuid
 from pathlib import Path
@@ -15,11 +17,24 @@ ACCOUNTS = ["111111111111", "222222222222", "333333333333", "444444444444"]
 
 
 def flags_of(mode: str, data_dir: Path) -> list[str]:
-    """`dev` as it is; `serve` as it is too, with keys of several accounts."""
+    """`dev` as it is; `serve` as it is too, with access keys of several accounts and a keyring."""
     if mode == "dev":
         return []
     credentials = ["test:test", *(f"{account}:test:{account}" for account in ACCOUNTS)]
-    return ["--data-dir", str(data_dir), *(f"--credential={key}" for key in credentials)]
+    keyring = data_dir / "keyring.toml"
+    keyring.touch(mode=0o600)
+    keyring.write_text(
+        f"""[[key]]
+id = "{uuid.uuid4()}"
+aliases = ["alias/aws/kinesis"]
+material = "{base64.b64encode(os.urandom(32)).decode()}"
+"""
+    )
+    return [
+        f"--data-dir={data_dir / 'data'}",
+        f"--keyring={keyring}",
+        *(f"--credential={key}" for key in credentials),
+    ]
 
 
 @pytest.fixture(scope="session", params=["dev", "serve"])

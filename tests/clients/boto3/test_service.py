@@ -69,7 +69,8 @@ def unserved() -> list[str]:
 
 
 SAMPLES = {
-    "StartStreamEncryption": {"StreamName": "{name}", "EncryptionType": "KMS", "KeyId": "alias/k"},
+    "ListChannels": {},
+    "ListQueues": {},
 }
 
 

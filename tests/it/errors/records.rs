@@ -1,6 +1,12 @@
 //! Errors of records as they are written.
 
-use millpond_shards::engine::memory::Fault;
+use std::time::Duration;
+
+use millpond_api::Codec;
+use millpond_shards::{
+    crypt::{KmsFault, testing::TestKeys},
+    engine::memory::Fault,
+};
 use serde_json::{Value, json};
 
 use super::case::{Case, Scene, refused};
@@ -131,16 +137,40 @@ async fn failed_entry(server: &TestServer) -> Refusal {
 }
 
 fn encryption() -> Vec<Case> {
-    let codes = [
-        "KMSAccessDeniedException",
-        "KMSDisabledException",
-        "KMSInvalidStateException",
-        "KMSNotFoundException",
-        "KMSOptInRequired",
-        "KMSThrottlingException",
+    let faults = [
+        (KmsFault::AccessDenied, "KMSAccessDeniedException"),
+        (KmsFault::Disabled, "KMSDisabledException"),
+        (KmsFault::InvalidState, "KMSInvalidStateException"),
+        (KmsFault::NotFound, "KMSNotFoundException"),
+        (KmsFault::OptInRequired, "KMSOptInRequired"),
+        (KmsFault::Throttling, "KMSThrottlingException"),
     ];
-    let operations = ["PutRecord", "PutRecords", "GetRecords"];
-    let excused =
-        |operation, code| Case::excused(operation, "KMS failure", code, "nothing is encrypted yet");
-    operations.into_iter().flat_map(|op| codes.map(|code| excused(op, code))).collect()
+    let operations = ["PutRecord", "PutRecords", "GetRecords", "StartStreamEncryption"];
+    let case = |operation, (fault, code)| {
+        Case::new(operation, "KMS failure", code, move |codec| without_key(operation, fault, codec))
+    };
+    operations.into_iter().flat_map(|op| faults.map(|fault| case(op, fault))).collect()
+}
+
+/// What the operation is told of an encrypted stream when its key can't be used.
+async fn without_key(operation: &'static str, fault: KmsFault, codec: Codec) -> Refusal {
+    let keys = TestKeys::default();
+    let server = TestServer::with_keys(keys.clone()).await.speaking(codec);
+    server.create("clicks", 1).await;
+    let start = json!({"StreamName": "clicks", "EncryptionType": "KMS", "KeyId": "alias/a"});
+    server.call("StartStreamEncryption", start.clone()).await;
+    server.put("clicks", "k", "sealed").await;
+    keys.set("alias/a", Some(fault));
+    // Longer than a key may be used before it is asked for again; iterators live as long.
+    server.advance(Duration::from_mins(6)).await;
+    let entry = json!({"PartitionKey": "k", "Data": ""});
+    let input = match operation {
+        "PutRecord" => json!({"StreamName": "clicks", "PartitionKey": "k", "Data": ""}),
+        "PutRecords" => json!({"StreamName": "clicks", "Records": [entry]}),
+        "GetRecords" => {
+            json!({"ShardIterator": server.iterator("clicks", 0, "TRIM_HORIZON").await})
+        }
+        _ => start,
+    };
+    refused(&server, operation, input).await
 }

@@ -1,0 +1,267 @@
+//! The keyring file: master keys as TOML, readable by its owner only, and read again when it has
+//! changed.
+//!
+//! ```toml
+//! [[key]]
+//! id = "1234abcd-12ab-34cd-56ef-1234567890ab"  # or the ARN of a key
+//! aliases = ["alias/aws/kinesis"]
+//! account = "123456789012"                     # unless every account may use it
+//! material = "..."                             # 32 random bytes in base64
+//! state = "enabled"                            # or "disabled"
+//! ```
+
+use std::{
+    fs::{File, Metadata},
+    io::{self, Read as _},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use base64_simd::STANDARD as BASE64;
+use millpond_api::types::{AccountId, StreamArn};
+use millpond_shards::crypt::{KmsError, KmsFault, PlainKey};
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::{super::key_id, KeyId, MasterKey};
+
+/// Bytes that a keyring may have; room for some thousand keys.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The permission bits of everybody but the owner.
+const MODE_OTHERS: u32 = 0o077;
+
+/// Why a keyring can't be used: one sentence, which quotes nothing that could be a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("keyring {}: {mistake}", path.display())]
+pub struct InvalidKeyring {
+    path: PathBuf,
+    mistake: Mistake,
+}
+
+/// What can be wrong with a keyring.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+enum Mistake {
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
+    #[error("it is open to others than its owner (mode {0:03o}); run chmod 600 on it")]
+    OpenToOthers(u32),
+    #[error("it has more than {FILE_BYTES_MAX} bytes")]
+    TooLarge,
+    #[error("line {line}: {words}")]
+    Syntax { line: usize, words: String },
+    #[error("it holds no [[key]]")]
+    Empty,
+    #[error("'{0}' is no id of a key: that is a UUID, or the ARN of a key")]
+    Id(String),
+    #[error("'{alias}' of key {id} is no alias: that is alias/ and a name")]
+    Alias { id: String, alias: String },
+    #[error("the account of key {0} is not twelve digits, such as 123456789012")]
+    Account(String),
+    #[error("the account of key {0} is another one than in its ARN")]
+    OtherAccount(String),
+    #[error(
+        "the material of key {0} is not 32 bytes in base64; make some with openssl rand -base64 32"
+    )]
+    Material(String),
+    #[error("{0} is there twice")]
+    Twice(String),
+}
+
+/// What is in the file, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    key: Vec<WrittenKey>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenKey {
+    id: String,
+    #[serde(default)]
+    aliases: Vec<String>,
+    account: Option<String>,
+    material: String,
+    #[serde(default)]
+    state: KeyState,
+}
+
+#[derive(Deserialize, Default, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum KeyState {
+    #[default]
+    Enabled,
+    Disabled,
+}
+
+/// The keys of a file at one moment.
+pub(super) struct Keys(Vec<Arc<MasterKey>>);
+
+/// A keyring, and how it was when it was read.
+pub(super) struct KeyringFile {
+    path: PathBuf,
+    read: Arc<ArcSwap<Reading>>,
+}
+
+struct Reading {
+    stamp: Option<Stamp>,
+    keys: Arc<Keys>,
+}
+
+/// What changes when a file does.
+type Stamp = (u64, u64, i64, i64);
+
+impl KeyringFile {
+    pub(super) fn open(path: &Path) -> Result<Self, InvalidKeyring> {
+        let (stamp, keys) = read(path)?;
+        let reading = Reading { stamp: Some(stamp), keys: Arc::new(keys) };
+        let read = Arc::new(ArcSwap::from_pointee(reading));
+        Ok(Self { path: path.to_owned(), read })
+    }
+
+    /// The keys as they are now. A file that can't be used any more is passed over.
+    pub(super) async fn keys(&self) -> Arc<Keys> {
+        let (path, latest) = (self.path.clone(), Arc::clone(&self.read));
+        // The file may be on a disk that is slow. Keys are asked for every few minutes.
+        tokio::task::spawn_blocking(move || refresh(&path, &latest)).await.ok();
+        Arc::clone(&self.read.load().keys)
+    }
+}
+
+fn refresh(path: &Path, latest: &ArcSwap<Reading>) {
+    let stamp = path.metadata().ok().as_ref().map(stamp);
+    let before = latest.load();
+    if stamp == before.stamp {
+        return;
+    }
+    let reading = match read(path) {
+        Ok((stamp, keys)) => {
+            tracing::info!(keyring = %path.display(), keys = keys.0.len(), "keyring read again");
+            Reading { stamp: Some(stamp), keys: Arc::new(keys) }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "keyring not read again, its last keys stay in use");
+            Reading { stamp, keys: Arc::clone(&before.keys) }
+        }
+    };
+    latest.store(Arc::new(reading));
+}
+
+fn stamp(metadata: &Metadata) -> Stamp {
+    (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+}
+
+fn read(path: &Path) -> Result<(Stamp, Keys), InvalidKeyring> {
+    let wrong = |mistake| InvalidKeyring { path: path.to_owned(), mistake };
+    let unreadable = |error: io::Error| wrong(Mistake::Unreadable(error.to_string()));
+    let file = File::open(path).map_err(unreadable)?;
+    // Ask the open file, not the path: the one that is checked is the one that is read.
+    let metadata = file.metadata().map_err(unreadable)?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & MODE_OTHERS != 0 {
+        return Err(wrong(Mistake::OpenToOthers(mode)));
+    }
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(wrong(Mistake::TooLarge));
+    }
+    Ok((stamp(&metadata), Keys::parse(&text).map_err(wrong)?))
+}
+
+impl Keys {
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        // Not the error's own display, which quotes the line: it may hold a key.
+        let written: Written = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let words = error.message().to_owned();
+            Mistake::Syntax { line: before.matches('\n').count() + 1, words }
+        })?;
+        let mut keys: Vec<Arc<MasterKey>> = Vec::new();
+        for written in written.key {
+            let key = written.into_key()?;
+            if let Some(name) = keys.iter().find_map(|other| other.shared_name(&key)) {
+                return Err(Mistake::Twice(name.to_owned()));
+            }
+            keys.push(Arc::new(key));
+        }
+        if keys.is_empty() {
+            return Err(Mistake::Empty);
+        }
+        Ok(Self(keys))
+    }
+
+    /// The key that a request for a stream names.
+    pub(super) fn find(&self, id: &KeyId, stream: &StreamArn) -> Result<Arc<MasterKey>, KmsError> {
+        let (region, account) = id.place_or_that_of(stream);
+        let is_there = |key: &&Arc<MasterKey>| {
+            key.account.is_none_or(|of| of == account)
+                && key.region.as_ref().is_none_or(|of| *of == region)
+                && key.is_named(&id.name)
+        };
+        let key = self.0.iter().find(is_there).ok_or_else(|| not_found(&id.to_string()))?;
+        if key.account.is_some_and(|of| of != stream.account) {
+            let words =
+                format!("The stream {stream} may not use key '{id}', which is another account's.");
+            return Err(KmsError::new(KmsFault::AccessDenied, words));
+        }
+        Ok(Arc::clone(key))
+    }
+
+    /// The key of this own id.
+    pub(super) fn find_own(&self, own_id: &str) -> Result<Arc<MasterKey>, KmsError> {
+        let key = self.0.iter().find(|key| key.id == own_id);
+        key.cloned().ok_or_else(|| not_found(own_id))
+    }
+}
+
+fn not_found(name: &str) -> KmsError {
+    let words = format!("Key '{name}' does not exist in this server's keyring.");
+    KmsError::new(KmsFault::NotFound, words)
+}
+
+impl MasterKey {
+    fn is_named(&self, name: &str) -> bool {
+        self.id.eq_ignore_ascii_case(name) || self.aliases.iter().any(|alias| alias == name)
+    }
+
+    /// A name by which both could be meant at once.
+    fn shared_name<'a>(&'a self, other: &MasterKey) -> Option<&'a str> {
+        if self.id.eq_ignore_ascii_case(&other.id) {
+            return Some(&self.id);
+        }
+        let apart = |a: bool, b: bool, same: bool| a && b && !same;
+        let accounts =
+            apart(self.account.is_some(), other.account.is_some(), self.account == other.account);
+        let regions =
+            apart(self.region.is_some(), other.region.is_some(), self.region == other.region);
+        let shared = self.aliases.iter().find(|alias| other.aliases.contains(alias));
+        shared.map(String::as_str).filter(|_| !accounts && !regions)
+    }
+}
+
+impl WrittenKey {
+    fn into_key(self) -> Result<MasterKey, Mistake> {
+        let parsed = KeyId::parse(&self.id).filter(|id| !id.is_alias());
+        let KeyId { place, name: id } = parsed.ok_or_else(|| Mistake::Id(self.id.clone()))?;
+        if let Some(alias) = self.aliases.iter().find(|alias| !key_id::is_alias(alias)) {
+            return Err(Mistake::Alias { id, alias: alias.clone() });
+        }
+        let (region, of_arn) = place.unzip();
+        let given = self.account.as_deref().map(str::parse::<AccountId>).transpose();
+        let given = given.map_err(|_| Mistake::Account(id.clone()))?;
+        if of_arn.is_some() && given.is_some() && of_arn != given {
+            return Err(Mistake::OtherAccount(id));
+        }
+        let bytes = BASE64.decode_to_vec(self.material.trim()).ok();
+        let material = bytes.and_then(|bytes| PlainKey::from_slice(&bytes));
+        let material = material.ok_or_else(|| Mistake::Material(id.clone()))?;
+        let is_enabled = self.state == KeyState::Enabled;
+        let account = of_arn.or(given);
+        Ok(MasterKey { id, aliases: self.aliases, region, account, material, is_enabled })
+    }
+}

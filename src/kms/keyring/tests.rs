@@ -1,0 +1,184 @@
+//! Keys of a file, and keys made up.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use base64_simd::STANDARD as BASE64;
+use tempfile::TempDir;
+
+use super::*;
+
+const KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+const OTHER: &str = "22222222-12ab-34cd-56ef-1234567890ab";
+const ACCOUNT: &str = "111122223333";
+
+struct Case {
+    directory: TempDir,
+}
+
+impl Case {
+    fn with(text: &str) -> Self {
+        let case = Self { directory: TempDir::new().unwrap() };
+        case.write(text);
+        case
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.directory.path().join("keyring.toml")
+    }
+
+    /// In place of what was there, as editors do it.
+    fn write(&self, text: &str) {
+        let new = self.directory.path().join("new");
+        fs::write(&new, text).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::rename(new, self.path()).unwrap();
+    }
+
+    fn read(&self) -> Keyring {
+        Keyring::read(&self.path()).unwrap()
+    }
+}
+
+fn key(id: &str, material: u8, more: &str) -> String {
+    let material = BASE64.encode_to_string([material; 32]);
+    format!("[[key]]\nid = \"{id}\"\nmaterial = \"{material}\"\n{more}\n")
+}
+
+fn stream(account: &str) -> StreamArn {
+    format!("arn:aws:kinesis:us-east-1:{account}:stream/clicks").parse().unwrap()
+}
+
+/// What comes of a data key that is wrapped and unwrapped again.
+async fn round(keys: &Keyring, key_id: &str, stream: &StreamArn) -> Result<(), KmsFault> {
+    let made = keys.generate(key_id, stream).await.map_err(|error| error.fault)?;
+    let opened = keys.decrypt(key_id, &made.wrapped, stream).await.unwrap();
+    assert_eq!(opened.expose(), made.plain.expose());
+    let again = keys.generate(key_id, stream).await.unwrap();
+    assert_ne!(again.plain.expose(), made.plain.expose());
+    let bytes = made.plain.expose();
+    assert!(!made.wrapped.windows(32).any(|window| window == bytes), "it is in the clear");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_is_found_by_each_of_its_names() {
+    let arn = format!("arn:aws:kms:us-east-1:{ACCOUNT}:key/{OTHER}");
+    let aliases = "aliases = [\"alias/aws/kinesis\", \"alias/a\"]";
+    let own = format!("account = \"{ACCOUNT}\"\naliases = [\"alias/own\"]");
+    let third = "33333333-12ab-34cd-56ef-1234567890ab";
+    let text = [key(KEY, 1, aliases), key(&arn, 2, ""), key(third, 3, &own)].concat();
+    let case = Case::with(&text);
+    let keys = case.read();
+    let (own, stranger) = (stream(ACCOUNT), stream("000000000000"));
+    let of = |name: &str, account: &str| format!("arn:aws:kms:us-east-1:{account}:{name}");
+    let own_key = of(&format!("key/{third}"), ACCOUNT);
+    for (key_id, stream, outcome) in [
+        (KEY, &own, Ok(())),
+        ("alias/aws/kinesis", &own, Ok(())),
+        ("alias/a", &stranger, Ok(())),
+        (of("alias/a", "000000000000").as_str(), &stranger, Ok(())),
+        (OTHER, &own, Ok(())),
+        (&arn, &own, Ok(())),
+        ("alias/own", &own, Ok(())),
+        (&own_key, &own, Ok(())),
+        (&arn, &stranger, Err(KmsFault::AccessDenied)),
+        (&own_key, &stranger, Err(KmsFault::AccessDenied)),
+        (OTHER, &stranger, Err(KmsFault::NotFound)),
+        ("alias/own", &stranger, Err(KmsFault::NotFound)),
+        ("alias/none", &own, Err(KmsFault::NotFound)),
+        ("none", &own, Err(KmsFault::NotFound)),
+        (&arn.replace("us-east-1", "eu-west-1"), &own, Err(KmsFault::NotFound)),
+    ] {
+        assert_eq!(round(&keys, key_id, stream).await, outcome, "{key_id} for {stream}");
+    }
+}
+
+#[tokio::test]
+async fn a_data_key_opens_under_its_key_and_for_its_stream_only() {
+    let case = Case::with(&key(KEY, 1, "aliases = [\"alias/a\"]"));
+    let keys = case.read();
+    let (own, other) = (stream(ACCOUNT), stream("000000000000"));
+    let wrapped = keys.generate("alias/a", &own).await.unwrap().wrapped;
+    let fault = async |stream: &StreamArn, wrapped: &[u8]| {
+        keys.decrypt("alias/a", wrapped, stream).await.map(|_| ()).map_err(|error| error.fault)
+    };
+    assert_eq!(fault(&own, &wrapped).await, Ok(()));
+    assert_eq!(fault(&other, &wrapped).await, Err(KmsFault::InvalidState));
+    for at in 0..wrapped.len() {
+        let mut damaged = wrapped.clone();
+        damaged[at] ^= 1;
+        assert!(fault(&own, &damaged).await.is_err(), "byte {at}");
+        assert!(fault(&own, &wrapped[..at]).await.is_err(), "{at} bytes");
+    }
+    // The alias has moved: what counts is the key that wrapped it.
+    case.write(&[key(KEY, 1, ""), key(OTHER, 2, "aliases = [\"alias/a\"]")].concat());
+    assert_eq!(fault(&own, &wrapped).await, Ok(()));
+    case.write(&key(KEY, 3, ""));
+    assert_eq!(fault(&own, &wrapped).await, Err(KmsFault::InvalidState));
+    case.write(&key(KEY, 1, "state = \"disabled\""));
+    assert_eq!(fault(&own, &wrapped).await, Err(KmsFault::Disabled));
+    assert_eq!(round(&keys, KEY, &own).await, Err(KmsFault::Disabled));
+    case.write(&key(OTHER, 1, ""));
+    assert_eq!(fault(&own, &wrapped).await, Err(KmsFault::NotFound));
+}
+
+#[tokio::test]
+async fn a_file_that_got_worse_leaves_the_keys_as_they_were() {
+    let case = Case::with(&key(KEY, 1, ""));
+    let keys = case.read();
+    case.write("nonsense");
+    assert_eq!(round(&keys, KEY, &stream(ACCOUNT)).await, Ok(()));
+    fs::remove_file(case.path()).unwrap();
+    assert_eq!(round(&keys, KEY, &stream(ACCOUNT)).await, Ok(()));
+    case.write(&key(OTHER, 1, ""));
+    assert_eq!(round(&keys, OTHER, &stream(ACCOUNT)).await, Ok(()));
+    assert_eq!(round(&keys, KEY, &stream(ACCOUNT)).await, Err(KmsFault::NotFound));
+}
+
+#[test]
+fn each_mistake_has_its_sentence_and_no_secret() {
+    let secret = BASE64.encode_to_string([7; 32]);
+    let twice = [key(KEY, 7, ""), key(KEY, 7, "")].concat();
+    let alias = "aliases = [\"alias/a\"]";
+    let shared = [key(KEY, 7, alias), key(OTHER, 7, alias)].concat();
+    let arn = format!("arn:aws:kms:us-east-1:{ACCOUNT}:key/{KEY}");
+    for (text, sentence) in [
+        (String::new(), "it holds no [[key]]"),
+        (format!("[[key]]\nmaterial = \"{secret}\"\n"), "line 1: missing field `id`"),
+        (format!("[[key]]\nid = \"{KEY}\"\nmaterial = {secret}"), "line 3: "),
+        (key(KEY, 7, "colour = \"red\""), "unknown field `colour`"),
+        (key(KEY, 7, "state = \"lost\""), "unknown variant `lost`"),
+        (key("clicks", 7, ""), "'clicks' is no id of a key"),
+        (key("alias/a", 7, ""), "'alias/a' is no id of a key"),
+        (key(KEY, 7, "aliases = [\"a\"]"), "'a' of key 1234abcd"),
+        (key(KEY, 7, "account = \"1\""), "is not twelve digits"),
+        (key(&arn, 7, "account = \"000000000000\""), "another one than in its ARN"),
+        (format!("[[key]]\nid = \"{KEY}\"\nmaterial = \"{}\"", &secret[4..]), "is not 32 bytes"),
+        (twice, "1234abcd-12ab-34cd-56ef-1234567890ab is there twice"),
+        (shared, "alias/a is there twice"),
+    ] {
+        let case = Case::with(&text);
+        let error = Keyring::read(&case.path()).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(sentence), "{text}: {error}");
+        assert!(!error.contains(&secret[4..]), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_others_may_read_is_refused() {
+    let case = Case::with(&key(KEY, 7, ""));
+    fs::set_permissions(case.path(), fs::Permissions::from_mode(0o640)).unwrap();
+    let error = Keyring::read(&case.path()).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("mode 640"), "{error}");
+}
+
+#[tokio::test]
+async fn made_up_keys_are_the_same_in_every_process() {
+    let (own, other) = (stream(ACCOUNT), stream("000000000000"));
+    let made = Keyring::made_up().generate("alias/a", &own).await.unwrap();
+    let keys = Keyring::made_up();
+    let opened = keys.decrypt("alias/a", &made.wrapped, &own).await.unwrap();
+    assert_eq!(opened.expose(), made.plain.expose());
+    assert!(keys.decrypt("alias/a", &made.wrapped, &other).await.is_err());
+    assert_eq!(round(&keys, "clicks", &own).await, Err(KmsFault::NotFound));
+}
