@@ -43,24 +43,31 @@ pub struct InvalidKeyring {
 enum Mistake {
     #[error(transparent)]
     NotRead(#[from] NotRead),
-    #[error("line {line}: {words}")]
-    Syntax { line: usize, words: String },
+    #[error(
+        "line {0} is wrong: a [[key]] has id and material, and may have aliases, account and state"
+    )]
+    Syntax(usize),
     #[error("it holds no [[key]]")]
     Empty,
-    #[error("'{0}' is no id of a key: that is a UUID, or the ARN of a key")]
-    Id(String),
-    #[error("'{alias}' of key {id} is no alias: that is alias/ and a name")]
-    Alias { id: String, alias: String },
-    #[error("the account of key {0} is not twelve digits, such as 123456789012")]
-    Account(String),
-    #[error("the account of key {0} is another one than in its ARN")]
-    OtherAccount(String),
-    #[error(
-        "the material of key {0} is not 32 bytes in base64; make some with openssl rand -base64 32"
-    )]
-    Material(String),
-    #[error("{0} is there twice")]
-    Twice(String),
+    #[error("[[key]] number {place}: {wrong}")]
+    Key { place: usize, wrong: WrongKey },
+}
+
+/// What can be wrong with one key.
+#[derive(Debug, Error)]
+enum WrongKey {
+    #[error("its id is no id of a key: that is a UUID, or the ARN of a key")]
+    Id,
+    #[error("an alias is none: that is alias/ and a name")]
+    Alias,
+    #[error("its account is not twelve digits, such as 123456789012")]
+    Account,
+    #[error("its account is another one than in its ARN")]
+    OtherAccount,
+    #[error("its material is not 32 bytes in base64; make some with openssl rand -base64 32")]
+    Material,
+    #[error("number {0} has the same id, or the same alias")]
+    Twice(usize),
 }
 
 /// What is in the file, as it is written.
@@ -106,7 +113,7 @@ struct Reading {
 }
 
 /// What changes when a file does.
-type Stamp = (u64, u64, i64, i64);
+type Stamp = (u64, u64, i64, i64, u32);
 
 impl KeyringFile {
     pub(super) fn open(path: &Path) -> Result<Self, InvalidKeyring> {
@@ -149,7 +156,7 @@ fn refresh(path: &Path, latest: &ArcSwap<Reading>) {
 }
 
 fn stamp(metadata: &Metadata) -> Stamp {
-    (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+    (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.mode())
 }
 
 fn read(path: &Path) -> Result<(Stamp, Keys), InvalidKeyring> {
@@ -161,17 +168,17 @@ fn read(path: &Path) -> Result<(Stamp, Keys), InvalidKeyring> {
 
 impl Keys {
     fn parse(text: &str) -> Result<Self, Mistake> {
-        // Not the error's own display, which quotes the line: it may hold a key.
+        // Not the error's own words, which quote what is there: it may be a key's material.
         let written: Written = toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            let words = error.message().to_owned();
-            Mistake::Syntax { line: before.matches('\n').count() + 1, words }
+            Mistake::Syntax(before.matches('\n').count() + 1)
         })?;
         let mut keys: Vec<Arc<MasterKey>> = Vec::new();
-        for written in written.key {
-            let key = written.into_key()?;
-            if let Some(name) = keys.iter().find_map(|other| other.shared_name(&key)) {
-                return Err(Mistake::Twice(name.to_owned()));
+        for (written, place) in written.key.into_iter().zip(1..) {
+            let wrong = |wrong| Mistake::Key { place, wrong };
+            let key = written.into_key().map_err(wrong)?;
+            if let Some(other) = keys.iter().position(|other| other.shares_name(&key)) {
+                return Err(wrong(WrongKey::Twice(other + 1)));
             }
             keys.push(Arc::new(key));
         }
@@ -215,37 +222,34 @@ impl MasterKey {
         self.id.eq_ignore_ascii_case(name) || self.aliases.iter().any(|alias| alias == name)
     }
 
-    /// A name by which both could be meant at once.
-    fn shared_name<'a>(&'a self, other: &MasterKey) -> Option<&'a str> {
-        if self.id.eq_ignore_ascii_case(&other.id) {
-            return Some(&self.id);
-        }
+    /// Whether both could be meant at once by some name.
+    fn shares_name(&self, other: &MasterKey) -> bool {
         let apart = |a: bool, b: bool, same: bool| a && b && !same;
         let accounts =
             apart(self.account.is_some(), other.account.is_some(), self.account == other.account);
         let regions =
             apart(self.region.is_some(), other.region.is_some(), self.region == other.region);
-        let shared = self.aliases.iter().find(|alias| other.aliases.contains(alias));
-        shared.map(String::as_str).filter(|_| !accounts && !regions)
+        let shared = self.aliases.iter().any(|alias| other.aliases.contains(alias));
+        self.id.eq_ignore_ascii_case(&other.id) || (shared && !accounts && !regions)
     }
 }
 
 impl WrittenKey {
-    fn into_key(self) -> Result<MasterKey, Mistake> {
+    fn into_key(self) -> Result<MasterKey, WrongKey> {
         let parsed = KeyId::parse(&self.id).filter(|id| !id.is_alias());
-        let KeyId { place, name: id } = parsed.ok_or_else(|| Mistake::Id(self.id.clone()))?;
-        if let Some(alias) = self.aliases.iter().find(|alias| !key_id::is_alias(alias)) {
-            return Err(Mistake::Alias { id, alias: alias.clone() });
+        let KeyId { place, name: id } = parsed.ok_or(WrongKey::Id)?;
+        if !self.aliases.iter().all(|alias| key_id::is_alias(alias)) {
+            return Err(WrongKey::Alias);
         }
         let (region, of_arn) = place.unzip();
         let given = self.account.as_deref().map(str::parse::<AccountId>).transpose();
-        let given = given.map_err(|_| Mistake::Account(id.clone()))?;
+        let given = given.map_err(|_| WrongKey::Account)?;
         if of_arn.is_some() && given.is_some() && of_arn != given {
-            return Err(Mistake::OtherAccount(id));
+            return Err(WrongKey::OtherAccount);
         }
         let bytes = BASE64.decode_to_vec(self.material.trim()).ok();
         let material = bytes.and_then(|bytes| PlainKey::from_slice(&bytes));
-        let material = material.ok_or_else(|| Mistake::Material(id.clone()))?;
+        let material = material.ok_or(WrongKey::Material)?;
         let is_enabled = self.state == KeyState::Enabled;
         let account = of_arn.or(given);
         Ok(MasterKey { id, aliases: self.aliases, region, account, material, is_enabled })

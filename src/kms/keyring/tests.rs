@@ -135,6 +135,19 @@ async fn a_file_that_got_worse_leaves_the_keys_as_they_were() {
     assert_eq!(round(&keys, KEY, &stream(ACCOUNT)).await, Err(KmsFault::NotFound));
 }
 
+/// What the warning asks for changes neither the text nor its time.
+#[tokio::test]
+async fn a_file_that_was_open_to_others_is_read_once_it_is_closed() {
+    let case = Case::with(&key(KEY, 1, ""));
+    let keys = case.read();
+    let mode = |mode| fs::set_permissions(case.path(), fs::Permissions::from_mode(mode)).unwrap();
+    case.write(&key(KEY, 1, "state = \"disabled\""));
+    mode(0o644);
+    assert_eq!(round(&keys, KEY, &stream(ACCOUNT)).await, Ok(()));
+    mode(0o600);
+    assert_eq!(round(&keys, KEY, &stream(ACCOUNT)).await, Err(KmsFault::Disabled));
+}
+
 #[test]
 fn each_mistake_has_its_sentence_and_no_secret() {
     let secret = BASE64.encode_to_string([7; 32]);
@@ -142,20 +155,23 @@ fn each_mistake_has_its_sentence_and_no_secret() {
     let alias = "aliases = [\"alias/a\"]";
     let shared = [key(KEY, 7, alias), key(OTHER, 7, alias)].concat();
     let arn = format!("arn:aws:kms:us-east-1:{ACCOUNT}:key/{KEY}");
+    let swapped = format!("[[key]]\nid = \"{secret}\"\nmaterial = \"{KEY}\"\n");
+    let pasted = format!("aliases = [\"{secret}\"]");
     for (text, sentence) in [
         (String::new(), "it holds no [[key]]"),
-        (format!("[[key]]\nmaterial = \"{secret}\"\n"), "line 1: missing field `id`"),
-        (format!("[[key]]\nid = \"{KEY}\"\nmaterial = {secret}"), "line 3: "),
-        (key(KEY, 7, "colour = \"red\""), "unknown field `colour`"),
-        (key(KEY, 7, "state = \"lost\""), "unknown variant `lost`"),
-        (key("clicks", 7, ""), "'clicks' is no id of a key"),
-        (key("alias/a", 7, ""), "'alias/a' is no id of a key"),
-        (key(KEY, 7, "aliases = [\"a\"]"), "'a' of key 1234abcd"),
+        (format!("[[key]]\nmaterial = \"{secret}\"\n"), "line 1 is wrong"),
+        (format!("[[key]]\nid = \"{KEY}\"\nmaterial = {secret}"), "line 3 is wrong"),
+        (key(KEY, 7, "colour = \"red\""), "line 4 is wrong"),
+        (key(KEY, 7, &format!("state = \"{secret}\"")), "line 4 is wrong"),
+        (key(KEY, 7, &format!("aliases = \"{secret}\"")), "line 4 is wrong"),
+        (swapped, "[[key]] number 1: its id is no id of a key"),
+        (key("alias/a", 7, ""), "number 1: its id is no id of a key"),
+        ([key(OTHER, 7, ""), key(KEY, 7, &pasted)].concat(), "number 2: an alias is none"),
         (key(KEY, 7, "account = \"1\""), "is not twelve digits"),
         (key(&arn, 7, "account = \"000000000000\""), "another one than in its ARN"),
         (format!("[[key]]\nid = \"{KEY}\"\nmaterial = \"{}\"", &secret[4..]), "is not 32 bytes"),
-        (twice, "1234abcd-12ab-34cd-56ef-1234567890ab is there twice"),
-        (shared, "alias/a is there twice"),
+        (twice, "[[key]] number 2: number 1 has the same id, or the same alias"),
+        (shared, "[[key]] number 2: number 1 has the same id, or the same alias"),
     ] {
         let case = Case::with(&text);
         let error = Keyring::read(&case.path()).map(|_| ()).unwrap_err().to_string();
