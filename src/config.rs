@@ -271,6 +271,10 @@ fn keys(mode: Mode, flags: &Flags) -> Result<Keys, Refused> {
         (Some(_), Some(_)) => {
             refused("--keyring and --kms-endpoint exclude each other: leave one of them out")
         }
+        (None, Some(url)) if !url.is_private() => refused(
+            "--kms-endpoint: data keys would cross the network in the clear: use https://, or \
+             http:// with a loopback address",
+        ),
         (None, Some(url)) => match credential {
             Some(credential) => Ok(Keys::Endpoint { url: url.clone(), credential, ca }),
             None => refused("--kms-endpoint needs --kms-credential ID:SECRET to sign with"),

@@ -123,6 +123,7 @@ fn keys_come_from_one_place() {
     assert_eq!(config(&whole).keys, expected);
     for (arguments, sentence) in [
         (endpoint.to_owned(), "needs --kms-credential"),
+        (whole.replace("https", "http"), "use https://, or http:// with a loopback address"),
         (format!("{endpoint} --kms-credential a:b --keyring k"), "exclude each other"),
         ("dev --kms-ca ca.pem".to_owned(), "of use with --kms-endpoint"),
         ("dev --keyring k --kms-credential a:hidden".to_owned(), "of use with --kms-endpoint"),
@@ -314,7 +315,7 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("credential", "AKIDEXAMPLE:x", "has_built_in_credential: false,"),
     ("credentials", "/file", "credentials_file: Some(\"/file\"),"),
     ("keyring", "/keys", "keys: File(\"/keys\"),"),
-    ("kms-endpoint", "http://kms:8", "authority: \"kms:8\""),
+    ("kms-endpoint", "https://kms:8", "authority: \"kms:8\""),
     ("kms-credential", "a:b", "credential: (secret)"),
     ("kms-ca", "/ca", "ca: Some(\"/ca\")"),
     ("account", "123456789012", "account: 123456789012,"),
@@ -342,8 +343,8 @@ fn every_flag_is_a_variable_and_a_key_and_stands_in_the_help() {
             "memory-limit" => "serve --in-memory",
             "tls-dir" | "tls-name" => "serve --tls self-signed",
             "kms-endpoint" => "serve --kms-credential a:b",
-            "kms-credential" => "serve --kms-endpoint http://kms",
-            "kms-ca" => "serve --kms-endpoint http://kms --kms-credential a:b",
+            "kms-credential" => "serve --kms-endpoint https://kms",
+            "kms-ca" => "serve --kms-endpoint https://kms --kms-credential a:b",
             _ => "serve",
         };
         let arguments = format!("{serve} --{flag}={value}");

@@ -1,6 +1,6 @@
 //! One request and its answer over a connection of its own: keys are asked for every few minutes.
 
-use std::{path::Path, str::FromStr, sync::Arc};
+use std::{net::IpAddr, path::Path, str::FromStr, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, uri::Scheme};
@@ -47,6 +47,13 @@ impl FromStr for KmsUrl {
 }
 
 impl KmsUrl {
+    /// Whether nobody can listen on the way there: it is TLS, or doesn't leave this host.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        let is_loopback = |addr: IpAddr| addr.to_canonical().is_loopback();
+        self.is_tls || self.host == "localhost" || self.host.parse().is_ok_and(is_loopback)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
         let is_tls = match uri.scheme() {
