@@ -144,7 +144,7 @@ pub(super) async fn check_dry_run(
 ///
 /// # Errors
 /// [`Fact::StreamNotFound`] when the stream was deleted meanwhile, with what was written to it, and
-/// [`Fact::Kms`] when it is encrypted with a key that can't be used.
+/// [`Fact::Kms`] when it is encrypted with a key that can't be used and nothing was written yet.
 pub(super) async fn write(
     cx: &Cx<'_>,
     mut stream: Arc<Stream>,
@@ -154,7 +154,14 @@ pub(super) async fn write(
     let mut waiting: Vec<usize> = (0..entries.len()).collect();
     let mut encryption_type = None;
     for round in 0..=REROUTE_MAX {
-        let mut sealing = cx.domain().crypt().sealing(&stream, waiting.len()).await?;
+        let mut sealing = match cx.domain().crypt().sealing(&stream, waiting.len()).await {
+            // What was written before is told all the same.
+            Err(error) if round > 0 => {
+                refuse(&waiting, &error, &mut outcomes);
+                break;
+            }
+            sealing => sealing?,
+        };
         encryption_type = encryption_type.or(sealing.is_some().then_some(EncryptionType::Kms));
         let (has_room, sealing) = (round > 0, sealing.as_mut());
         let shares = share_out(&stream, entries, &waiting, has_room, sealing, &mut outcomes);
@@ -183,6 +190,15 @@ pub(super) async fn write(
     let unwritten = || Err(Error(ErrorKind::InternalFailureException.with(FAILED)));
     let entries = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unwritten)).collect();
     Ok(Outcomes { entries, encryption_type })
+}
+
+/// Notes that these entries are not written.
+fn refuse(waiting: &[usize], error: &Fact, outcomes: &mut [Option<Result<Written>>]) {
+    for index in waiting {
+        if let Some(outcome) = outcomes.get_mut(*index) {
+            *outcome = Some(Err(error.clone().into()));
+        }
+    }
 }
 
 /// What an entry is told that could not be written for no fault of its own.
