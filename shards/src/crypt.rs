@@ -4,30 +4,35 @@
 //! **Envelope.** Each application of a master key to a stream has a *data key* of its own. A
 //! [`KeyService`] makes it, and gives it in two forms: plain, which never leaves this process'
 //! memory, and *wrapped* under the master key, which is stored with the stream and can be opened
-//! only by the service again. A plain data key is forgotten after [`limits::DATA_KEY_LIFE`], so a
-//! master key that is disabled, lost or exchanged takes effect then; a wrapped one is kept until
-//! the last record under it has expired.
+//! only by the service again. A plain data key is forgotten [`limits::DATA_KEY_LIFE`] after the
+//! service was asked for it, so a master key that is disabled, lost or exchanged takes effect then;
+//! while it is in use it is asked for anew before that. A wrapped one is kept until the last record
+//! under it has expired.
 //!
-//! **What is sealed.** The data. The partition key, the stream's number and the data key's number
-//! are authenticated with it: a sealed record that is moved to another key or another stream
-//! doesn't open. The partition key and the explicit hash key stay readable, as resharding and
-//! routing go by them.
+//! **What is sealed.** The data. The partition key, the explicit hash key, whether they are given,
+//! the stream's number and the data key's number are authenticated with it: a sealed record that is
+//! moved to another key or another stream doesn't open. Where in its stream a record stands isn't
+//! known when it is sealed, so who can write to the disk can still leave records out, repeat them
+//! or change their order. The keys stay readable, as resharding and routing go by them.
 //!
 //! **Nonces never repeat under one data key.** A nonce is one byte of lease, eight random bytes and
 //! three bytes of counter. A [`Lease`] of 2^24 nonces is taken by one commit of the metadata, which
-//! is durable before the first of them is used: a lease is never taken twice, whether the server
-//! ends well or crashes, and within a lease all requests count with the same atomic. The random
-//! bytes are drawn anew for each lease, so that two copies of a data directory, such as a backup
-//! that is started beside the original, don't repeat each other either. There are 256 leases, thus
-//! 2^32 records under a data key; then a new data key is made under the same master key.
+//! is acknowledged before the first of them is used, and within a lease all requests count with the
+//! same atomic: a lease is never taken twice, whether the server ends well or crashes. With
+//! `--durability os` a crash of the machine may take back the commit, and the lease is taken again;
+//! but the random bytes are drawn anew each time a lease is taken, so that its nonces aren't those
+//! of before. Nor do two copies of a data directory, such as a backup that is started beside the
+//! original, repeat each other. There are 256 leases, thus 2^32 records under a data key; when the
+//! last one is taken, a new data key is made under the same master key.
 
 use std::{sync::Arc, time::Duration};
 
-use millpond_api::types::{StreamStatus, Timestamp};
-use millpond_quotas::{Clock, Time, limits};
+use millpond_api::types::{StreamArn, StreamStatus, Timestamp};
+use millpond_quotas::{Time, limits};
 
 mod cipher;
 mod lease;
+mod opener;
 mod service;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
@@ -38,16 +43,22 @@ mod vault;
 pub use cipher::{Cipher, PlainKey};
 pub(crate) use cipher::{NONCE_BYTES, TAG_BYTES};
 pub use lease::{Lease, Sealing};
-pub use service::{KeyService, KmsError, KmsFault, NewDataKey};
+pub use opener::Opener;
+pub use service::{KeyService, KmsError, KmsFault};
 pub(crate) use vault::Vault;
+use vault::{Ask, Question};
 
 use crate::{
     Error,
     control::Control,
     directory::{Directory, Stream},
+    services::Services,
     shard::Reading,
     state::{Command, EncryptionCommand},
-    stream::encryption::{DataKey, DataKeyNumber},
+    stream::{
+        StreamNumber,
+        encryption::{DataKeyNumber, LEASES_MAX},
+    },
 };
 
 /// How often the keys of a stream may change under a request before it gives up.
@@ -56,13 +67,16 @@ const ATTEMPTS_MAX: usize = 5;
 /// How long a request waits for a key to be ready.
 const READY_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long a refusal of the key service stands before it is asked again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// Seals and opens records with the keys of their streams.
 #[derive(Clone)]
 pub struct Crypt {
     directory: Arc<Directory>,
     control: Control,
     keys: Arc<dyn KeyService>,
-    clock: Clock,
+    services: Services,
 }
 
 impl Crypt {
@@ -70,16 +84,17 @@ impl Crypt {
         directory: Arc<Directory>,
         control: Control,
         keys: Arc<dyn KeyService>,
-        clock: Clock,
+        services: Services,
     ) -> Self {
-        Self { directory, control, keys, clock }
+        Self { directory, control, keys, services }
     }
 
     /// StartStreamEncryption: what is written from now on is sealed under `key_id`, which must be
     /// usable now.
     ///
     /// # Errors
-    /// `Kms` when the key can't be used, and those of [`EncryptionCommand::Start`].
+    /// `Kms` and `KeysNotReady` when the key can't be used, and those of
+    /// [`EncryptionCommand::Start`].
     pub async fn start(
         &self,
         stream: &Stream,
@@ -92,7 +107,7 @@ impl Crypt {
         if state.status != StreamStatus::Active {
             return Err(Error::StreamNotActive { stream: arn.clone(), status: state.status });
         }
-        let wrapped = self.keys.generate(key_id, arn).await?.wrapped;
+        let wrapped = in_time(stream, self.new_data_key(key_id, arn)).await?;
         let (stream, key_id) = (arn.clone(), key_id.to_owned());
         self.submit(EncryptionCommand::Start { stream, key_id, wrapped, now, due }).await
     }
@@ -100,135 +115,175 @@ impl Crypt {
     /// The means to seal so many records of `stream`; `None` when they aren't to be sealed.
     ///
     /// # Errors
-    /// `Kms` when the stream's key can't be used, `StreamNotFound` when the stream is gone, and
-    /// faults of storage.
+    /// `Kms` and `KeysNotReady` when the stream's key can't be used, `StreamNotFound` when the
+    /// stream is gone, and faults of storage.
     pub async fn sealing(&self, stream: &Stream, records: usize) -> Result<Option<Sealing>, Error> {
         let Some((number, _)) = stream.state().encryption.current() else { return Ok(None) };
-        let ready = stream.vault().and_then(|vault| vault.sealing(number, records, self.now()));
-        match ready {
+        let ready = self.in_use(stream, number).zip(stream.vault());
+        match ready.and_then(|(cipher, vault)| vault.sealing(&cipher, records)) {
             Some(sealing) => Ok(Some(sealing)),
             None => in_time(stream, self.prepare(stream, records)).await,
         }
     }
 
-    /// Lets the records of `reading` be opened. Records whose key can't be used, and what follows
-    /// them, are left out where others come before.
+    /// What opens the records of one read of `stream`.
+    #[must_use]
+    pub fn opener<'a>(&'a self, stream: &'a Stream) -> Opener<'a> {
+        Opener::new(self, stream)
+    }
+
+    /// Lets the records of `reading` be opened, and waits for their data keys. See
+    /// [`Opener::unlock`].
     ///
     /// # Errors
-    /// `Kms` when the key of the first record can't be used, and `StreamNotFound` when the stream
-    /// is gone.
+    /// Those of [`Opener::unlock`].
     pub async fn unlock(&self, stream: &Stream, reading: &mut Reading) -> Result<(), Error> {
-        for (number, first) in reading.sealed().to_vec() {
-            let ready = stream.vault().and_then(|vault| vault.cipher(number, self.now()));
-            let cipher = match ready {
-                Some(cipher) => Ok(cipher),
-                None => in_time(stream, self.cipher_of(stream, number)).await,
-            };
-            match cipher {
-                Ok(cipher) => reading.unlock(cipher),
-                Err(Error::Kms(_)) if reading.cut(first) => break,
-                Err(error) => return Err(error),
+        let mut opener = self.opener(stream);
+        loop {
+            let missing = opener.unlock(reading)?;
+            if missing.is_empty() {
+                return Ok(());
             }
+            opener.ready(missing).await;
         }
-        Ok(())
     }
 
     /// A data key that is ready, a lease of its nonces, or both were missing.
     async fn prepare(&self, stream: &Stream, records: usize) -> Result<Option<Sealing>, Error> {
-        let mut keys_changed = None;
+        let arn = &stream.state().arn;
         for _ in 0..ATTEMPTS_MAX {
             let stream = self.as_it_is(stream)?;
             let Some((number, key)) = stream.state().encryption.current() else { return Ok(None) };
             let Some(vault) = stream.vault() else { break };
-            let mut turn = vault.turn().await;
-            if let Some(sealing) = vault.sealing(number, records, self.now()) {
+            let cipher = self.open(&stream, number).await?;
+            let leasing = vault.leasing().await;
+            if let Some(sealing) = vault.sealing(&cipher, records) {
                 return Ok(Some(sealing));
             }
-            let cipher = self.cipher(&stream, vault, &mut turn, number, key).await?;
-            let lease = match turn.lease(number, records) {
-                Some(lease) => Ok(lease),
-                None => self.lease(&stream, number, key).await,
+            let Ok(lease) = u8::try_from(key.leases) else {
+                drop(leasing);
+                self.answer(&stream, Question::Follow(number)).await?;
+                continue;
             };
-            match lease {
-                Ok(lease) => {
-                    turn.keep(number, &lease);
-                    let sealing = Sealing::new(&cipher, &lease, records);
-                    vault.ready(cipher, lease);
-                    if sealing.is_some() {
-                        return Ok(sealing);
-                    }
-                }
-                Err(error @ Error::DataKeyChanged { .. }) => keys_changed = Some(error),
+            let (stream, of) = (arn.clone(), stream.state().number);
+            let take = EncryptionCommand::Lease { stream, number: of, data_key: number, lease };
+            match self.submit(take).await {
+                Ok(()) => vault.lease(number, Lease::new(lease)),
+                Err(Error::DataKeyChanged { .. }) => continue,
                 Err(error) => return Err(error),
             }
+            self.foresee(number, of);
+            if let Some(sealing) = vault.sealing(&cipher, records) {
+                return Ok(Some(sealing));
+            }
         }
-        let stream = stream.state().arn.clone();
-        Err(keys_changed.unwrap_or(Error::DataKeyChanged { stream }))
+        Err(Error::DataKeyChanged { stream: arn.clone() })
     }
 
-    /// Nonces that nobody else uses; when the data key has none left, there is a new one.
-    async fn lease(
-        &self,
-        stream: &Stream,
-        data_key: DataKeyNumber,
-        key: &DataKey,
-    ) -> Result<Arc<Lease>, Error> {
-        let state = stream.state();
-        let (arn, number) = (state.arn.clone(), state.number);
-        let Ok(lease) = u8::try_from(key.leases) else {
-            let wrapped = self.keys.generate(&key.key_id, &arn).await?.wrapped;
-            let now = self.now_as_told();
-            let rotate = EncryptionCommand::Rotate { stream: arn, number, data_key, wrapped, now };
-            self.submit(rotate).await?;
-            return Err(Error::DataKeyChanged { stream: state.arn.clone() });
-        };
-        self.submit(EncryptionCommand::Lease { stream: arn, number, data_key, lease }).await?;
-        Ok(Arc::new(Lease::new(lease)))
-    }
-
-    async fn cipher_of(
-        &self,
-        stream: &Stream,
-        number: DataKeyNumber,
-    ) -> Result<Arc<Cipher>, Error> {
-        let stream = self.as_it_is(stream)?;
-        let missing = || Error::DataKeyMissing { stream: stream.state().arn.clone(), number };
-        let key = stream.state().encryption.data_keys.get(&number).ok_or_else(missing)?;
-        let vault = stream.vault().ok_or_else(missing)?;
-        let mut turn = vault.turn().await;
-        self.cipher(&stream, vault, &mut turn, number, key).await
-    }
-
-    /// A data key in its usable form. One request asks the key service; who waits meanwhile shares
-    /// what it learns, also that the key can't be used.
-    async fn cipher(
-        &self,
-        stream: &Stream,
-        vault: &Vault,
-        turn: &mut vault::Turn<'_>,
-        number: DataKeyNumber,
-        key: &DataKey,
-    ) -> Result<Arc<Cipher>, Error> {
-        if let Some(cipher) = vault.cipher(number, self.now()) {
+    /// A data key in its usable form.
+    async fn open(&self, stream: &Stream, number: DataKeyNumber) -> Result<Arc<Cipher>, Error> {
+        if let Some(cipher) = self.in_use(stream, number) {
             return Ok(cipher);
         }
-        if let Some(error) = turn.failure(number, self.now()) {
-            return Err(Error::Kms(error));
+        self.answer(stream, Question::Open(number)).await?;
+        let not_ready = || Error::KeysNotReady { stream: stream.state().arn.clone() };
+        self.in_use(stream, number).ok_or_else(not_ready)
+    }
+
+    /// A data key that is ready. It is asked for anew before it expires, so that nobody has to
+    /// wait for it.
+    fn in_use(&self, stream: &Stream, number: DataKeyNumber) -> Option<Arc<Cipher>> {
+        let now = self.now();
+        let cipher = stream.vault()?.cipher(number, now)?;
+        if cipher.is_due(now) {
+            // Nobody waits for the answer; it is noted.
+            self.ask(stream, Question::Open(number)).ok();
+            self.foresee(number, stream.state().number);
         }
-        let of = stream.state().number;
-        match self.keys.decrypt(&key.key_id, &key.wrapped, &stream.state().arn).await {
-            Ok(plain) => {
+        Some(cipher)
+    }
+
+    /// Asks for the data key after `number` when that has given its last lease, while there still
+    /// are nonces.
+    fn foresee(&self, number: DataKeyNumber, of: StreamNumber) {
+        let snapshot = self.directory.snapshot();
+        let Some(stream) = snapshot.stream_of_number(of) else { return };
+        let current = stream.state().encryption.current();
+        if current.is_some_and(|(n, key)| n == number && key.leases == LEASES_MAX) {
+            // Nobody waits for the answer; it is noted.
+            self.ask(stream, Question::Follow(number)).ok();
+        }
+    }
+
+    /// What comes of a question, whoever asks it.
+    async fn answer(&self, stream: &Stream, question: Question) -> Result<(), Error> {
+        let mut answer = self.ask(stream, question)?;
+        let told = answer.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
+        let stream = || stream.state().arn.clone();
+        told.unwrap_or_else(|| Err(Error::KeysNotReady { stream: stream() }))
+    }
+
+    /// Asks the key service, unless somebody does. A request that no longer waits leaves the
+    /// question under way: its answer counts, for whoever comes next.
+    fn ask(&self, stream: &Stream, question: Question) -> Result<vault::Answer, Error> {
+        let stream = self.as_it_is(stream)?;
+        let gone = || Error::KeysNotReady { stream: stream.state().arn.clone() };
+        let asking = match stream.vault().ok_or_else(gone)?.ask(question, self.now()) {
+            Ask::Refused(error) => return Err(error),
+            Ask::UnderWay(answer) => return Ok(answer),
+            Ask::New(asking) => asking,
+        };
+        let (crypt, answer, tasks) = (self.clone(), asking.subscribe(), &self.services.tasks);
+        let stop = tasks.stop();
+        tasks.spawn("key service", async move {
+            let asked = in_time(&stream, crypt.put(&stream, question));
+            let Some(answer) = stop.run_until_cancelled(asked).await else { return };
+            if let Err(error) = &answer {
+                tracing::warn!(stream = %stream.state().arn, ?question, %error, "no data key");
+            }
+            if let Some(vault) = stream.vault() {
+                vault.answered(question, crypt.now(), &answer);
+            }
+            asking.send_replace(Some(answer));
+        });
+        Ok(answer)
+    }
+
+    /// Puts a question to the key service, and keeps what it gives.
+    async fn put(&self, stream: &Stream, question: Question) -> Result<(), Error> {
+        let state = stream.state();
+        let arn = &state.arn;
+        match question {
+            Question::Open(number) => {
+                let missing = || Error::DataKeyMissing { stream: arn.clone(), number };
+                let key = state.encryption.data_keys.get(&number).ok_or_else(missing)?;
                 let expires = self.now() + limits::DATA_KEY_LIFE;
-                let cipher = Arc::new(Cipher::new(of, number, &plain, expires));
-                vault.keep(&cipher);
-                Ok(cipher)
+                let plain = self.keys.decrypt(&key.wrapped, arn).await?;
+                let cipher = Arc::new(Cipher::new(state.number, number, &plain, expires));
+                stream.vault().ok_or_else(missing)?.keep(&cipher);
+                Ok(())
             }
-            Err(error) => {
-                tracing::warn!(stream = %stream.state().arn, %error, "data key not unwrapped");
-                turn.failed(number, self.now(), error.clone());
-                Err(Error::Kms(error))
+            Question::Follow(data_key) => {
+                let current = state.encryption.current();
+                let Some((_, key)) = current.filter(|(number, _)| *number == data_key) else {
+                    return Ok(());
+                };
+                let wrapped = self.new_data_key(&key.key_id, arn).await?;
+                let (stream, number, now) = (arn.clone(), state.number, self.services.now());
+                let rotate = EncryptionCommand::Rotate { stream, number, data_key, wrapped, now };
+                match self.submit(rotate).await {
+                    Err(Error::DataKeyChanged { .. }) => Ok(()),
+                    rotated => rotated,
+                }
             }
         }
+    }
+
+    /// A new data key in its wrapped form, which the master key was seen to open.
+    async fn new_data_key(&self, key_id: &str, stream: &StreamArn) -> Result<Vec<u8>, Error> {
+        let wrapped = self.keys.generate(key_id, stream).await?;
+        self.keys.decrypt(&wrapped, stream).await?;
+        Ok(wrapped)
     }
 
     fn as_it_is(&self, stream: &Stream) -> Result<Arc<Stream>, Error> {
@@ -243,11 +298,7 @@ impl Crypt {
     }
 
     fn now(&self) -> Time {
-        self.clock.now()
-    }
-
-    fn now_as_told(&self) -> Timestamp {
-        Timestamp::from_millis(self.clock.now().millis())
+        self.services.clock.now()
     }
 }
 

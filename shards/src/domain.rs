@@ -79,12 +79,8 @@ impl Domain {
         services.tasks.spawn("scaling", scaling.run(services.tasks.stop()));
         services.tasks.spawn("time keeper", keep_time(services.clone()));
         let subscriptions = Subscriptions::new(options.quotas);
-        let crypt = Crypt::new(
-            Arc::clone(&directory),
-            control.clone(),
-            options.keys,
-            services.clock.clone(),
-        );
+        let (of, by) = (Arc::clone(&directory), control.clone());
+        let crypt = Crypt::new(of, by, options.keys, services.clone());
         let tokens = Tokens::new(&key);
         Ok(Self { directory, control, tokens, crypt, services, subscriptions })
     }

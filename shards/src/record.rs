@@ -52,10 +52,7 @@ pub(crate) fn encode(
     data: &Blob<'_>,
     sealing: Option<&mut Sealing>,
 ) {
-    let of_explicit = if explicit.is_some() { FLAG_EXPLICIT_HASH_KEY } else { 0 };
-    let of_key = if partition_key.is_none() { FLAG_NO_PARTITION_KEY } else { 0 };
-    let of_seal = if sealing.is_some() { FLAG_SEALED } else { 0 };
-    chunk.put_u8(of_explicit | of_key | of_seal);
+    chunk.put_u8(flags(partition_key, explicit, sealing.is_some()));
     if let Some(key) = partition_key {
         put_varint(chunk, key.len());
         chunk.put_slice(key.as_bytes());
@@ -74,8 +71,17 @@ pub(crate) fn encode(
     put_varint(chunk, data.len());
     let from = chunk.len();
     data.append_to(chunk);
-    let tag = sealing.seal(nonce, partition_key, chunk.get_mut(from..).unwrap_or_default());
+    let sealed = chunk.get_mut(from..).unwrap_or_default();
+    let tag = sealing.seal(nonce, partition_key, explicit, sealed);
     chunk.put_slice(&tag);
+}
+
+/// What a record begins with: which parts it has.
+pub(crate) fn flags(partition_key: Option<&str>, explicit: Option<HashKey>, is_sealed: bool) -> u8 {
+    let of_explicit = if explicit.is_some() { FLAG_EXPLICIT_HASH_KEY } else { 0 };
+    let of_key = if partition_key.is_none() { FLAG_NO_PARTITION_KEY } else { 0 };
+    let of_seal = if is_sealed { FLAG_SEALED } else { 0 };
+    of_explicit | of_key | of_seal
 }
 
 /// Notes in the header that one record was appended.

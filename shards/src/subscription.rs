@@ -112,7 +112,7 @@ impl Subscription {
             let published = shard.published().await?;
             let state = stream.state();
             let horizon = state.horizon(self.services.now());
-            let mut reading = shard.look(self.next, horizon, limit).await?;
+            let mut reading = shard.read(self.next, horizon, limit).await?;
             self.crypt.unlock(&stream, &mut reading).await?;
             let closing = state.shard(shard.id())?.closed;
             let is_last = closing.is_some_and(|closing| reading.next() >= closing.end);

@@ -3,6 +3,16 @@
 //!
 //! As with Kinesis of AWS, the encryption context of each data key is its stream's ARN, so the
 //! policy of a key can say for which streams it may be used.
+//!
+//! A wrapped data key, as it is given to be stored:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 13 | `millpond kms` and version, 1 |
+//! | 2 + n | the ARN of the master key, which Decrypt is told; its length little-endian |
+//! | the rest | the service's own CiphertextBlob |
+//!
+//! One that doesn't begin so is a CiphertextBlob alone, of a time when the ARN wasn't stored.
 
 mod connection;
 
@@ -22,7 +32,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use http::{Request, StatusCode, header};
 use millpond_api::types::StreamArn;
 use millpond_quotas::Clock;
-use millpond_shards::crypt::{KeyService, KmsError, KmsFault, NewDataKey, PlainKey};
+use millpond_shards::crypt::{KeyService, KmsError, KmsFault, PlainKey};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -37,10 +47,16 @@ const ATTEMPT_LIFE: Duration = Duration::from_secs(2);
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
 /// Bytes of a wrapped data key, as KMS bounds them.
-const WRAPPED_BYTES_MAX: usize = 6144;
+const BLOB_BYTES_MAX: usize = 6144;
+
+/// Bytes of the ARN of a key, likewise.
+const ARN_BYTES_MAX: usize = 2048;
 
 /// The member of the encryption context that names the stream.
 const CONTEXT: &str = "aws:kinesis:arn";
+
+/// What a wrapped data key begins with.
+const MARK: &[u8] = b"millpond kms\x01";
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
@@ -58,6 +74,8 @@ struct Keys {
     plaintext: String,
     #[serde(default)]
     ciphertext_blob: String,
+    #[serde(default)]
+    key_id: String,
 }
 
 /// An answer that refuses.
@@ -89,22 +107,29 @@ impl KmsEndpoint {
         &self,
         key_id: &str,
         stream: &StreamArn,
-    ) -> Result<NewDataKey, KmsError> {
+    ) -> Result<Vec<u8>, KmsError> {
         let context = json!({ CONTEXT: stream.to_string() });
         let input = json!({"KeyId": key_id, "KeySpec": "AES_256", "EncryptionContext": context});
         let keys = self.call("GenerateDataKey", &input, stream).await?;
-        let wrapped = BASE64.decode_to_vec(&keys.ciphertext_blob).unwrap_or_default();
-        if !(1..=WRAPPED_BYTES_MAX).contains(&wrapped.len()) {
+        let blob = BASE64.decode_to_vec(&keys.ciphertext_blob).unwrap_or_default();
+        if !(1..=BLOB_BYTES_MAX).contains(&blob.len()) {
             return Err(unusable("GenerateDataKey", "no wrapped data key"));
         }
-        Ok(NewDataKey { plain: plain(&keys)?, wrapped })
+        if !(1..=ARN_BYTES_MAX).contains(&keys.key_id.len()) {
+            return Err(unusable("GenerateDataKey", "no ARN of its key"));
+        }
+        let arn = keys.key_id.as_bytes();
+        Ok([MARK, &(arn.len() as u16).to_le_bytes(), arn, &blob].concat())
     }
 
     async fn open(&self, wrapped: &[u8], stream: &StreamArn) -> Result<PlainKey, KmsError> {
         let context = json!({ CONTEXT: stream.to_string() });
-        let blob = BASE64.encode_to_string(wrapped);
-        // Without a KeyId: the service knows by which key it was wrapped, wherever an alias points.
-        let input = json!({"CiphertextBlob": blob, "EncryptionContext": context});
+        let (arn, blob) = take_apart(wrapped).unzip();
+        let blob = BASE64.encode_to_string(blob.unwrap_or(wrapped));
+        let mut input = json!({"CiphertextBlob": blob, "EncryptionContext": context});
+        if let Some(arn) = arn {
+            input["KeyId"] = arn.into();
+        }
         plain(&self.call("Decrypt", &input, stream).await?)
     }
 
@@ -184,18 +209,24 @@ impl KeyService for KmsEndpoint {
         &'a self,
         key_id: &'a str,
         stream: &'a StreamArn,
-    ) -> BoxFuture<'a, Result<NewDataKey, KmsError>> {
+    ) -> BoxFuture<'a, Result<Vec<u8>, KmsError>> {
         self.generate_data_key(key_id, stream).boxed()
     }
 
     fn decrypt<'a>(
         &'a self,
-        _: &'a str,
         wrapped: &'a [u8],
         stream: &'a StreamArn,
     ) -> BoxFuture<'a, Result<PlainKey, KmsError>> {
         self.open(wrapped, stream).boxed()
     }
+}
+
+/// The ARN of the master key and the blob; `None` when only a blob was stored.
+fn take_apart(wrapped: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = wrapped.strip_prefix(MARK)?.split_first_chunk()?;
+    let (arn, blob) = rest.split_at_checked(u16::from_le_bytes(*length).into())?;
+    Some((std::str::from_utf8(arn).ok()?, blob))
 }
 
 fn plain(keys: &Keys) -> Result<PlainKey, KmsError> {

@@ -16,7 +16,7 @@ use std::{path::Path, sync::Arc};
 
 use futures::{FutureExt as _, future::BoxFuture};
 use millpond_api::types::{AccountId, Region, StreamArn};
-use millpond_shards::crypt::{KeyService, KmsError, KmsFault, NewDataKey, PlainKey};
+use millpond_shards::crypt::{KeyService, KmsError, KmsFault, PlainKey};
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     hmac,
@@ -28,6 +28,9 @@ use self::file::KeyringFile;
 use super::key_id::KeyId;
 
 const VERSION: u8 = 1;
+
+/// Bytes of a sealed data key and its tag.
+const SEALED_BYTES: usize = 48;
 
 /// What made-up keys are made of, beside their names. No secret.
 const MADE_UP: &[u8] = b"millpond dev";
@@ -88,13 +91,12 @@ impl KeyService for Keyring {
         &'a self,
         key_id: &'a str,
         stream: &'a StreamArn,
-    ) -> BoxFuture<'a, Result<NewDataKey, KmsError>> {
+    ) -> BoxFuture<'a, Result<Vec<u8>, KmsError>> {
         async move { Ok(self.find(key_id, stream).await?.wrap_new(stream)) }.boxed()
     }
 
     fn decrypt<'a>(
         &'a self,
-        _: &'a str,
         wrapped: &'a [u8],
         stream: &'a StreamArn,
     ) -> BoxFuture<'a, Result<PlainKey, KmsError>> {
@@ -139,14 +141,13 @@ impl MasterKey {
         Aad::from(format!("{}\0{stream}", self.id).into_bytes())
     }
 
-    /// A new data key.
-    fn wrap_new(&self, stream: &StreamArn) -> NewDataKey {
+    /// A new data key, wrapped.
+    fn wrap_new(&self, stream: &StreamArn) -> Vec<u8> {
         let random = SystemRandom::new();
-        let (mut plain, mut nonce) = ([0; 32], [0; NONCE_LEN]);
-        let drawn = random.fill(&mut plain).and_then(|()| random.fill(&mut nonce));
+        let (mut sealed, mut nonce) = (Vec::with_capacity(SEALED_BYTES), [0; NONCE_LEN]);
+        sealed.resize(32, 0);
+        let drawn = random.fill(&mut sealed).and_then(|()| random.fill(&mut nonce));
         drawn.expect("the system gives random bytes");
-        let mut sealed = plain.to_vec();
-        let plain = PlainKey::new(plain);
         let unique = Nonce::assume_unique_for_key(nonce);
         let done =
             self.cipher().seal_in_place_append_tag(unique, self.associated(stream), &mut sealed);
@@ -157,7 +158,7 @@ impl MasterKey {
         wrapped.extend(self.id.as_bytes());
         wrapped.extend(nonce);
         wrapped.extend(sealed);
-        NewDataKey { plain, wrapped }
+        wrapped
     }
 
     fn unwrap(&self, wrapped: &Wrapped<'_>, stream: &StreamArn) -> Result<PlainKey, KmsError> {

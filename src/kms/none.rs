@@ -2,7 +2,7 @@
 
 use futures::{FutureExt as _, future::BoxFuture};
 use millpond_api::types::StreamArn;
-use millpond_shards::crypt::{KeyService, KmsError, KmsFault, NewDataKey, PlainKey};
+use millpond_shards::crypt::{KeyService, KmsError, KmsFault, PlainKey};
 
 /// Knows no key, and says how to give it some.
 pub(super) struct NoKeys;
@@ -12,23 +12,22 @@ impl KeyService for NoKeys {
         &'a self,
         key_id: &'a str,
         _: &'a StreamArn,
-    ) -> BoxFuture<'a, Result<NewDataKey, KmsError>> {
-        async move { Err(unknown(key_id)) }.boxed()
+    ) -> BoxFuture<'a, Result<Vec<u8>, KmsError>> {
+        async move { Err(none(&format!("Key '{key_id}'"))) }.boxed()
     }
 
     fn decrypt<'a>(
         &'a self,
-        key_id: &'a str,
         _: &'a [u8],
-        _: &'a StreamArn,
+        stream: &'a StreamArn,
     ) -> BoxFuture<'a, Result<PlainKey, KmsError>> {
-        async move { Err(unknown(key_id)) }.boxed()
+        async move { Err(none(&format!("The key of {stream}"))) }.boxed()
     }
 }
 
-fn unknown(key_id: &str) -> KmsError {
+fn none(key: &str) -> KmsError {
     let words = format!(
-        "Key '{key_id}' does not exist: this server has no keys. Start it with --keyring FILE or \
+        "{key} does not exist: this server has no keys. Start it with --keyring FILE or \
          --kms-endpoint URL."
     );
     KmsError::new(KmsFault::NotFound, words)

@@ -36,16 +36,35 @@ impl Serve for GetRecords {
             records: limits::page_size(input.limit, limits::GET_RECORDS_RECORDS_MAX),
             payload_bytes: limits::GET_RECORDS_BYTES_MAX as usize,
         };
-        // Also for the page itself, before it is read: who waits for room holds nothing.
-        let page_bytes = limit.payload_bytes
-            + records::opened_bytes(stream.state(), limit.payload_bytes)
-            + records::bytes(limit.payload_bytes, limit.records);
+        let (reading, room) = read(cx, stream, shard, &iterator, limit).await?;
+        reply(cx, stream, shard, &reading, iterator, room)
+    }
+}
+
+/// A page that can be opened, and room for it. Who waits, for room or for data keys, holds nothing.
+async fn read(
+    cx: &Cx<'_>,
+    stream: &Stream,
+    shard: &Shard,
+    iterator: &ShardIterator,
+    limit: Limit,
+) -> Result<(Reading, AnswerRoom)> {
+    // Also for the page itself, before it is read.
+    let page_bytes = limit.payload_bytes
+        + records::opened_bytes(stream.state(), limit.payload_bytes)
+        + records::bytes(limit.payload_bytes, limit.records);
+    let mut opener = cx.domain().crypt().opener(stream);
+    loop {
         let room = cx.room(page_bytes).await?;
         let horizon = stream.state().horizon(cx.now());
         let reading = shard.read(iterator.position, horizon, limit).await;
         let mut reading = reading.map_err(|e| unreadable(e, &iterator.arn, iterator.shard))?;
-        cx.domain().crypt().unlock(stream, &mut reading).await?;
-        reply(cx, stream, shard, &reading, iterator, room)
+        let missing = opener.unlock(&mut reading)?;
+        if missing.is_empty() {
+            return Ok((reading, room));
+        }
+        drop((reading, room));
+        opener.ready(missing).await;
     }
 }
 
@@ -95,8 +114,10 @@ fn reply(
         iterator.seal(cx.domain().tokens()).into()
     };
     let records = records::all(shard, reading);
+    let records = records.map_err(|e| unreadable(e, &stream.state().arn, shard.id()))?;
+    shard.charge(reading);
     let output = GetRecordsOutput {
-        records: records.map_err(|e| unreadable(e, &stream.state().arn, shard.id()))?,
+        records,
         next_shard_iterator: (!ended).then(next),
         millis_behind_latest: Some(records::millis_behind(reading, state, now)),
         child_shards: ended.then(children),

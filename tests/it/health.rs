@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{server::TestServer, wire::Answer};
 
-async fn get(server: &TestServer, path: &str) -> Answer {
+pub(crate) async fn get(server: &TestServer, path: &str) -> Answer {
     server.send(Request::get(path).body(Body::empty()).unwrap()).await
 }
 

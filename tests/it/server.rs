@@ -67,9 +67,10 @@ impl TestServer {
         Self::open(config, MemoryEngine::new(), keys, clock).await
     }
 
-    /// As `millpond dev` starts it, but with these master keys.
-    pub(crate) async fn with_keys(keys: TestKeys) -> Self {
-        Self::open(config_of("dev"), MemoryEngine::new(), Arc::new(keys), clock()).await
+    /// As `millpond dev` starts it with these flags, but with these master keys.
+    pub(crate) async fn with_keys(flags: &str, keys: TestKeys) -> Self {
+        let config = config_of(&format!("dev {flags}"));
+        Self::open(config, MemoryEngine::new(), Arc::new(keys), clock()).await
     }
 
     async fn open(

@@ -1,13 +1,19 @@
 //! A data key in use: seals the data of records in place, and opens it again.
 
-use std::{fmt, hint};
+use std::{
+    fmt, hint,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
+use millpond_api::types::HashKey;
 use millpond_quotas::Time;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, Tag, UnboundKey};
 
+use super::RETRY_AFTER;
 use crate::{
     engine::EngineError,
-    record::{RecordView, Seal},
+    record::{self, RecordView, Seal},
     stream::{StreamNumber, encryption::DataKeyNumber},
 };
 
@@ -19,6 +25,9 @@ pub(crate) const NONCE_BYTES: usize = 12;
 
 /// Bytes of a tag.
 pub(crate) const TAG_BYTES: usize = 16;
+
+/// How long before it expires a data key in use is asked for anew.
+const RENEWAL: Duration = Duration::from_mins(1);
 
 /// A key in the clear. Shown nowhere, and overwritten when it is dropped.
 pub struct PlainKey([u8; KEY_BYTES]);
@@ -63,6 +72,8 @@ pub struct Cipher {
     number: DataKeyNumber,
     key: LessSafeKey,
     expires: Time,
+    /// When it is to be asked for anew, in nanoseconds.
+    due: AtomicU64,
 }
 
 impl Cipher {
@@ -75,7 +86,8 @@ impl Cipher {
         expires: Time,
     ) -> Self {
         let key = UnboundKey::new(&AES_256_GCM, plain.expose()).expect("a key has 32 bytes");
-        Self { stream, number, key: LessSafeKey::new(key), expires }
+        let due = AtomicU64::new(expires.nanos().saturating_sub(RENEWAL.as_nanos() as u64));
+        Self { stream, number, key: LessSafeKey::new(key), expires, due }
     }
 
     pub(crate) fn number(&self) -> DataKeyNumber {
@@ -86,15 +98,24 @@ impl Cipher {
         now < self.expires
     }
 
+    /// Whether it is to be asked for anew. Says so to one who asks, and again after a moment.
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        let due = self.due.load(Ordering::Relaxed);
+        let again = (now + RETRY_AFTER).nanos();
+        let set = |due| self.due.compare_exchange(due, again, Ordering::Relaxed, Ordering::Relaxed);
+        now.nanos() >= due && set(due).is_ok()
+    }
+
     /// Seals `data` in place. `scratch` is memory to work in.
     pub(crate) fn seal(
         &self,
         nonce: [u8; NONCE_BYTES],
         partition_key: Option<&str>,
+        explicit: Option<HashKey>,
         data: &mut [u8],
         scratch: &mut Vec<u8>,
     ) -> [u8; TAG_BYTES] {
-        self.write_associated(partition_key, scratch);
+        self.write_associated(partition_key, explicit, scratch);
         let nonce = Nonce::assume_unique_for_key(nonce);
         let sealed = self.key.seal_in_place_separate_tag(nonce, Aad::from(&*scratch), data);
         let tag = sealed.expect("a record is shorter than 64 GiB");
@@ -108,7 +129,7 @@ impl Cipher {
         seal: &Seal<'_>,
     ) -> Result<Vec<u8>, EngineError> {
         let mut associated = Vec::new();
-        self.write_associated(record.partition_key, &mut associated);
+        self.write_associated(record.partition_key, record.explicit, &mut associated);
         let nonce = Nonce::assume_unique_for_key(*seal.nonce);
         let mut data = record.data.to_vec();
         let tag = Tag::from(*seal.tag);
@@ -125,11 +146,17 @@ impl Cipher {
     }
 
     /// What is authenticated beside the data.
-    fn write_associated(&self, partition_key: Option<&str>, out: &mut Vec<u8>) {
+    fn write_associated(
+        &self,
+        partition_key: Option<&str>,
+        explicit: Option<HashKey>,
+        out: &mut Vec<u8>,
+    ) {
         out.clear();
         out.extend(self.stream.0.to_le_bytes());
         out.extend(self.number.0.to_le_bytes());
-        out.push(u8::from(partition_key.is_some()));
+        out.push(record::flags(partition_key, explicit, true));
+        out.extend(explicit.into_iter().flat_map(|key| key.value().to_le_bytes()));
         out.extend(partition_key.unwrap_or_default().as_bytes());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
+use millpond_api::types::HashKey;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::{
@@ -45,11 +46,6 @@ impl Lease {
             used.checked_add(u32::try_from(count).ok()?).filter(|after| *after <= NONCES_MAX)
         };
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).ok()
-    }
-
-    /// Whether as many nonces are left.
-    pub(crate) fn has(&self, count: usize) -> bool {
-        (NONCES_MAX - self.used.load(Ordering::Relaxed)) as usize >= count
     }
 
     pub(super) fn nonce(&self, index: u32) -> [u8; NONCE_BYTES] {
@@ -96,8 +92,9 @@ impl Sealing {
         &mut self,
         nonce: [u8; NONCE_BYTES],
         partition_key: Option<&str>,
+        explicit: Option<HashKey>,
         data: &mut [u8],
     ) -> [u8; TAG_BYTES] {
-        self.cipher.seal(nonce, partition_key, data, &mut self.scratch)
+        self.cipher.seal(nonce, partition_key, explicit, data, &mut self.scratch)
     }
 }

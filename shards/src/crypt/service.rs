@@ -8,30 +8,21 @@ use super::PlainKey;
 
 /// Keeps master keys, and never gives one away: it makes data keys and opens wrapped ones.
 pub trait KeyService: Send + Sync {
-    /// A new data key of `stream`, wrapped under the master key that `key_id` names: a UUID, an
-    /// alias, or the ARN of either.
+    /// A new data key of `stream` to be stored, wrapped under the master key that `key_id` names: a
+    /// UUID, an alias, or the ARN of either.
     fn generate<'a>(
         &'a self,
         key_id: &'a str,
         stream: &'a StreamArn,
-    ) -> BoxFuture<'a, Result<NewDataKey, KmsError>>;
+    ) -> BoxFuture<'a, Result<Vec<u8>, KmsError>>;
 
-    /// The data key of `stream` that was wrapped under `key_id`. An alias may name another key by
-    /// now; what counts is the key that wrapped it.
+    /// The data key of `stream` in the clear. What counts is the master key that wrapped it, also
+    /// when the alias that it was asked for under names another one by now.
     fn decrypt<'a>(
         &'a self,
-        key_id: &'a str,
         wrapped: &'a [u8],
         stream: &'a StreamArn,
     ) -> BoxFuture<'a, Result<PlainKey, KmsError>>;
-}
-
-/// A data key as it was made.
-pub struct NewDataKey {
-    /// To be used and forgotten.
-    pub plain: PlainKey,
-    /// To be stored.
-    pub wrapped: Vec<u8>,
 }
 
 /// Why a master key can't be used: one of the facts that KMS has, in the service's own words.

@@ -1,7 +1,7 @@
 //! A key service for tests: it knows every key, until it is told otherwise.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -10,13 +10,15 @@ use std::{
 
 use futures::{FutureExt as _, future::BoxFuture};
 use millpond_api::types::StreamArn;
+use tokio::sync::watch;
 
-use super::{KeyService, KmsError, KmsFault, NewDataKey, PlainKey};
+use super::{KeyService, KmsError, KmsFault, PlainKey};
 
 /// Keys of tests. What they wrap is no secret. Clones share what they are told.
 #[derive(Debug, Clone, Default)]
 pub struct TestKeys {
     faults: Arc<Mutex<BTreeMap<String, KmsFault>>>,
+    held: Arc<watch::Sender<BTreeSet<String>>>,
     generated: Arc<AtomicUsize>,
     decrypted: Arc<AtomicUsize>,
 }
@@ -31,6 +33,16 @@ impl TestKeys {
         };
     }
 
+    /// From now on nobody learns anything of the key, until it is [released](Self::release).
+    pub fn hold(&self, key_id: &str) {
+        self.held.send_if_modified(|held| held.insert(key_id.to_owned()));
+    }
+
+    /// Who asked for the key gets an answer, and who asks for it later.
+    pub fn release(&self, key_id: &str) {
+        self.held.send_if_modified(|held| held.remove(key_id));
+    }
+
     /// Data keys that were made so far.
     #[must_use]
     pub fn generated(&self) -> usize {
@@ -43,7 +55,9 @@ impl TestKeys {
         self.decrypted.load(Ordering::SeqCst)
     }
 
-    fn check(&self, key_id: &str) -> Result<(), KmsError> {
+    async fn check(&self, key_id: &str) -> Result<(), KmsError> {
+        let is_free = |held: &BTreeSet<String>| !held.contains(key_id);
+        self.held.subscribe().wait_for(is_free).await.expect("the sender is ours");
         let faults = self.faults.lock().expect("no test panics here");
         match faults.get(key_id) {
             Some(fault) => Err(KmsError::new(*fault, format!("{key_id} can't be used"))),
@@ -51,6 +65,9 @@ impl TestKeys {
         }
     }
 }
+
+/// The fault of a key that only wraps is that of its name with this prefix.
+pub const UNWRAPPING: &str = "unwrapping ";
 
 /// What a wrapped key has been turned by.
 const TURN: u8 = 0x5a;
@@ -60,28 +77,30 @@ impl KeyService for TestKeys {
         &'a self,
         key_id: &'a str,
         stream: &'a StreamArn,
-    ) -> BoxFuture<'a, Result<NewDataKey, KmsError>> {
+    ) -> BoxFuture<'a, Result<Vec<u8>, KmsError>> {
         let generate = async move {
-            self.check(key_id)?;
+            self.check(key_id).await?;
             let serial = self.generated.fetch_add(1, Ordering::SeqCst) as u64;
             let mut key = [0; 32];
             let parts = serial.to_be_bytes().into_iter().chain(stream.name.as_str().bytes());
             key.iter_mut().zip(parts).for_each(|(byte, part)| *byte = part);
             let wrapped = key.iter().map(|byte| byte ^ TURN).collect();
-            Ok(NewDataKey { plain: PlainKey::new(key), wrapped })
+            Ok([wrapped, key_id.as_bytes().to_vec()].concat())
         };
         generate.boxed()
     }
 
     fn decrypt<'a>(
         &'a self,
-        key_id: &'a str,
         wrapped: &'a [u8],
         _: &'a StreamArn,
     ) -> BoxFuture<'a, Result<PlainKey, KmsError>> {
         let decrypt = async move {
             self.decrypted.fetch_add(1, Ordering::SeqCst);
-            self.check(key_id)?;
+            let (wrapped, key_id) = wrapped.split_at_checked(32).unwrap_or_default();
+            let key_id = String::from_utf8_lossy(key_id);
+            self.check(&key_id).await?;
+            self.check(&format!("{UNWRAPPING}{key_id}")).await?;
             let key: Vec<_> = wrapped.iter().map(|byte| byte ^ TURN).collect();
             PlainKey::from_slice(&key)
                 .ok_or_else(|| KmsError::new(KmsFault::InvalidState, "not a wrapped key"))

@@ -1,12 +1,16 @@
 //! Records under keys: sealed, opened, exchanged, refused.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, pin::pin};
 
+use futures::{FutureExt as _, join, poll};
 use millpond_api::types::{Blob, HashKey, StreamArn};
 use millpond_quotas::{Clock, Time};
 use proptest::{collection::vec, option, prelude::*};
 
-use super::{testing::TestKeys, *};
+use super::{
+    testing::{TestKeys, UNWRAPPING},
+    *,
+};
 use crate::{
     Domain, Options,
     batch::RecordBatch,
@@ -135,6 +139,8 @@ fn a_record_opens_only_where_it_was_sealed() {
         let moved = RecordView { partition_key, ..record };
         assert!(opened(&cipher(1, 1, 1), &moved).is_err(), "{partition_key:?} is another");
     }
+    let moved = RecordView { explicit: Some(HashKey::MIN), ..record };
+    assert!(opened(&cipher(1, 1, 1), &moved).is_err(), "it had no explicit hash key");
 }
 
 #[test]
@@ -307,11 +313,11 @@ async fn a_key_that_was_disabled_is_used_no_longer_than_five_minutes() {
     case.keys.set("a", Some(KmsFault::Disabled));
     case.put("2").await.unwrap();
     assert_eq!(case.read().await.unwrap(), ["1", "2"]);
-    assert_eq!(case.keys.decrypted(), 1);
+    assert_eq!(case.keys.decrypted(), 2, "when it was applied, and when it was used");
     case.clock.advance(limits::DATA_KEY_LIFE);
     assert_eq!(fault(case.put("3").await), KmsFault::Disabled);
     assert_eq!(fault(case.read().await), KmsFault::Disabled);
-    assert_eq!(case.keys.decrypted(), 2, "who asks at once gets the same answer");
+    assert_eq!(case.keys.decrypted(), 3, "who asks at once gets the same answer");
     case.keys.set("a", None);
     case.clock.advance(std::time::Duration::from_secs(1));
     case.put("4").await.unwrap();
@@ -384,7 +390,197 @@ async fn idle_keys_leave_memory() {
     case.clock.advance(limits::DATA_KEY_LIFE);
     vault.forget_expired(case.clock.now());
     assert!(vault.cipher(DataKeyNumber(0), Time::default()).is_none());
-    assert!(vault.sealing(DataKeyNumber(0), 1, Time::default()).is_none());
+}
+
+/// Lets tasks do what they can without time.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_the_key_of_others() {
+    let mut case = Case::new().await;
+    case.put("1").await.unwrap();
+    case.start("b").await.unwrap();
+    case.restart().await;
+    case.keys.hold("a");
+    let mut reader = pin!(case.read());
+    assert!(poll!(&mut reader).is_pending());
+    case.put("2").await.unwrap();
+    assert!(poll!(&mut reader).is_pending());
+    case.keys.release("a");
+    assert_eq!(reader.await.unwrap(), ["1"], "as it was when it was read");
+}
+
+#[tokio::test]
+async fn who_needs_a_key_together_asks_for_it_once() {
+    let mut case = Case::new().await;
+    case.put("1").await.unwrap();
+    case.restart().await;
+    let before = case.keys.decrypted();
+    case.keys.hold("a");
+    let mut requests = pin!(async { join!(case.put("2"), case.put("3"), case.read()) });
+    assert!(poll!(&mut requests).is_pending());
+    settle().await;
+    case.keys.release("a");
+    let (second, third, read) = requests.await;
+    assert!(second.unwrap() && third.unwrap());
+    assert_eq!(read.unwrap()[0], "1");
+    assert_eq!(case.keys.decrypted(), before + 1);
+}
+
+#[tokio::test]
+async fn a_question_outlives_the_request_that_asked_it() {
+    let mut case = Case::new().await;
+    case.restart().await;
+    case.keys.hold("a");
+    let mut first = Box::pin(case.put("1"));
+    assert!(poll!(&mut first).is_pending());
+    drop(first);
+    let before = case.keys.decrypted();
+    case.keys.release("a");
+    settle().await;
+    case.put("2").await.unwrap();
+    assert_eq!(case.keys.decrypted(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failure_one_request_asks_and_the_others_go() {
+    let mut case = Case::new().await;
+    case.put("1").await.unwrap();
+    case.restart().await;
+    case.keys.hold("a");
+    let began = tokio::time::Instant::now();
+    assert!(matches!(case.put("2").await, Err(Error::KeysNotReady { .. })));
+    assert_eq!(began.elapsed(), READY_DEADLINE);
+    settle().await;
+    assert!(matches!(case.read().await, Err(Error::KeysNotReady { .. })));
+    case.clock.advance(RETRY_AFTER);
+    let mut first = pin!(case.put("3"));
+    assert!(poll!(&mut first).is_pending());
+    assert!(matches!(case.put("4").await, Err(Error::KeysNotReady { .. })));
+    assert_eq!(began.elapsed(), READY_DEADLINE, "neither of them waited");
+    case.keys.release("a");
+    assert!(first.await.unwrap());
+    case.put("5").await.unwrap();
+}
+
+/// Also records that can be opened are told when the key of those after them isn't ready.
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_a_record_whose_key_is_late_is_read() {
+    let mut case = Case::new().await;
+    case.stop().await;
+    case.put("1").await.unwrap();
+    case.start("b").await.unwrap();
+    case.put("2").await.unwrap();
+    case.restart().await;
+    case.keys.hold("b");
+    assert_eq!(case.read().await.unwrap(), ["1"]);
+    assert_eq!(case.read().await.unwrap(), ["1"]);
+}
+
+#[tokio::test]
+async fn a_key_in_use_is_asked_for_before_it_expires() {
+    let case = Case::new().await;
+    case.put("1").await.unwrap();
+    case.clock.advance(limits::DATA_KEY_LIFE * 4 / 5);
+    let before = case.keys.decrypted();
+    case.put("2").await.unwrap();
+    case.read().await.unwrap();
+    settle().await;
+    assert_eq!(case.keys.decrypted(), before + 1);
+    case.keys.hold("a");
+    case.clock.advance(limits::DATA_KEY_LIFE / 5);
+    let stream = case.stream();
+    let sealing = case.domain.crypt().sealing(&stream, 1).now_or_never();
+    assert!(sealing.expect("the new one is there").unwrap().is_some());
+    // Nobody uses it: it isn't asked for.
+    case.clock.advance(limits::DATA_KEY_LIFE);
+    settle().await;
+    assert_eq!(case.keys.decrypted(), before + 1);
+}
+
+/// In its last minute it is asked for once a second, and used meanwhile.
+#[tokio::test]
+async fn a_key_that_isnt_renewed_is_used_until_it_expires() {
+    let case = Case::new().await;
+    case.put("1").await.unwrap();
+    case.clock.advance(limits::DATA_KEY_LIFE * 4 / 5);
+    case.keys.set("a", Some(KmsFault::Throttling));
+    let before = case.keys.decrypted();
+    for asked in [1, 2] {
+        case.put("2").await.unwrap();
+        settle().await;
+        case.put("3").await.unwrap();
+        settle().await;
+        assert_eq!(case.keys.decrypted(), before + asked);
+        case.clock.advance(RETRY_AFTER);
+    }
+    case.clock.advance(limits::DATA_KEY_LIFE / 5);
+    assert_eq!(fault(case.put("4").await), KmsFault::Throttling);
+}
+
+#[tokio::test]
+async fn a_key_that_only_wraps_is_not_accepted() {
+    let case = Case::new().await;
+    case.keys.set(&format!("{UNWRAPPING}b"), Some(KmsFault::AccessDenied));
+    assert_eq!(fault(case.start("b").await), KmsFault::AccessDenied);
+    assert_eq!(case.stream().state().encryption.key_id.as_deref(), Some("a"));
+    case.put("1").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_late_is_not_accepted() {
+    let case = Case::new().await;
+    case.keys.hold("b");
+    assert!(matches!(case.start("b").await, Err(Error::KeysNotReady { .. })));
+    assert_eq!(case.stream().state().encryption.key_id.as_deref(), Some("a"));
+}
+
+/// All leases but the last are used up, and of that one nearly nothing.
+async fn on_its_last_lease() -> Case {
+    let case = Case::new().await;
+    let stream = case.stream();
+    for _ in 1..LEASES_MAX {
+        case.domain.crypt().sealing(&stream, 1 << 24).await.unwrap();
+    }
+    assert_eq!(case.data_keys(), [(0, 255)]);
+    case
+}
+
+#[tokio::test]
+async fn the_next_data_key_is_made_while_there_are_nonces() {
+    let case = on_its_last_lease().await;
+    case.put("1").await.unwrap();
+    settle().await;
+    assert_eq!(case.data_keys(), [(0, 256), (1, 0)]);
+    case.put("2").await.unwrap();
+    assert_eq!(case.data_keys(), [(0, 256), (1, 1)]);
+    assert_eq!(case.read().await.unwrap(), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_data_key_that_isnt_followed_is_used_to_its_end() {
+    let case = on_its_last_lease().await;
+    case.keys.hold("a");
+    case.put("1").await.unwrap();
+    case.keys.set("a", Some(KmsFault::Throttling));
+    case.keys.release("a");
+    settle().await;
+    let (stream, generated) = (case.stream(), case.keys.generated());
+    let rest = (1 << 24) - 1;
+    assert!(case.domain.crypt().sealing(&stream, rest).await.unwrap().is_some());
+    for _ in 0..3 {
+        assert_eq!(fault(case.put("2").await), KmsFault::Throttling);
+    }
+    case.keys.set("a", None);
+    assert_eq!(fault(case.put("2").await), KmsFault::Throttling, "as it was a moment ago");
+    case.clock.advance(RETRY_AFTER);
+    case.put("2").await.unwrap();
+    assert_eq!(case.keys.generated(), generated + 1);
+    assert_eq!(case.data_keys(), [(0, 256), (1, 1)]);
 }
 
 #[test]

@@ -1,108 +1,136 @@
-//! What one stream's requests share: data keys that are ready for use. Read without a lock; made
-//! ready by one request at a time.
+//! What one stream's requests share: data keys that are ready for use, read without a lock; and
+//! what the key service is being asked for, so that it is asked once for all who need it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use millpond_quotas::Time;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::watch;
 
-use super::{Cipher, KmsError, Lease, Sealing};
-use crate::stream::encryption::DataKeyNumber;
-
-/// How long a refusal of the key service stands before it is asked again.
-const REFUSAL_LIFE: Duration = Duration::from_secs(1);
+use super::{Cipher, Lease, RETRY_AFTER, Sealing};
+use crate::{Error, stream::encryption::DataKeyNumber};
 
 /// The data keys of one stream that are ready for use.
 #[derive(Default)]
 pub(crate) struct Vault {
-    sealer: ArcSwapOption<Sealer>,
     ciphers: ArcSwap<BTreeMap<DataKeyNumber, Arc<Cipher>>>,
-    turns: Mutex<Turns>,
+    lease: ArcSwapOption<(DataKeyNumber, Arc<Lease>)>,
+    leasing: tokio::sync::Mutex<()>,
+    asked: Mutex<BTreeMap<Question, Asked>>,
 }
 
-struct Sealer {
-    cipher: Arc<Cipher>,
-    lease: Arc<Lease>,
+/// What the key service is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Question {
+    /// This data key in the clear.
+    Open(DataKeyNumber),
+    /// A data key to follow this one, which has no leases left.
+    Follow(DataKeyNumber),
 }
 
+/// How far a question is.
 #[derive(Default)]
-struct Turns {
-    lease: Option<(DataKeyNumber, Arc<Lease>)>,
-    refused: Option<(DataKeyNumber, Time, KmsError)>,
+struct Asked {
+    under_way: Weak<Asking>,
+    refused: Option<(Time, Error)>,
+}
+
+/// A question that is under way: whoever holds it is asking, and tells here what came of it.
+pub(super) type Asking = watch::Sender<Option<Result<(), Error>>>;
+
+/// Where an answer will be told.
+pub(super) type Answer = watch::Receiver<Option<Result<(), Error>>>;
+
+/// What to do about a question.
+pub(super) enum Ask {
+    /// The answer is known.
+    Refused(Error),
+    /// Somebody asks.
+    UnderWay(Answer),
+    /// The caller asks.
+    New(Arc<Asking>),
 }
 
 impl Vault {
-    /// The means to seal so many records under this data key, if it is ready.
-    pub(crate) fn sealing(
-        &self,
-        number: DataKeyNumber,
-        records: usize,
-        now: Time,
-    ) -> Option<Sealing> {
-        let sealer = self.sealer.load();
-        let Sealer { cipher, lease } = &**sealer.as_ref()?;
-        let is_ready = cipher.number() == number && cipher.is_usable(now);
-        is_ready.then(|| Sealing::new(cipher, lease, records)).flatten()
-    }
-
     /// This data key, if it is ready.
     pub(crate) fn cipher(&self, number: DataKeyNumber, now: Time) -> Option<Arc<Cipher>> {
         self.ciphers.load().get(&number).filter(|cipher| cipher.is_usable(now)).cloned()
     }
 
-    /// The right to make something ready.
-    pub(super) async fn turn(&self) -> Turn<'_> {
-        Turn(self.turns.lock().await)
-    }
-
     pub(super) fn keep(&self, cipher: &Arc<Cipher>) {
-        let mut ciphers = BTreeMap::clone(&self.ciphers.load());
-        ciphers.insert(cipher.number(), Arc::clone(cipher));
-        self.ciphers.store(Arc::new(ciphers));
+        self.ciphers.rcu(|ciphers| {
+            let mut ciphers = BTreeMap::clone(ciphers);
+            ciphers.insert(cipher.number(), Arc::clone(cipher));
+            ciphers
+        });
     }
 
-    pub(super) fn ready(&self, cipher: Arc<Cipher>, lease: Arc<Lease>) {
-        self.sealer.store(Some(Arc::new(Sealer { cipher, lease })));
+    /// The means to seal so many records under this data key, if a lease has as many nonces left.
+    pub(super) fn sealing(&self, cipher: &Arc<Cipher>, records: usize) -> Option<Sealing> {
+        let leased = self.lease.load();
+        let (of, lease) = &**leased.as_ref()?;
+        (*of == cipher.number()).then(|| Sealing::new(cipher, lease, records)).flatten()
     }
 
-    /// Lets go of keys that have expired.
+    /// The right to take a lease, until it is dropped.
+    pub(super) async fn leasing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.leasing.lock().await
+    }
+
+    pub(super) fn lease(&self, number: DataKeyNumber, lease: Lease) {
+        self.lease.store(Some(Arc::new((number, Arc::new(lease)))));
+    }
+
+    /// Who asks the key service. A question that was refused is asked again after a moment, by one
+    /// request: until there is another answer, the others have that one.
+    pub(super) fn ask(&self, question: Question, now: Time) -> Ask {
+        let mut asked = self.asked();
+        let asked = asked.entry(question).or_default();
+        match (asked.under_way.upgrade(), &asked.refused) {
+            (Some(_), Some((_, error))) => Ask::Refused(error.clone()),
+            (Some(asking), None) => Ask::UnderWay(asking.subscribe()),
+            (None, Some((at, error))) if now < *at + RETRY_AFTER => Ask::Refused(error.clone()),
+            (None, _) => {
+                let asking = Arc::new(Asking::new(None));
+                asked.under_way = Arc::downgrade(&asking);
+                Ask::New(asking)
+            }
+        }
+    }
+
+    /// Notes what came of a question.
+    pub(super) fn answered(&self, question: Question, now: Time, answer: &Result<(), Error>) {
+        let mut asked = self.asked();
+        match answer {
+            Ok(()) => {
+                asked.remove(&question);
+            }
+            Err(error) => {
+                asked.entry(question).or_default().refused = Some((now, error.clone()));
+            }
+        }
+    }
+
+    /// Lets go of keys that have expired, and of refusals that are no news.
     pub(crate) fn forget_expired(&self, now: Time) {
-        // Who makes one ready may wait for the key service; there is a next time.
-        let Ok(_turn) = self.turns.try_lock() else { return };
         let is_usable = |cipher: &Cipher| cipher.is_usable(now);
         if self.ciphers.load().values().any(|cipher| !is_usable(cipher)) {
-            let mut ciphers = BTreeMap::clone(&self.ciphers.load());
-            ciphers.retain(|_, cipher| is_usable(cipher));
-            self.ciphers.store(Arc::new(ciphers));
+            self.ciphers.rcu(|ciphers| {
+                let mut ciphers = BTreeMap::clone(ciphers);
+                ciphers.retain(|_, cipher| is_usable(cipher));
+                ciphers
+            });
         }
-        if self.sealer.load().as_ref().is_some_and(|sealer| !is_usable(&sealer.cipher)) {
-            self.sealer.store(None);
-        }
-    }
-}
-
-/// The right to make something ready, until it is dropped.
-pub(super) struct Turn<'a>(MutexGuard<'a, Turns>);
-
-impl Turn<'_> {
-    /// The lease that is held already, if it is of this data key and has as many nonces left.
-    pub(super) fn lease(&self, number: DataKeyNumber, records: usize) -> Option<Arc<Lease>> {
-        let (of, lease) = self.0.lease.as_ref()?;
-        (*of == number && lease.has(records)).then(|| Arc::clone(lease))
+        self.asked().retain(|_, asked| {
+            let is_news = asked.refused.as_ref().is_some_and(|(at, _)| now < *at + RETRY_AFTER);
+            is_news || asked.under_way.strong_count() > 0
+        });
     }
 
-    pub(super) fn keep(&mut self, number: DataKeyNumber, lease: &Arc<Lease>) {
-        self.0.lease = Some((number, Arc::clone(lease)));
-    }
-
-    /// Why this data key couldn't be made ready a moment ago.
-    pub(super) fn failure(&self, number: DataKeyNumber, now: Time) -> Option<KmsError> {
-        let (of, until, error) = self.0.refused.as_ref()?;
-        (*of == number && now < *until).then(|| error.clone())
-    }
-
-    pub(super) fn failed(&mut self, number: DataKeyNumber, now: Time, error: KmsError) {
-        self.0.refused = Some((number, now + REFUSAL_LIFE, error));
+    fn asked(&self) -> MutexGuard<'_, BTreeMap<Question, Asked>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -128,20 +128,13 @@ impl Shard {
         horizon: Timestamp,
         limit: Limit,
     ) -> Result<Reading, EngineError> {
-        let reading = self.storage().await?.read(from, horizon, limit).await?;
-        self.quota.charge_read(self.services.clock.now(), reading.payload_bytes);
-        self.meter.count_outgoing(reading.count as u64, reading.payload_bytes);
-        Ok(reading)
+        self.storage().await?.read(from, horizon, limit).await
     }
 
-    /// The same, for a reader that has quotas of its own.
-    pub(crate) async fn look(
-        &self,
-        from: Offset,
-        horizon: Timestamp,
-        limit: Limit,
-    ) -> Result<Reading, EngineError> {
-        self.storage().await?.read(from, horizon, limit).await
+    /// Counts what was read and is going to be told against the shard's read quota.
+    pub fn charge(&self, reading: &Reading) {
+        self.quota.charge_read(self.services.clock.now(), reading.payload_bytes);
+        self.meter.count_outgoing(reading.count as u64, reading.payload_bytes);
     }
 
     /// Ends when records are published after this call.

@@ -23,6 +23,7 @@ use crate::tls::{Tls, TlsSettings};
 
 const ID: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI";
+const ARN: &str = "arn:aws:kms:us-east-1:000000000000:key/k";
 
 /// 2023-11-14 22:13:20.
 const NOW: u64 = 1_700_000_000;
@@ -35,6 +36,8 @@ type Scripted = (u16, String);
 struct Stub {
     scripted: Arc<Mutex<VecDeque<Scripted>>>,
     calls: Arc<Mutex<Vec<String>>>,
+    // What Decrypt was told.
+    keys: Arc<Mutex<Vec<Option<String>>>>,
     tasks: TaskTracker,
 }
 
@@ -91,11 +94,11 @@ impl Stub {
                 let wrapped = [turn(&key), context.into_bytes()].concat();
                 let wrapped = BASE64.encode_to_string(wrapped);
                 json!({"Plaintext": BASE64.encode_to_string(key), "CiphertextBlob": wrapped,
-                    "KeyId": "arn:aws:kms:us-east-1:000000000000:key/k"})
+                    "KeyId": ARN})
             }
             "TrentService.Decrypt" => {
                 let blob = BASE64.decode_to_vec(input["CiphertextBlob"].as_str().unwrap()).unwrap();
-                assert_eq!(input.get("KeyId"), None);
+                self.keys.lock().unwrap().push(input["KeyId"].as_str().map(str::to_owned));
                 let (key, of) = blob.split_at(32);
                 if of != context.as_bytes() {
                     let body = r#"{"__type":"InvalidCiphertextException"}"#;
@@ -159,13 +162,19 @@ fn stream(name: &str) -> StreamArn {
 
 #[tokio::test]
 async fn a_data_key_is_made_and_opened_for_its_stream() {
-    let (_stub, service) = started().await;
-    let made = service.generate("alias/a", &stream("a")).await.unwrap();
-    let opened = service.decrypt("alias/a", &made.wrapped, &stream("a")).await.unwrap();
-    assert_eq!(opened.expose(), made.plain.expose());
-    let error = service.decrypt("alias/a", &made.wrapped, &stream("b")).await.unwrap_err();
+    let (stub, service) = started().await;
+    let wrapped = service.generate("alias/a", &stream("a")).await.unwrap();
+    let opened = service.decrypt(&wrapped, &stream("a")).await.unwrap();
+    assert_eq!(opened.expose()[..], Sha256::digest("alias/a")[..]);
+    let error = service.decrypt(&wrapped, &stream("b")).await.unwrap_err();
     let expected = KmsError::new(KmsFault::InvalidState, "InvalidCiphertextException");
     assert_eq!(error, expected);
+    // As it was stored before the ARN was.
+    let (_, blob) = take_apart(&wrapped).unwrap();
+    let opened = service.decrypt(blob, &stream("a")).await.unwrap();
+    assert_eq!(opened.expose()[..], Sha256::digest("alias/a")[..]);
+    let key = || Some(ARN.to_owned());
+    assert_eq!(*stub.keys.lock().unwrap(), [key(), key(), None]);
 }
 
 #[tokio::test]
@@ -203,10 +212,11 @@ async fn what_may_pass_is_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_none_is_no_key() {
     let (stub, service) = started().await;
-    let short = json!({"Plaintext": "AAAA", "CiphertextBlob": "AAAA"}).to_string();
-    let bare = json!({"Plaintext": BASE64.encode_to_string([1; 32])}).to_string();
+    let plain = BASE64.encode_to_string([1; 32]);
+    let nameless = json!({"Plaintext": plain, "CiphertextBlob": "AAAA"}).to_string();
+    let bare = json!({"Plaintext": plain, "KeyId": ARN}).to_string();
     let long = "x".repeat(100_000);
-    for body in ["", "{}", "[]", &short, &bare, &long] {
+    for body in ["", "{}", "[]", &nameless, &bare, &long] {
         (0..3).for_each(|_| stub.script(200, body));
         let error = service.generate("k", &stream("a")).await.map(|_| ()).unwrap_err();
         assert_eq!(error.fault, KmsFault::Unavailable, "{body:.20}");
@@ -214,6 +224,15 @@ async fn an_answer_that_is_none_is_no_key() {
 }
 
 /// Time passes by itself while nothing else happens: the test would hang if nobody gave up.
+#[tokio::test]
+async fn a_key_of_another_length_is_none() {
+    let (stub, service) = started().await;
+    let wrapped = service.generate("k", &stream("a")).await.unwrap();
+    (0..3).for_each(|_| stub.script(200, r#"{"Plaintext":"AAAA"}"#));
+    let error = service.decrypt(&wrapped, &stream("a")).await.unwrap_err();
+    assert_eq!(error.fault, KmsFault::Unavailable);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_service_that_is_silent_or_gone_is_given_up() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -256,12 +275,16 @@ async fn over_tls_it_must_be_vouched_for() {
 
 #[test]
 fn urls_have_a_scheme_and_a_host() {
-    for (text, host, port) in [
-        ("http://127.0.0.1:4599", "127.0.0.1", 4599),
-        ("https://kms.eu-west-1.amazonaws.com/", "kms.eu-west-1.amazonaws.com", 443),
-        ("http://[::1]", "::1", 80),
+    for (text, host, port, is_private) in [
+        ("http://127.0.0.1:4599", "127.0.0.1", 4599, true),
+        ("https://kms.eu-west-1.amazonaws.com/", "kms.eu-west-1.amazonaws.com", 443, true),
+        ("http://[::1]", "::1", 80, true),
+        ("http://localhost:1", "localhost", 1, true),
+        ("http://10.0.0.1", "10.0.0.1", 80, false),
+        ("http://localhost.example.com", "localhost.example.com", 80, false),
     ] {
         let url: KmsUrl = text.parse().unwrap();
+        assert_eq!(url.is_private(), is_private, "{text}");
         assert!(format!("{url:?}").contains(&format!("\"{host}\", port: {port}")), "{url:?}");
     }
     for text in ["", "kms", "ftp://kms", "http://", "http://a/b", "http://u:p@a", "http://a:99999"]

@@ -50,13 +50,13 @@ fn stream(account: &str) -> StreamArn {
 
 /// What comes of a data key that is wrapped and unwrapped again.
 async fn round(keys: &Keyring, key_id: &str, stream: &StreamArn) -> Result<(), KmsFault> {
-    let made = keys.generate(key_id, stream).await.map_err(|error| error.fault)?;
-    let opened = keys.decrypt(key_id, &made.wrapped, stream).await.unwrap();
-    assert_eq!(opened.expose(), made.plain.expose());
-    let again = keys.generate(key_id, stream).await.unwrap();
-    assert_ne!(again.plain.expose(), made.plain.expose());
-    let bytes = made.plain.expose();
-    assert!(!made.wrapped.windows(32).any(|window| window == bytes), "it is in the clear");
+    let wrapped = keys.generate(key_id, stream).await.map_err(|error| error.fault)?;
+    let opened = keys.decrypt(&wrapped, stream).await.unwrap();
+    assert_eq!(keys.decrypt(&wrapped, stream).await.unwrap().expose(), opened.expose());
+    let other = keys.generate(key_id, stream).await.unwrap();
+    assert_ne!(keys.decrypt(&other, stream).await.unwrap().expose(), opened.expose());
+    let bytes = opened.expose();
+    assert!(!wrapped.windows(32).any(|window| window == bytes), "it is in the clear");
     Ok(())
 }
 
@@ -98,9 +98,9 @@ async fn a_data_key_opens_under_its_key_and_for_its_stream_only() {
     let case = Case::with(&key(KEY, 1, "aliases = [\"alias/a\"]"));
     let keys = case.read();
     let (own, other) = (stream(ACCOUNT), stream("000000000000"));
-    let wrapped = keys.generate("alias/a", &own).await.unwrap().wrapped;
+    let wrapped = keys.generate("alias/a", &own).await.unwrap();
     let fault = async |stream: &StreamArn, wrapped: &[u8]| {
-        keys.decrypt("alias/a", wrapped, stream).await.map(|_| ()).map_err(|error| error.fault)
+        keys.decrypt(wrapped, stream).await.map(|_| ()).map_err(|error| error.fault)
     };
     assert_eq!(fault(&own, &wrapped).await, Ok(()));
     assert_eq!(fault(&other, &wrapped).await, Err(KmsFault::InvalidState));
@@ -191,10 +191,11 @@ fn a_file_that_others_may_read_is_refused() {
 #[tokio::test]
 async fn made_up_keys_are_the_same_in_every_process() {
     let (own, other) = (stream(ACCOUNT), stream("000000000000"));
-    let made = Keyring::made_up().generate("alias/a", &own).await.unwrap();
+    let first = Keyring::made_up();
+    let wrapped = first.generate("alias/a", &own).await.unwrap();
+    let opened = first.decrypt(&wrapped, &own).await.unwrap();
     let keys = Keyring::made_up();
-    let opened = keys.decrypt("alias/a", &made.wrapped, &own).await.unwrap();
-    assert_eq!(opened.expose(), made.plain.expose());
-    assert!(keys.decrypt("alias/a", &made.wrapped, &other).await.is_err());
+    assert_eq!(keys.decrypt(&wrapped, &own).await.unwrap().expose(), opened.expose());
+    assert!(keys.decrypt(&wrapped, &other).await.is_err());
     assert_eq!(round(&keys, "clicks", &own).await, Err(KmsFault::NotFound));
 }

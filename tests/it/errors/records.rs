@@ -155,7 +155,7 @@ fn encryption() -> Vec<Case> {
 /// What the operation is told of an encrypted stream when its key can't be used.
 async fn without_key(operation: &'static str, fault: KmsFault, codec: Codec) -> Refusal {
     let keys = TestKeys::default();
-    let server = TestServer::with_keys(keys.clone()).await.speaking(codec);
+    let server = TestServer::with_keys("", keys.clone()).await.speaking(codec);
     server.create("clicks", 1).await;
     let start = json!({"StreamName": "clicks", "EncryptionType": "KMS", "KeyId": "alias/a"});
     server.call("StartStreamEncryption", start.clone()).await;

@@ -1,13 +1,16 @@
 //! StartStreamEncryption.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
+use futures::{future::join_all, poll};
 use millpond_shards::crypt::{KmsFault, testing::TestKeys};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::{
     addressing,
     events::{oldest, subscribe_at},
+    health::get,
     server::{TestServer, in_both_formats, shard_id, texts},
     wire,
 };
@@ -123,7 +126,7 @@ async fn twenty_five_keys_a_day_are_applied() {
 #[tokio::test]
 async fn a_key_that_cant_be_used_is_not_applied() {
     for (fault, code) in FAULTS {
-        let (server, keys) = server_with_keys().await;
+        let (server, keys) = server_with_keys("").await;
         keys.set("alias/b", Some(fault));
         let refusal = server.refusal("StartStreamEncryption", input("alias/b")).await;
         assert_eq!(refusal, format!("{code}: alias/b can't be used"));
@@ -135,7 +138,7 @@ async fn a_key_that_cant_be_used_is_not_applied() {
 #[tokio::test]
 async fn without_the_key_records_are_neither_taken_nor_told() {
     for (fault, code) in FAULTS {
-        let (server, keys) = server_with_keys().await;
+        let (server, keys) = server_with_keys("").await;
         server.create("orders", 1).await;
         let consumer = server.register("clicks", "app").await;
         server.put("clicks", "k", "1").await;
@@ -168,7 +171,7 @@ async fn without_the_key_records_are_neither_taken_nor_told() {
 
 #[tokio::test]
 async fn a_dry_run_asks_for_the_key_too() {
-    let (server, keys) = server_with_keys().await;
+    let (server, keys) = server_with_keys("").await;
     let put = json!({"StreamName": "clicks", "PartitionKey": "k", "Data": "", "DryRun": true});
     let refusal = server.refusal("PutRecord", put.clone()).await;
     assert!(refusal.starts_with("DryRunOperationException: "), "{refusal}");
@@ -194,7 +197,7 @@ async fn five_calls_a_second_are_admitted() {
 
 #[tokio::test]
 async fn a_key_service_that_doesnt_answer_is_an_internal_failure() {
-    let (server, keys) = server_with_keys().await;
+    let (server, keys) = server_with_keys("").await;
     keys.set("alias/a", Some(KmsFault::Unavailable));
     let put = json!({"StreamName": "clicks", "PartitionKey": "k", "Data": ""});
     let refusal = server.outcome("PutRecord", put).await.unwrap_err();
@@ -203,7 +206,7 @@ async fn a_key_service_that_doesnt_answer_is_an_internal_failure() {
 
 #[tokio::test]
 async fn it_survives_a_crash_and_a_lost_key() {
-    let (server, keys) = server_with_keys().await;
+    let (server, keys) = server_with_keys("").await;
     server.put("clicks", "k", "1").await;
     let server = server.after_crash().await;
     assert_eq!(server.summary("clicks").await["KeyId"], "alias/a");
@@ -269,9 +272,55 @@ fn input(key_id: &str) -> Value {
 }
 
 /// With the stream `clicks`, which has the plain record `0` and is encrypted with `alias/a` now.
-async fn server_with_keys() -> (TestServer, TestKeys) {
+/// Room for answers is for those who can use it.
+#[tokio::test]
+async fn who_waits_for_a_key_holds_no_room() {
+    let (server, keys) = server_with_keys("--inflight-bytes 64MiB").await;
+    server.create("orders", 1).await;
+    server.put("clicks", "k", "1").await;
+    server.put("orders", "k", "1").await;
+    let iterator = server.iterator("clicks", 0, "TRIM_HORIZON").await;
+    server.advance(KEY_LIFE).await;
+    keys.hold("alias/a");
+    let mut readers = pin!(join_all((0..8).map(|_| server.get(&iterator))));
+    assert!(poll!(&mut readers).is_pending());
+    let read = server.read("orders", 0);
+    assert_eq!(timeout(Duration::from_secs(5), read).await.expect("there is room"), ["1"]);
+    keys.release("alias/a");
+    assert!(readers.await.iter().all(|output| texts(output) == ["0", "1"]));
+}
+
+/// Neither against the quota nor among what was told.
+#[tokio::test]
+async fn what_isnt_told_is_not_counted() {
+    let (server, keys) = server_with_keys("--quotas strict --metrics open").await;
+    let data = "x".repeat(1_000_000);
+    for _ in 0..4 {
+        server.advance(Duration::from_secs(2)).await;
+        server.put("clicks", "k", &data).await;
+    }
+    server.advance(KEY_LIFE).await;
+    keys.set("alias/a", Some(KmsFault::Disabled));
+    let start = server.iterator("clicks", 0, "TRIM_HORIZON").await;
+    let output = server.get(&start).await;
+    assert_eq!(texts(&output), ["0"]);
+    let next = json!({"ShardIterator": output["NextShardIterator"]});
+    for _ in 0..3 {
+        let refusal = server.refusal("GetRecords", next.clone()).await;
+        assert_eq!(refusal, "KMSDisabledException: alias/a can't be used");
+    }
+    let metrics = get(&server, "/metrics").await;
+    let told = |line: &&str| line.starts_with("millpond_outgoing_records_total{");
+    let line = metrics.text().lines().find(told).map(str::to_owned);
+    assert!(line.as_ref().is_some_and(|line| line.ends_with("} 1")), "{line:?}");
+    keys.set("alias/a", None);
+    server.advance(Duration::from_secs(1)).await;
+    assert_eq!(texts(&server.call("GetRecords", next).await).len(), 4);
+}
+
+async fn server_with_keys(flags: &str) -> (TestServer, TestKeys) {
     let keys = TestKeys::default();
-    let server = TestServer::with_keys(keys.clone()).await.with_stream("clicks", 1).await;
+    let server = TestServer::with_keys(flags, keys.clone()).await.with_stream("clicks", 1).await;
     server.put("clicks", "k", "0").await;
     server.call("StartStreamEncryption", input("alias/a")).await;
     (server, keys)

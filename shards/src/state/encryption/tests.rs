@@ -150,5 +150,7 @@ fn a_row_without_keys_is_read() {
     let (_, row) = rows.iter().find(|(key, _)| key[0] == b's').expect("a stream is a row");
     let fields = minicbor::Decoder::new(row).array().unwrap().unwrap();
     assert!(fields <= 50, "{fields} fields: the last is that of encryption");
-    assert_eq!(encryption(&state), &Encryption::default());
+    let loaded = rows::load(&rows, ShardLimit::Fixed(100_000)).unwrap();
+    assert_eq!(loaded, state);
+    assert_eq!(encryption(&loaded), &Encryption::default());
 }
