@@ -12,8 +12,9 @@
 //! **What is sealed.** The data. The partition key, the explicit hash key, whether they are given,
 //! the stream's number and the data key's number are authenticated with it: a sealed record that is
 //! moved to another key or another stream doesn't open. Where in its stream a record stands isn't
-//! known when it is sealed, so who can write to the disk can still leave records out, repeat them
-//! or change their order. The keys stay readable, as resharding and routing go by them.
+//! known when it is sealed, so who can write to the disk can still leave records out, repeat them,
+//! change their order or add plain ones. The keys stay readable, as resharding and routing go by
+//! them.
 //!
 //! **Nonces never repeat under one data key.** A nonce is one byte of lease, eight random bytes and
 //! three bytes of counter. A [`Lease`] of 2^24 nonces is taken by one commit of the metadata, which

@@ -126,10 +126,12 @@ impl KmsEndpoint {
         let context = json!({ CONTEXT: stream.to_string() });
         let (arn, blob) = take_apart(wrapped).unzip();
         let blob = BASE64.encode_to_string(blob.unwrap_or(wrapped));
-        let mut input = json!({"CiphertextBlob": blob, "EncryptionContext": context});
-        if let Some(arn) = arn {
-            input["KeyId"] = arn.into();
-        }
+        let input = match arn {
+            Some(arn) => {
+                json!({"CiphertextBlob": blob, "EncryptionContext": context, "KeyId": arn})
+            }
+            None => json!({"CiphertextBlob": blob, "EncryptionContext": context}),
+        };
         plain(&self.call("Decrypt", &input, stream).await?)
     }
 

@@ -36,6 +36,7 @@ class FakeKms(ThreadingHTTPServer):
             return 200, {"Plaintext": plain, "CiphertextBlob": blob, "KeyId": "app"}
         wrapped_for, plain = self.wrapped[request["CiphertextBlob"]]
         assert (operation, wrapped_for) == ("TrentService.Decrypt", stream)
+        assert request["KeyId"] == "app"
         return 200, {"Plaintext": plain, "KeyId": "app"}
 
 
