@@ -121,7 +121,7 @@ impl App {
     /// # Errors
     /// When they can't be used; those before stay in force then.
     pub fn reload_credentials(&self, files: &mut Files) -> Result<(), InvalidCredentials> {
-        self.verifier.replace(self.source.load(files)?);
+        self.verifier.replace(self.source.load_settled(files)?);
         Ok(())
     }
 

@@ -26,7 +26,7 @@ const MODE_OTHERS: u32 = 0o077;
 /// Those by which they may change a file.
 const MODE_OTHERS_WRITE: u32 = 0o022;
 
-/// Why a credentials file cannot be used. Quotes no value of the file.
+/// Why a credentials file cannot be used. Quotes no secret.
 #[derive(Debug, Error)]
 pub enum InvalidFile {
     /// The file cannot be read.
@@ -74,6 +74,17 @@ pub enum InvalidFile {
         /// What is wrong.
         mistake: Mistake,
     },
+}
+
+impl InvalidFile {
+    /// Whether the system didn't give the file, or one that it names, which may pass.
+    pub(in crate::auth) fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Unreadable { .. } => true,
+            Self::Line { mistake, .. } => matches!(mistake, Mistake::PolicyFile { .. }),
+            Self::OpenToOthers { .. } | Self::TooLarge { .. } | Self::Empty { .. } => false,
+        }
+    }
 }
 
 /// What can be wrong with a line or a profile of a credentials file.

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, FileTimes, Permissions},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -79,4 +79,27 @@ fn a_hangup_has_credentials_read() {
     server.signal(Signal::HUP);
     wait_for(&mut client, 400);
     assert_eq!(server.stop().lines().filter(|line| line.contains("ERROR")).count(), 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_of_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("credentials");
+    write(&path, "other");
+    let server = start(&path);
+    let mut client = server.client();
+    wait_for(&mut client, 200);
+    // Text can't be read from a folder, which looks the same each time.
+    fs::remove_file(&path).unwrap();
+    fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+    let made = fs::metadata(&path).unwrap().modified().unwrap();
+    while made.elapsed().unwrap().as_secs() < 4 {
+        assert_eq!(client.send("ListStreams", "{}").status, 200);
+    }
+    fs::remove_dir(&path).unwrap();
+    write(&path, "test");
+    wait_for(&mut client, 400);
+    let log = server.stop();
+    let is_told = |line: &&str| line.contains("ERROR") && line.contains("Is a directory");
+    assert_eq!(log.lines().filter(is_told).count(), 1, "{log}");
 }
