@@ -288,7 +288,17 @@ impl Network {
             Some(prefix) => is_number(prefix).then(|| prefix.parse().ok())??,
             None => bits,
         };
-        (prefix <= bits).then_some(Self { address, prefix })
+        (prefix <= bits).then(|| Self { address, prefix }.canonical())
+    }
+
+    /// IPv4 in the form of IPv6 is what it is in addresses that requests come from, too: IPv4.
+    fn canonical(self) -> Self {
+        match (self.address.to_canonical(), self.prefix.checked_sub(96)) {
+            (address @ IpAddr::V4(_), Some(prefix)) if self.address.is_ipv6() => {
+                Self { address, prefix }
+            }
+            _ => self,
+        }
     }
 
     fn contains(&self, other: IpAddr) -> bool {

@@ -72,6 +72,15 @@ impl Pattern {
         }
     }
 
+    /// Whether it stands for `text` in a request that has the right values.
+    pub(super) fn can_match(&self, text: &str, case: Case) -> bool {
+        let widest = |unit: &Unit| match unit {
+            Unit::Variable(_) => Unit::Any,
+            unit => unit.clone(),
+        };
+        glob(&self.0.iter().map(widest).collect::<Vec<_>>(), text, case)
+    }
+
     /// The parts between the first `count - 1` colons; what follows is the last.
     pub(super) fn split(&self, count: usize) -> Vec<Self> {
         let parts = self.0.splitn(count, |unit| *unit == Unit::Char(':'));
@@ -165,9 +174,17 @@ impl ArnPattern {
     }
 
     pub(super) fn matches(&self, arn: &str, request: &Request<'_>) -> bool {
+        self.all_parts(arn, |pattern, part| pattern.matches(part, Case::Exact, request))
+    }
+
+    /// Whether it stands for `arn` in a request that has the right values.
+    pub(super) fn can_match(&self, arn: &str) -> bool {
+        self.all_parts(arn, |pattern, part| pattern.can_match(part, Case::Exact))
+    }
+
+    fn all_parts(&self, arn: &str, agree: impl Fn(&Pattern, &str) -> bool) -> bool {
         let parts: Vec<_> = arn.splitn(Self::PARTS, ':').collect();
         let mut pairs = self.0.iter().zip(&parts);
-        parts.len() == Self::PARTS
-            && pairs.all(|(pattern, part)| pattern.matches(part, Case::Exact, request))
+        parts.len() == Self::PARTS && pairs.all(|(pattern, part)| agree(pattern, part))
     }
 }

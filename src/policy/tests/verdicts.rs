@@ -76,7 +76,7 @@ fn who_denies_is_told() {
 /// Statements of which some apply to the question and some don't.
 fn any_statement() -> impl Strategy<Value = Value> {
     let effect = prop_oneof![Just("Allow"), Just("Deny")];
-    let actions = ["*", "kinesis:*", "kinesis:Put*", "kinesis:GetRecords", "s3:*"];
+    let actions = ["*", "kinesis:*", "kinesis:Put*", "kinesis:GetRecords", "kinesis:List*"];
     let stream = "arn:aws:kinesis:*:*:stream/clicks";
     let resources = ["*", STREAM, stream, "arn:aws:kinesis:*:*:stream/orders"];
     let principals = ["*", ACCOUNT, STRANGER, "arn:aws:iam::111111111111:user/web/alice"];
