@@ -11,7 +11,7 @@ use crate::{
 
 impl Serve for PutResourcePolicy {
     async fn serve<'a>(cx: &'a Cx<'a>, input: PutResourcePolicyInput<'a>) -> Result<Reply> {
-        let resource = resource::control(cx, &input.resource_arn, Tagging::Nothing)?;
+        let resource = resource::control(cx, &input.resource_arn, Tagging::Nothing)?.resource();
         Policy::of_resource(&input.policy, &resource.to_string())
             .map_err(|fault| invalid(format!("Policy is not valid. {fault}.")))?;
         let policy = input.policy.as_ref().into();
