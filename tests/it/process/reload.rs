@@ -82,6 +82,27 @@ fn a_hangup_has_credentials_read() {
 }
 
 #[test]
+fn policies_that_everybody_can_pass_by_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("credentials");
+    for (mode, policy, is_warned) in
+        [("any", true, true), ("any", false, false), ("verify", true, false)]
+    {
+        write(&path, "other");
+        if policy {
+            let statement = r#"{"Effect": "Allow", "Action": "*", "Resource": "*"}"#;
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, format!("{text}policy = {{\"Statement\": {statement}}}\n")).unwrap();
+        }
+        let path = path.display();
+        let flags = format!("dev --listen 127.0.0.1:0 --auth {mode} --credentials {path}");
+        let log = Millpond::start(&flags).stop();
+        assert_eq!(log.contains("WARN"), is_warned, "{log}");
+        assert_eq!(log.contains("policies of credentials keep nobody out"), is_warned, "{log}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_told_of_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("credentials");
