@@ -71,11 +71,11 @@ async fn look(app: &Arc<App>, files: Files) -> Option<Looked> {
         };
         Looked { files, outcome }
     });
-    look.await.map_or_else(after_failure, Some)
+    look.await.map_or_else(|error| after_failure(&error), Some)
 }
 
 /// A look that panicked is made again: a key that was revoked must not stay good for ever.
-fn after_failure(error: JoinError) -> Option<Looked> {
+fn after_failure(error: &JoinError) -> Option<Looked> {
     let outcome = Outcome::Failed("reading them panicked".to_owned());
     error.is_panic().then_some(Looked { files: Files::unread(), outcome })
 }
@@ -89,13 +89,13 @@ mod tests {
     #[tokio::test]
     async fn a_look_that_panics_is_made_again() {
         let panicked = spawn_blocking(|| panic!("for the test")).await.unwrap_err();
-        let looked = after_failure(panicked).expect("only the end of the process ends it");
+        let looked = after_failure(&panicked).expect("only the end of the process ends it");
         assert!(looked.files.have_changed());
         assert!(matches!(looked.outcome, Outcome::Failed(_)));
         let mut never = JoinSet::new();
         never.spawn(std::future::pending::<()>());
         never.abort_all();
         let cancelled = never.join_next().await.unwrap().unwrap_err();
-        assert!(after_failure(cancelled).is_none());
+        assert!(after_failure(&cancelled).is_none());
     }
 }
