@@ -46,6 +46,7 @@ pub struct App {
     refused_bodies: Semaphore,
     refused_credentials: Warning,
     policies: Readings,
+    unread_policies: Warning,
     metrics: Metrics,
     clock: Clock,
     transition: Duration,
@@ -95,6 +96,7 @@ impl App {
             refused_bodies,
             refused_credentials: Warning::default(),
             policies: Readings::default(),
+            unread_policies: Warning::default(),
             metrics,
             clock,
             transition,
@@ -158,6 +160,11 @@ impl App {
     #[must_use]
     pub fn policies(&self) -> &Readings {
         &self.policies
+    }
+
+    /// Says that the policy of a resource can't be read.
+    pub(crate) fn unread_policies(&self) -> &Warning {
+        &self.unread_policies
     }
 
     /// Counts what happens.

@@ -20,6 +20,7 @@ use crate::{
     blocks::Blocks,
     error::{Error, Result},
     policy::{Readings, Tagging},
+    telemetry::Warning,
 };
 
 /// Where a request came from.
@@ -89,6 +90,11 @@ impl<'a> Cx<'a> {
     #[must_use]
     pub fn policies(&self) -> &'a Readings {
         self.app.policies()
+    }
+
+    /// Says that the policy of a resource can't be read.
+    pub(super) fn unread_policies(&self) -> &'a Warning {
+        self.app.unread_policies()
     }
 
     /// Streams and shards.

@@ -12,7 +12,7 @@ use super::{
     key::Key,
     pattern::{ArnPattern, Case, Pattern, Syntax},
     principal::Named,
-    statement::{Action, List, Resource},
+    statement::{ActionPattern, List, ResourcePattern},
 };
 
 /// The version in which texts have variables.
@@ -140,9 +140,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn action(&self, text: &str) -> Result<Action, String> {
+    fn action(&self, text: &str) -> Result<ActionPattern, String> {
         if text == "*" {
-            return Ok(Action::All);
+            return Ok(ActionPattern::All);
         }
         let shape = "an action is * or reads service:Name, such as kinesis:PutRecord";
         let (service, name) = text.split_once(':').ok_or(shape)?;
@@ -164,17 +164,17 @@ impl<'a> Reader<'a> {
             let words = "the policy of a stream or a consumer is about actions of kinesis only";
             return Err(words.to_owned());
         }
-        Ok(Action::Some(Pattern::parse(text, syntax)?))
+        Ok(ActionPattern::Some(Pattern::parse(text, syntax)?))
     }
 
-    fn resource(&self, text: &str) -> Result<Resource, String> {
+    fn resource(&self, text: &str) -> Result<ResourcePattern, String> {
         if text == "*" {
-            return Ok(Resource::All);
+            return Ok(ResourcePattern::All);
         }
         let syntax = Syntax { wildcards: true, variables: self.variables };
         let pattern = ArnPattern::parse(text, syntax)?;
         match self.own.filter(|own| !pattern.can_match(own)) {
-            None => Ok(Resource::Some(pattern)),
+            None => Ok(ResourcePattern::Some(pattern)),
             Some(own) => Err(format!("{text} is never {own}, whose policy it is")),
         }
     }

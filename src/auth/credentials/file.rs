@@ -292,7 +292,7 @@ impl<'a> Profile<'a> {
         let id = self.id.ok_or(Mistake::Lacks(ID))?;
         let secret = self.secret.ok_or(Mistake::Lacks(SECRET))?;
         let account = self.account.map(|text| parse_account(id, text)).transpose()?;
-        let account = self.arn.map(|arn| account_of(arn, account)).transpose()?.or(account);
+        let account = self.arn.map(|arn| holders_account(arn, account)).transpose()?.or(account);
         let credential = Credential::new(id, secret, account)?;
         let identity = Identity { name: self.name()?, policies: self.policies(read_policy)? };
         let credential = match identity {
@@ -334,7 +334,7 @@ impl<'a> Profile<'a> {
 }
 
 /// The account of an ARN, which is the account of the profile if that says one.
-fn account_of(arn: &str, account: Option<AccountId>) -> Result<AccountId, Mistake> {
+fn holders_account(arn: &str, account: Option<AccountId>) -> Result<AccountId, Mistake> {
     let named = account_of_arn(arn).filter(|named| account.is_none_or(|own| own == *named));
     let own = || account.map_or("123456789012".to_owned(), |own| own.to_string());
     named.ok_or_else(|| Mistake::Arn(own()))
