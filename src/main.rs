@@ -76,6 +76,11 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     for (variable, nearest) in config::unknown_variables_of_this_process() {
         tracing::warn!(variable, nearest, "this environment variable is no setting");
     }
+    if app.verifier().has_moot_policies() {
+        tracing::warn!(
+            "policies of credentials keep nobody out with --auth any: use --auth verify"
+        );
+    }
     if config.credentials_file.is_some() {
         let (app, hangup) = (Arc::clone(&app), process::hangup()?);
         let keep = reload::keep_credentials(app, hangup, stop.clone());
