@@ -29,6 +29,12 @@ impl OnDemand {
     pub fn new(distribution: RecordDistributionStrategy, warm_mib: Option<u32>) -> Self {
         Self { distribution, warm_mib, peaks: Peaks::default() }
     }
+
+    /// Open shards that the stream has at least, and begins with.
+    #[must_use]
+    pub fn shards_min(&self) -> u32 {
+        self.warm_mib.unwrap_or_default().max(limits::ON_DEMAND_SHARDS_MIN)
+    }
 }
 
 /// Write traffic, in bytes a second. A record counts as a thousandth of what a shard takes, if it
