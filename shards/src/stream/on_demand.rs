@@ -103,7 +103,7 @@ fn day(at: Timestamp) -> i64 {
 }
 
 fn first_day(now: Timestamp) -> i64 {
-    day(now) - limits::ON_DEMAND_PEAK_DAYS + 1
+    day(now) - limits::ON_DEMAND_PEAK_DAYS
 }
 
 /// Whether a shard of this range has more of the key space than each of `parts` equal ones; a
@@ -155,8 +155,8 @@ mod tests {
         peaks.note(Load(7), at(100));
         peaks.note(Load(3), at(100));
         peaks.note(Load(5), at(101));
-        assert_eq!(peaks.greatest(at(129)), Load(7));
-        assert_eq!(peaks.greatest(at(130)), Load(5));
+        assert_eq!(peaks.greatest(at(130)), Load(7));
+        assert_eq!(peaks.greatest(at(131)), Load(5));
         assert_eq!((peaks.today(at(100)), peaks.today(at(102))), (Load(7), Load(0)));
         peaks.note(Load(1), at(140));
         assert_eq!(peaks.days().collect::<Vec<_>>(), [(140, Load(1))]);
