@@ -214,9 +214,17 @@ pub(crate) mod tests {
 
     /// A server without limits.
     pub(crate) async fn open(engine: &MemoryEngine, clock: &Clock) -> Domain {
+        open_with(engine, clock, ShardLimit::Aws).await
+    }
+
+    pub(crate) async fn open_with(
+        engine: &MemoryEngine,
+        clock: &Clock,
+        shard_limit: ShardLimit,
+    ) -> Domain {
         let options = Options {
             quotas: Quotas::Off,
-            shard_limit: ShardLimit::Aws,
+            shard_limit,
             tail_bytes_max: 1 << 20,
             token_key: [7; KEY_BYTES],
             keys: Arc::new(TestKeys::default()),
