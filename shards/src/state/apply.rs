@@ -13,14 +13,12 @@ use crate::{
     commitment::Commitment,
     engine::{LogId, Offset},
     stream::{
-        Closing, Intent, Namespace, Parents, Segment, ShardState, StreamNumber, StreamState,
-        Transition,
+        Closing, DAY_MILLIS, Intent, Namespace, Parents, Segment, ShardState, StreamNumber,
+        StreamState, Transition,
         encryption::Encryption,
         reshard::{self, ReshardPlan},
     },
 };
-
-pub(super) const DAY_MILLIS: i64 = limits::DAY.as_millis() as i64;
 
 /// The state after `command`.
 ///

@@ -8,12 +8,12 @@ use millpond_quotas::limits;
 
 use super::{
     State,
-    apply::{DAY_MILLIS, same_stream, updating},
+    apply::{same_stream, updating},
 };
 use crate::{
     Error,
     stream::{
-        Intent, Namespace, StreamNumber, StreamState,
+        DAY_MILLIS, Intent, Namespace, StreamNumber, StreamState,
         on_demand::{Load, OnDemand, capacity_mib},
         reshard,
     },

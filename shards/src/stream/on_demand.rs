@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use millpond_api::types::{HashKeyRange, RecordDistributionStrategy, Timestamp};
 use millpond_quotas::limits;
 
-const DAY_MILLIS: i64 = limits::DAY.as_millis() as i64;
+use super::DAY_MILLIS;
 
 /// Keys by which ranges that are equal but for rounding may differ, and more.
 const ROUNDING: u128 = 1 << 40;
