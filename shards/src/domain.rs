@@ -207,7 +207,7 @@ pub(crate) mod tests {
     use crate::{
         crypt::testing::TestKeys,
         engine::memory::{Faults, MemoryEngine},
-        state::{Command, NewStream},
+        state::{Command, NewMode, NewStream},
     };
 
     const START: Time = Time::from_seconds(1_700_000_000);
@@ -253,8 +253,8 @@ pub(crate) mod tests {
         let created = domain.now();
         let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
         let (now, due, tags) = (created, created, Vec::new());
-        let new =
-            NewStream { arn, shards: 1, on_demand: None, max_record_kib: 1024, tags, now, due };
+        let mode = NewMode::Provisioned { shards: 1 };
+        let new = NewStream { arn, mode, max_record_kib: 1024, tags, now, due };
         domain.control().submit(Command::CreateStream(new)).await.unwrap();
         let reopened = open(&engine.crash(0), &Clock::manual(START)).await;
         assert_eq!(reopened.now(), created);

@@ -28,7 +28,7 @@ pub(crate) mod tests;
 
 pub use apply::apply;
 pub use capacity::CapacityCommand;
-pub use command::{Command, NewStream, ShardEnd};
+pub use command::{Command, NewMode, NewStream, ShardEnd};
 pub use consumers::ConsumerCommand;
 pub use encryption::EncryptionCommand;
 pub use policies::{PolicyCommand, Resource};

@@ -11,7 +11,7 @@ use crate::{
         tests::{open, open_with},
     },
     engine::memory::MemoryEngine,
-    state::{NewStream, ShardLimit},
+    state::{NewMode, NewStream, ShardLimit},
 };
 
 const MIB: u64 = 1 << 20;
@@ -40,8 +40,7 @@ impl Case {
         let strategy = RecordDistributionStrategy::UserPartitionKey;
         let new = NewStream {
             arn,
-            shards: 4,
-            on_demand: Some(OnDemand::new(strategy, None)),
+            mode: NewMode::OnDemand(OnDemand::new(strategy, None)),
             max_record_kib: 1024,
             tags: Vec::new(),
             now: self.now(),

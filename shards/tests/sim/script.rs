@@ -8,8 +8,8 @@ use millpond_api::types::{
 use millpond_shards::{
     shard::Limit,
     state::{
-        CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewStream, PolicyCommand,
-        Resource,
+        CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewMode, NewStream,
+        PolicyCommand, Resource,
     },
     stream::{Namespace, on_demand::Load},
 };
@@ -51,8 +51,8 @@ pub(crate) fn live(plan: Plan) -> bool {
 fn create(world: &mut World, arn: &StreamArn) {
     let now = world.now();
     let (arn, tags) = (arn.clone(), Vec::new());
-    let new =
-        NewStream { arn, shards: 2, on_demand: None, max_record_kib: 1024, tags, now, due: now };
+    let mode = NewMode::Provisioned { shards: 2 };
+    let new = NewStream { arn, mode, max_record_kib: 1024, tags, now, due: now };
     world.ask(Command::CreateStream(new));
     world.drain();
 }

@@ -5,7 +5,7 @@ use millpond_api::types::HashKeyRange;
 use super::*;
 use crate::{
     state::{
-        Command, NewStream, ShardLimit, apply as apply_command,
+        Command, NewMode, NewStream, ShardLimit, apply as apply_command,
         tests::{arn, at, settle, with_stream},
     },
     stream::ShardState,
@@ -54,8 +54,7 @@ fn create_on_demand(state: &State, name: &str, warm_mib: Option<u32>) -> Result<
     let on_demand = OnDemand::new(RecordDistributionStrategy::UserPartitionKey, warm_mib);
     let new = NewStream {
         arn: arn(name),
-        shards: on_demand.shards_min(),
-        on_demand: Some(on_demand),
+        mode: NewMode::OnDemand(on_demand),
         max_record_kib: 1024,
         tags: Vec::new(),
         now: at(100),
@@ -160,8 +159,7 @@ fn each_mode_has_the_shard_limit_for_itself() {
     let create = |state: &State, name: &str, shards| {
         let new = NewStream {
             arn: arn(name),
-            shards,
-            on_demand: None,
+            mode: NewMode::Provisioned { shards },
             max_record_kib: 1024,
             tags: Vec::new(),
             now: at(100),
@@ -271,8 +269,7 @@ fn a_stream_of_more_shards_than_may_be_on_demand_stays_provisioned() {
     for (shards, is_taken) in [(200, true), (201, false)] {
         let new = NewStream {
             arn: arn.clone(),
-            shards,
-            on_demand: None,
+            mode: NewMode::Provisioned { shards },
             max_record_kib: 1024,
             tags: Vec::new(),
             now: at(100),
