@@ -1,6 +1,6 @@
 //! A random life of one server: what its clients, its clock, its storage and its operators do.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use millpond_api::types::{
     HashKey, MetricsName, RecordDistributionStrategy, ShardId, StreamArn, StreamMode, Timestamp,
@@ -114,7 +114,7 @@ fn entry(world: &mut World) -> Entry {
         1..5 => 20_000,
         _ => world.dice.usize(0..300),
     };
-    Entry { serial: world.serial(), key, explicit, padding }
+    Entry { serial: world.serial(), key, explicit, padding, spread: Arc::default() }
 }
 
 /// The first or the last of all, or of a shard.
