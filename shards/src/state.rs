@@ -158,8 +158,8 @@ impl State {
         }
     }
 
-    /// Checks that there is room for `additional` shards, if there are to be any. Those of streams in
-    /// the other mode count for themselves.
+    /// Checks that there is room for `additional` shards, if there are any. Those of streams in the
+    /// other mode count for themselves.
     fn check_shard_limit(
         &self,
         namespace: &Namespace,
