@@ -20,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     answers::Answers,
-    auth::{Credential, Files, InvalidCredentials, Settings, Source, Verifier},
+    auth::{Credential, Files, InvalidCredentials, Mode, Settings, Source, Verifier},
     config::{self, Config},
-    error, gateway,
+    error,
+    gateway::{self, Pages},
     http::{self, BodyBudget, BodyLimits, ConnectionLimits, Probes},
     ids,
     metrics::Metrics,
@@ -49,6 +50,7 @@ pub struct App {
     metrics: Metrics,
     clock: Clock,
     transition: Duration,
+    pages: Pages,
     tls: Option<Tls>,
 }
 
@@ -98,6 +100,7 @@ impl App {
             metrics,
             clock,
             transition,
+            pages: pages(config),
             tls,
         };
         app.make_streams(config).await?;
@@ -170,6 +173,12 @@ impl App {
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Which web pages may call.
+    #[must_use]
+    pub fn pages(&self) -> Pages {
+        self.pages
     }
 
     /// How long a stream stays in a state of transition.
@@ -262,6 +271,14 @@ pub fn open_engine(config: &Config) -> Result<Arc<dyn Engine>, StartError> {
         config::Durability::Os => Durability::Os,
     };
     Ok(Arc::new(RocksEngine::open(&options).map_err(StartError::new)?))
+}
+
+fn pages(config: &Config) -> Pages {
+    if config.auth == Mode::Verify && !config.has_built_in_credential {
+        Pages::All
+    } else {
+        Pages::Local
+    }
 }
 
 fn quotas(config: &Config) -> Quotas {

@@ -21,6 +21,8 @@ mod answer;
 mod cors;
 mod format;
 
+pub use cors::Pages;
+
 use answer::Failure;
 use format::Format;
 
@@ -38,14 +40,18 @@ pub const REFUSED_BODIES_MAX: usize = 64;
 /// Answers one request.
 pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
     let id = crate::ids::request_id();
-    let admits_page = cors::admits(app.verifier().mode(), &head.headers);
+    let is_from_page = cors::is_from_page(&head);
+    if is_from_page && !app.pages().admit(&head.headers) {
+        body.discard().await;
+        return answer::with_ids(Failure::page_from_elsewhere().into_response(Codec::Json), id);
+    }
     let mut response = if cors::is_preflight(&head) {
         body.discard().await;
         answer::with_request_id(Response::default(), id)
     } else {
         answer::with_ids(operate(&app, &head, body, id).await, id)
     };
-    if admits_page {
+    if is_from_page {
         cors::admit(&mut response, &head);
     }
     response

@@ -13,6 +13,7 @@
 //! * [`reload`] keeps credentials as their files say.
 //! * [`error`] turns the domain's facts into Amazon's words.
 //! * [`blocks`] holds an answer's bytes; [`answers`] bounds what large ones hold together.
+//! * [`secret_file`] reads files that others must not.
 //! * [`metrics`], [`telemetry`], [`banner`] and [`ids`] are what they are called.
 
 pub mod answers;
@@ -31,5 +32,6 @@ pub mod ops;
 pub mod policy;
 pub mod process;
 pub mod reload;
+pub mod secret_file;
 pub mod telemetry;
 pub mod tls;

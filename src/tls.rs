@@ -3,6 +3,7 @@
 mod authority;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -57,7 +58,8 @@ impl FromStr for HostName {
         }
         let legal = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
         let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(legal);
-        let is_name = text.len() <= 253 && text.trim_start_matches("*.").split('.').all(label);
+        let is_name =
+            text.len() <= 253 && text.strip_prefix("*.").unwrap_or(text).split('.').all(label);
         let name = is_name.then(|| text.try_into().ok()).flatten();
         name.map(|name| Self(SanType::DnsName(name))).ok_or(
             "a name of this host is an IP address or a DNS name, such as millpond.example.com",
@@ -151,5 +153,21 @@ fn own_names(listen: IpAddr) -> Vec<SanType> {
     let addresses = [[127, 0, 0, 1].into(), std::net::Ipv6Addr::LOCALHOST.into(), listen];
     let names = names.iter().filter_map(|name| name.parse().ok()).map(|HostName(name)| name);
     let addresses = addresses.into_iter().filter(|address| !address.is_unspecified());
-    names.chain(addresses.map(SanType::IpAddress)).collect()
+    let addresses: BTreeSet<_> = addresses.collect();
+    names.chain(addresses.into_iter().map(SanType::IpAddress)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_this_host_is_a_dns_name_or_an_address() {
+        for name in ["millpond", "a.example.com", "*.example.com", "10.0.0.1", "fe80::1"] {
+            assert!(name.parse::<HostName>().is_ok(), "{name}");
+        }
+        for text in ["", ".", "a..b", "*.*.example.com", "a b", "a/b", "*", "https://a.example"] {
+            assert!(text.parse::<HostName>().is_err(), "{text}");
+        }
+    }
 }

@@ -52,6 +52,13 @@ impl Failure {
         Self::Xml(StatusCode::FORBIDDEN, ErrorKind::AccessDenied.with(words))
     }
 
+    /// A web page from elsewhere wants in where no secret protects the streams.
+    pub(super) fn page_from_elsewhere() -> Self {
+        let words = "This server takes keys that are no secret, and so calls of web pages from \
+                     this machine only. Start it with credentials of its own and --auth verify.";
+        Self::Xml(StatusCode::FORBIDDEN, ErrorKind::AccessDenied.with(words))
+    }
+
     /// The body is not a map.
     pub(super) fn serialization() -> Self {
         Self::Error(ErrorKind::Serialization.into())

@@ -5,8 +5,6 @@ use std::net::IpAddr;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 
-use crate::auth::Mode;
-
 /// What a page may read of an answer, as AWS has it.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date",
@@ -23,16 +21,24 @@ const ECHOED: [(HeaderName, HeaderName); 2] = [
     (header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_ALLOW_METHODS),
 ];
 
-/// Whether a web page's browser is to let it call.
-///
-/// Signatures protect a server that verifies all of them, so that every page may try, as with AWS.
-/// One that lets strangers in is open to pages from this machine only: else every web site that a
-/// developer visits could read and write the streams.
-pub(super) fn admits(mode: Mode, headers: &HeaderMap) -> bool {
-    headers.get(header::ORIGIN).is_some_and(|origin| match mode {
-        Mode::Verify => true,
-        Mode::Any => is_local(origin),
-    })
+/// Which web pages may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pages {
+    /// Every page, as with AWS: signatures with secret keys protect the streams.
+    All,
+    /// Pages from this machine: where strangers are let in, or everybody knows a key, every web
+    /// site that a developer visits could otherwise read and write the streams.
+    Local,
+}
+
+impl Pages {
+    /// Whether the page that a request comes from, if it is from one, may call.
+    pub(super) fn admit(self, headers: &HeaderMap) -> bool {
+        match self {
+            Self::All => true,
+            Self::Local => headers.get_all(header::ORIGIN).iter().all(is_local),
+        }
+    }
 }
 
 fn is_local(origin: &HeaderValue) -> bool {
@@ -42,9 +48,14 @@ fn is_local(origin: &HeaderValue) -> bool {
     address.map_or(host == "localhost" || host.ends_with(".localhost"), |ip| ip.is_loopback())
 }
 
+/// Whether a request comes from a web page.
+pub(super) fn is_from_page(head: &Parts) -> bool {
+    head.headers.contains_key(header::ORIGIN)
+}
+
 /// Whether a browser asks if a page may call.
 pub(super) fn is_preflight(head: &Parts) -> bool {
-    head.method == Method::OPTIONS && head.headers.contains_key(header::ORIGIN)
+    head.method == Method::OPTIONS && is_from_page(head)
 }
 
 /// Tells the browser that the page which sent `asked` may do so, and read the answer.
@@ -67,31 +78,31 @@ pub(super) fn admit(response: &mut Response, asked: &Parts) {
 mod tests {
     use super::*;
 
-    fn admits_origin(mode: Mode, origin: &'static str) -> bool {
+    fn admits(pages: Pages, origin: &'static str) -> bool {
         let origin = [(header::ORIGIN, HeaderValue::from_static(origin))];
-        admits(mode, &origin.into_iter().collect())
+        pages.admit(&origin.into_iter().collect())
     }
 
     #[test]
-    fn a_server_that_verifies_is_open_to_every_page() {
-        assert!(admits_origin(Mode::Verify, "https://example.com"));
-        assert!(!admits(Mode::Verify, &HeaderMap::new()), "not a page");
+    fn a_server_whose_keys_are_secret_is_open_to_every_page() {
+        assert!(admits(Pages::All, "https://example.com"));
     }
 
     #[test]
-    fn a_server_that_takes_any_key_is_open_to_pages_of_this_machine() {
+    fn another_one_is_open_to_pages_of_this_machine() {
         for origin in [
             "http://localhost:3000",
             "https://app.localhost",
             "http://127.0.0.1:8080",
             "http://[::1]:5173",
         ] {
-            assert!(admits_origin(Mode::Any, origin), "{origin}");
+            assert!(admits(Pages::Local, origin), "{origin}");
         }
         for origin in
             ["https://example.com", "http://localhost.example.com", "null", "http://10.0.0.1", ""]
         {
-            assert!(!admits_origin(Mode::Any, origin), "{origin}");
+            assert!(!admits(Pages::Local, origin), "{origin}");
         }
+        assert!(Pages::Local.admit(&HeaderMap::new()), "no page");
     }
 }

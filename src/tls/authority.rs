@@ -7,10 +7,12 @@
 //! | `ca-key.pem` | its private key, for this server only |
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
+    net::{IpAddr, Ipv4Addr},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use millpond_api::types::Timestamp;
@@ -18,13 +20,23 @@ use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{
+    RootCertStore,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier as _},
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
+};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
+use crate::secret_file::{self, NotRead};
+
 const CERTIFICATE: &str = "ca.pem";
 const KEY: &str = "ca-key.pem";
+
+/// Bytes that a key's file may have; ours has some 250.
+const KEY_BYTES_MAX: u64 = 64 * 1024;
 
 /// How long clients may trust the authority.
 const AUTHORITY_LIFE: Duration = Duration::days(3650);
@@ -45,6 +57,15 @@ pub enum AuthorityError {
         path: PathBuf,
         /// What the system says.
         error: io::Error,
+    },
+
+    /// Its key is a secret that can't be read, or that others can.
+    #[error("the key of the authority for TLS, {path}, isn't used: {fault}")]
+    Key {
+        /// The key's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: NotRead,
     },
 
     /// The key is none, or a certificate can't be made with it.
@@ -70,23 +91,46 @@ impl Authority {
     /// The one that is kept in `dir`, made there if there is none.
     ///
     /// # Errors
-    /// When its files can't be read or written, or aren't its files.
+    /// When its files can't be read or written, or others than their owner can read the key.
     pub fn open(dir: &Path, now: Timestamp) -> Result<Self, AuthorityError> {
+        // Two that start at once agree on one.
+        let _locked = lock(dir).map_err(|error| AuthorityError::Io { path: dir.into(), error })?;
         let (key_file, certificate_file) = (dir.join(KEY), dir.join(CERTIFICATE));
-        let Some(key) = read(&key_file)? else {
-            let made = Self::new(now)?;
-            write(&key_file, &made.key.serialize_pem())?;
-            write(&certificate_file, &made.pem)?;
-            return Ok(made);
+        let mut key = if let Some(pem) = read_key(&key_file)? {
+            KeyPair::from_pem(&pem)?
+        } else {
+            let key = KeyPair::generate()?;
+            write(&key_file, &key.serialize_pem())?;
+            key
         };
-        let key = KeyPair::from_pem(&key)?;
         if let Some(pem) = read(&certificate_file)? {
-            return Ok(Self { key, pem });
+            let kept = Self { key, pem };
+            if kept.is_whole(now)? {
+                return Ok(kept);
+            }
+            let file = certificate_file.display();
+            tracing::warn!(%file, "this is no certificate of the key beside it; made anew");
+            key = kept.key;
         }
-        // A start was cut short after it had written the key, which is all that matters.
         let made = Self::of(key, now)?;
         write(&certificate_file, &made.pem)?;
         Ok(made)
+    }
+
+    /// Whether who trusts the certificate trusts what the key signs.
+    fn is_whole(&self, now: Timestamp) -> Result<bool, AuthorityError> {
+        let (issued, _) = self.issue(own_names(), now)?;
+        let mut roots = RootCertStore::empty();
+        let pem = CertificateDer::from_pem_slice(self.pem.as_bytes());
+        if !pem.is_ok_and(|certificate| roots.add(certificate).is_ok()) {
+            return Ok(false);
+        }
+        let provider = Arc::new(ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider).build();
+        let verifier = verifier.expect("there is a root, and no list of revocations");
+        let now = std::time::Duration::from_millis(now.millis().unsigned_abs());
+        let (name, now) = (ServerName::from(PROBE), UnixTime::since_unix_epoch(now));
+        Ok(verifier.verify_server_cert(&issued, &[], &name, &[], now).is_ok())
     }
 
     /// Its certificate, as PEM.
@@ -141,6 +185,30 @@ fn params(name: &str, now: Timestamp, life: Duration) -> CertificateParams {
     params
 }
 
+/// What the authority issues to itself to see whether it is whole.
+const PROBE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+fn own_names() -> Vec<SanType> {
+    vec![SanType::IpAddress(PROBE)]
+}
+
+/// Keeps others out of the directory, which is made if absent, until the lock is dropped.
+fn lock(dir: &Path) -> io::Result<File> {
+    fs::create_dir_all(dir)?;
+    let dir = File::open(dir)?;
+    dir.lock()?;
+    Ok(dir)
+}
+
+/// The key, which must be its owner's alone.
+fn read_key(path: &Path) -> Result<Option<String>, AuthorityError> {
+    match secret_file::read(path, KEY_BYTES_MAX) {
+        Ok((text, _)) => Ok(Some(text)),
+        Err(NotRead::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(fault) => Err(AuthorityError::Key { path: path.to_owned(), fault }),
+    }
+}
+
 fn read(path: &Path) -> Result<Option<String>, AuthorityError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
@@ -153,7 +221,6 @@ fn read(path: &Path) -> Result<Option<String>, AuthorityError> {
 fn write(path: &Path, text: &str) -> Result<(), AuthorityError> {
     let draft = path.with_extension("pem.new");
     let written = || {
-        fs::create_dir_all(path.parent().unwrap_or(path))?;
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         file.write_all(text.as_bytes())?;
@@ -165,13 +232,7 @@ fn write(path: &Path, text: &str) -> Result<(), AuthorityError> {
 
 #[cfg(test)]
 mod tests {
-    use rustls::{
-        RootCertStore,
-        client::{WebPkiServerVerifier, danger::ServerCertVerifier as _},
-        crypto::ring,
-        pki_types::{ServerName, UnixTime, pem::PemObject as _},
-    };
-    use std::sync::Arc;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
@@ -221,7 +282,6 @@ mod tests {
 
     #[test]
     fn nobody_else_reads_the_key() {
-        use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         Authority::open(dir.path(), NOW).unwrap();
         let mode = dir.path().join(KEY).metadata().unwrap().permissions().mode();
@@ -229,9 +289,43 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        Authority::open(dir.path(), NOW).unwrap();
+        let open = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(dir.path().join(KEY), open).unwrap();
+        let refusal = Authority::open(dir.path(), NOW).err().unwrap().to_string();
+        assert!(refusal.contains("run chmod 600"), "{refusal}");
+    }
+
+    #[test]
+    fn a_certificate_of_another_key_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let another = Authority::new(NOW).unwrap();
+        for strange in [another.pem(), "no certificate"] {
+            Authority::open(dir.path(), NOW).unwrap();
+            fs::write(dir.path().join(CERTIFICATE), strange).unwrap();
+            let mended = Authority::open(dir.path(), NOW).unwrap();
+            assert_ne!(mended.pem(), strange);
+            assert_eq!(fs::read_to_string(dir.path().join(CERTIFICATE)).unwrap(), mended.pem());
+            assert!(mended.is_whole(NOW).unwrap());
+        }
+    }
+
+    #[test]
+    fn those_that_open_it_at_once_agree() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Authority::open(dir.path(), NOW).unwrap().pem;
+        std::thread::scope(|scope| {
+            let opened = [(); 8].map(|()| scope.spawn(open)).map(|opened| opened.join().unwrap());
+            assert!(opened.iter().all(|pem| *pem == opened[0]));
+        });
+    }
+
+    #[test]
     fn a_file_that_is_no_key_is_said_so() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(KEY), "not a key").unwrap();
+        write(&dir.path().join(KEY), "not a key").unwrap();
         let refusal = Authority::open(dir.path(), NOW).err().unwrap();
         assert!(refusal.to_string().contains("can't issue a certificate"), "{refusal}");
     }

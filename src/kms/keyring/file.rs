@@ -11,9 +11,8 @@
 //! ```
 
 use std::{
-    fs::{File, Metadata},
-    io::{self, Read as _},
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    fs::Metadata,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -26,15 +25,13 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::{super::key_id, KeyId, MasterKey};
+use crate::secret_file::{self, NotRead};
 
 /// Bytes that a keyring may have; room for some thousand keys.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// The permission bits of everybody but the owner.
-const MODE_OTHERS: u32 = 0o077;
-
 /// Why a keyring can't be used: one sentence, which quotes nothing that could be a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 #[error("keyring {}: {mistake}", path.display())]
 pub struct InvalidKeyring {
     path: PathBuf,
@@ -42,14 +39,10 @@ pub struct InvalidKeyring {
 }
 
 /// What can be wrong with a keyring.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 enum Mistake {
-    #[error("it cannot be read: {0}")]
-    Unreadable(String),
-    #[error("it is open to others than its owner (mode {0:03o}); run chmod 600 on it")]
-    OpenToOthers(u32),
-    #[error("it has more than {FILE_BYTES_MAX} bytes")]
-    TooLarge,
+    #[error(transparent)]
+    NotRead(#[from] NotRead),
     #[error("line {line}: {words}")]
     Syntax { line: usize, words: String },
     #[error("it holds no [[key]]")]
@@ -145,6 +138,10 @@ fn refresh(path: &Path, latest: &ArcSwap<Reading>) {
         }
         Err(error) => {
             tracing::warn!(%error, "keyring not read again, its last keys stay in use");
+            // What keeps it from being read may pass, and leave no mark on the file.
+            if let Mistake::NotRead(NotRead::Unreadable(_)) = error.mistake {
+                return;
+            }
             Reading { stamp, keys: Arc::clone(&before.keys) }
         }
     };
@@ -157,19 +154,8 @@ fn stamp(metadata: &Metadata) -> Stamp {
 
 fn read(path: &Path) -> Result<(Stamp, Keys), InvalidKeyring> {
     let wrong = |mistake| InvalidKeyring { path: path.to_owned(), mistake };
-    let unreadable = |error: io::Error| wrong(Mistake::Unreadable(error.to_string()));
-    let file = File::open(path).map_err(unreadable)?;
-    // Ask the open file, not the path: the one that is checked is the one that is read.
-    let metadata = file.metadata().map_err(unreadable)?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & MODE_OTHERS != 0 {
-        return Err(wrong(Mistake::OpenToOthers(mode)));
-    }
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(wrong(Mistake::TooLarge));
-    }
+    let (text, metadata) =
+        secret_file::read(path, FILE_BYTES_MAX).map_err(|fault| wrong(fault.into()))?;
     Ok((stamp(&metadata), Keys::parse(&text).map_err(wrong)?))
 }
 

@@ -1,0 +1,68 @@
+//! Files that hold secrets: read whole, up to a bound, and only if nobody but their owner can.
+
+use std::{
+    fs::{File, Metadata},
+    io::{self, Read as _},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+};
+
+use thiserror::Error;
+
+/// The permission bits of everybody but the owner.
+const MODE_OTHERS: u32 = 0o077;
+
+/// Why a file is not read. Says nothing of what is in it.
+#[derive(Debug, Error)]
+pub enum NotRead {
+    /// The system refuses.
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// People other than the owner may read or change it.
+    #[error("it is open to others than its owner (mode {0:03o}); run chmod 600")]
+    OpenToOthers(u32),
+    /// It has more bytes than it may.
+    #[error("it has more than {0} bytes")]
+    TooLarge(u64),
+}
+
+/// The text of a file, with what the system said of the file that was read.
+///
+/// # Errors
+/// [`NotRead`].
+pub fn read(path: &Path, bytes_max: u64) -> Result<(String, Metadata), NotRead> {
+    let file = File::open(path)?;
+    // Ask the open file, not the path: the one that is checked is the one that is read.
+    let metadata = file.metadata()?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & MODE_OTHERS != 0 {
+        return Err(NotRead::OpenToOthers(mode));
+    }
+    let mut text = String::new();
+    file.take(bytes_max + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > bytes_max {
+        return Err(NotRead::TooLarge(bytes_max));
+    }
+    Ok((text, metadata))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_if_it_is_its_owners_alone_and_small_enough() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        assert!(matches!(read(&path, 4), Err(NotRead::Unreadable(_))));
+        fs::write(&path, "four").unwrap();
+        for (mode, is_read) in [(0o600, true), (0o400, true), (0o640, false), (0o602, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read(&path, 4).is_ok(), is_read, "{mode:o}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(matches!(read(&path, 3), Err(NotRead::TooLarge(3))));
+    }
+}
