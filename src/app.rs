@@ -12,7 +12,7 @@ use millpond_shards::{
         Durability, Engine,
         rocks::{Location, RocksEngine, RocksOptions},
     },
-    state::{Command, NewStream, ShardLimit},
+    state::{Command, NewMode, NewStream, ShardLimit},
     stream::Namespace,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -245,8 +245,7 @@ impl App {
             let now = self.domain.now();
             let stream = NewStream {
                 arn,
-                shards: u32::from(spec.shards),
-                on_demand: None,
+                mode: NewMode::Provisioned { shards: u32::from(spec.shards) },
                 max_record_kib: limits::RECORD_SIZE_DEFAULT_KIB as u32,
                 tags: Vec::new(),
                 now,
