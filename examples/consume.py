@@ -145,8 +145,10 @@ class Proof:
         self.seen: set[tuple[str, str]] = set()
 
     def add(self, shard: str, record: dict) -> None:
-        """Raises at the first record that is not the next one of its key."""
-        key, place = record["PartitionKey"], (shard, record["SequenceNumber"])
+        """Raises at the first record that has no key, or is not the next one of its key."""
+        key, place = record.get("PartitionKey"), (shard, record["SequenceNumber"])
+        if key is None:
+            raise AssertionError(f"a record without a key is in no order: {place}")
         found = json.loads(record["Data"])["event"]["sequence"]
         expected = self.next.get(key, 0)
         if found != expected:

@@ -223,8 +223,9 @@ class EventSourceMapping:
             function_name=self.settings.function,
             invoked_function_arn=self.source.function_arn,
         )
+        event = lambda_json.event(self.source, shard, records)
         try:
-            answer = self.handler(lambda_json.event(self.source, shard, records), context)
+            answer = self.handler(event, context)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is its failure
             print(f"{shard}: handler failed: {error!r}")
             return Failed(0, "Unhandled")

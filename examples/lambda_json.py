@@ -32,10 +32,12 @@ def event(source: Source, shard: str, records: list[dict]) -> dict:
 
 
 def _event_record(source: Source, shard: str, record: dict) -> dict:
+    # Where the service picks the shards of records, they need no keys.
+    has_key = "PartitionKey" in record
     return {
         "kinesis": {
             "kinesisSchemaVersion": "1.0",
-            "partitionKey": record["PartitionKey"],
+            **({"partitionKey": record["PartitionKey"]} if has_key else {}),
             "sequenceNumber": record["SequenceNumber"],
             "data": base64.b64encode(record["Data"]).decode(),
             "approximateArrivalTimestamp": record["ApproximateArrivalTimestamp"].timestamp(),

@@ -6,11 +6,19 @@ from pathlib import Path
 
 import pytest
 
+import connect
+import consume
+
 EXAMPLES = Path(__file__).parent
 SECONDS_MAX = 60
 HANDLER = """
 def handler(event, context):
     print(len(event["Records"]), "handled by", context.function_name)
+"""
+KEYLESS_HANDLER = """
+def handler(event, context):
+    for record in event["Records"]:
+        print(record["kinesis"].get("partitionKey", "no key"))
 """
 
 
@@ -29,6 +37,27 @@ def test_a_handler_of_the_current_directory_is_called(kinesis, endpoint_url, str
     assert (first.returncode, first.stdout) == (0, "1 handled by handler\n"), first
     again = run(tmp_path, "lambda_consumer.py", "--handler", "myh:handler", *flags)
     assert (again.returncode, again.stdout) == (0, ""), "what is done is not done again"
+
+
+def test_records_without_keys_are_read_and_handled_but_prove_no_order(
+    kinesis, endpoint_url, tmp_path
+):
+    (tmp_path / "myh.py").write_text(KEYLESS_HANDLER)
+    stream = "keyless"
+    kinesis.create_stream(StreamName=stream, RecordDistributionStrategy="AUTO")
+    connect.wait_active(kinesis, stream)
+    kinesis.put_record(StreamName=stream, Data=b"x")
+    flags = ["--endpoint-url", endpoint_url, "--stream", stream]
+    read = run(tmp_path, "consume.py", *flags)
+    assert (read.returncode, read.stdout.split()[-1:]) == (0, ["x"]), read
+    handled = run(
+        tmp_path, "lambda_consumer.py", "--handler", "myh:handler", "--until-idle", *flags
+    )
+    assert (handled.returncode, handled.stdout) == (0, "no key\n"), handled
+    records = [r for batch in consume.Reader(kinesis, stream).batches() for r in batch.records]
+    with pytest.raises(AssertionError, match="without a key"):
+        consume.Proof().add("shardId-000000000000", records[0])
+    kinesis.delete_stream(StreamName=stream)
 
 
 @pytest.mark.parametrize("handler", ["myh", "myh:", ":handler", "myh:absent", "absent:handler"])

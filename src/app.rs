@@ -12,7 +12,7 @@ use millpond_shards::{
         Durability, Engine,
         rocks::{Location, RocksEngine, RocksOptions},
     },
-    state::{Command, NewStream, ShardLimit},
+    state::{Command, NewMode, NewStream, ShardLimit},
     stream::Namespace,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -47,6 +47,7 @@ pub struct App {
     refused_bodies: Semaphore,
     refused_credentials: Warning,
     policies: Readings,
+    unread_policies: Warning,
     metrics: Metrics,
     clock: Clock,
     transition: Duration,
@@ -97,6 +98,7 @@ impl App {
             refused_bodies,
             refused_credentials: Warning::default(),
             policies: Readings::default(),
+            unread_policies: Warning::default(),
             metrics,
             clock,
             transition,
@@ -124,7 +126,7 @@ impl App {
     /// # Errors
     /// When they can't be used; those before stay in force then.
     pub fn reload_credentials(&self, files: &mut Files) -> Result<(), InvalidCredentials> {
-        self.verifier.replace(self.source.load(files)?);
+        self.verifier.replace(self.source.load_settled(files)?);
         Ok(())
     }
 
@@ -161,6 +163,11 @@ impl App {
     #[must_use]
     pub fn policies(&self) -> &Readings {
         &self.policies
+    }
+
+    /// Says that the policy of a resource can't be read.
+    pub(crate) fn unread_policies(&self) -> &Warning {
+        &self.unread_policies
     }
 
     /// Counts what happens.
@@ -238,8 +245,7 @@ impl App {
             let now = self.domain.now();
             let stream = NewStream {
                 arn,
-                shards: u32::from(spec.shards),
-                on_demand: None,
+                mode: NewMode::Provisioned { shards: u32::from(spec.shards) },
                 max_record_kib: limits::RECORD_SIZE_DEFAULT_KIB as u32,
                 tags: Vec::new(),
                 now,

@@ -155,6 +155,12 @@ impl Verifier {
         self.settings.mode
     }
 
+    /// Whether credentials have policies that anybody can pass by, with a key that is unknown.
+    #[must_use]
+    pub fn has_moot_policies(&self) -> bool {
+        self.settings.mode == Mode::Any && self.known.load().credentials.have_policies()
+    }
+
     /// Checks all that needs no body: form, date, scope, access key id and session token.
     ///
     /// `now` is the wall clock's time.

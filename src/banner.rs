@@ -4,7 +4,7 @@ use std::{fmt::Write as _, net::SocketAddr};
 
 use crate::{
     auth::Mode as Auth,
-    config::{Config, Durability, Quotas, Storage},
+    config::{Config, Durability, Keys, Quotas, Storage},
     http::AUTHORITY_PATH,
     tls::TlsSettings,
 };
@@ -19,6 +19,7 @@ pub fn banner(config: &Config, addr: SocketAddr) -> String {
         ("tls", tls(config, &endpoint)),
         ("data", data(config)),
         ("requests", requests(config).to_owned()),
+        ("keys", keys(&config.keys)),
         ("quotas", quotas(config.quotas).to_owned()),
         ("defaults", format!("account {}, region {}", config.account, config.region)),
     ];
@@ -93,10 +94,19 @@ const fn requests(config: &Config) -> &'static str {
     }
 }
 
+fn keys(keys: &Keys) -> String {
+    match keys {
+        Keys::None => "none, so no stream can be encrypted; see --keyring".to_owned(),
+        Keys::MadeUp => "made up from their names, and no secret".to_owned(),
+        Keys::File(path) => format!("in the keyring {}", path.display()),
+        Keys::Endpoint { .. } => "in the service of --kms-endpoint".to_owned(),
+    }
+}
+
 const fn quotas(quotas: Quotas) -> &'static str {
     match quotas {
         Quotas::Strict => "as Kinesis has them, per shard, consumer and account",
-        Quotas::Off => "none",
+        Quotas::Off => "no rates; counts, such as 20 consumers a stream, are kept",
     }
 }
 
@@ -140,7 +150,8 @@ mod tests {
   tls       on the same port, for who trusts http://127.0.0.1:4567/_millpond/ca.pem
   data      in memory, up to 512 MiB; LOST when this process ends
   requests  any access key and secret will do; known keys are verified
-  quotas    none
+  keys      made up from their names, and no secret
+  quotas    no rates; counts, such as 20 consumers a stream, are kept
   defaults  account 000000000000, region us-east-1
 
   export AWS_ENDPOINT_URL_KINESIS=http://127.0.0.1:4567 AWS_DEFAULT_REGION=us-east-1
@@ -180,6 +191,7 @@ mod tests {
   tls       none
   data      in /var/lib/millpond; a write is answered when it is on disk
   requests  verified: signature, date and scope of a known key
+  keys      none, so no stream can be encrypted; see --keyring
   quotas    as Kinesis has them, per shard, consumer and account
   defaults  account 000000000000, region eu-west-1
 

@@ -12,7 +12,7 @@ use millpond_shards::{
 
 use crate::{
     auth,
-    policy::{self, InvalidPolicy, Verdict},
+    policy::{self, Denial},
 };
 
 /// An error on its way to a client.
@@ -294,17 +294,16 @@ impl From<Fact> for Error {
 
 /// A request that policies don't let go on.
 #[must_use]
-pub fn access_denied(request: &policy::Request<'_>, verdict: Verdict) -> Error {
+pub fn access_denied(request: &policy::Request<'_>, denial: Denial) -> Error {
     let policy::Request { principal, action, resource, .. } = request;
     let because = |kind| format!("because no {kind}-based policy allows the {action} action");
-    let why = match verdict {
-        Verdict::Allow => String::new(),
-        Verdict::ImplicitDeny(policy::Kind::Identity) => because("identity"),
-        Verdict::ImplicitDeny(policy::Kind::Resource) => because("resource"),
-        Verdict::ExplicitDeny(policy::Kind::Identity) => {
+    let why = match denial {
+        Denial::Implicit(policy::Kind::Identity) => because("identity"),
+        Denial::Implicit(policy::Kind::Resource) => because("resource"),
+        Denial::Explicit(policy::Kind::Identity) => {
             "with an explicit deny in an identity-based policy".to_owned()
         }
-        Verdict::ExplicitDeny(policy::Kind::Resource) => {
+        Denial::Explicit(policy::Kind::Resource) => {
             "with an explicit deny in a resource-based policy".to_owned()
         }
     };
@@ -314,10 +313,9 @@ pub fn access_denied(request: &policy::Request<'_>, verdict: Verdict) -> Error {
     )))
 }
 
-/// A stored policy that can't be read any more: nobody comes in by what it may say.
+/// A stored policy that can't be read any more, for its owner.
 #[must_use]
-pub fn unreadable_policy(resource: &dyn std::fmt::Display, invalid: &InvalidPolicy) -> Error {
-    tracing::error!(%resource, %invalid, "resource policy not read");
+pub fn unreadable_policy() -> Error {
     Error(Kind::InternalFailureException.with("Internal service failure."))
 }
 

@@ -33,6 +33,12 @@ fn main() -> ExitCode {
             let now = Timestamp::from_millis(Clock::system().wall().millis());
             return match Authority::open(&dir, now) {
                 Ok(authority) => {
+                    if authority.is_new() {
+                        eprintln!(
+                            "millpond: this authority was made just now, in {}",
+                            dir.display()
+                        );
+                    }
                     print!("{}", authority.pem());
                     ExitCode::SUCCESS
                 }
@@ -62,13 +68,18 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let address = listener.local_addr().map_err(StartError::new)?;
     let stop = process::stop_on_signal()?;
     let (data, recovered) = data(&config.storage);
-    let engine = app::open_engine(config)?;
     let keys = kms::open(&config.keys, &clock)?;
+    let engine = app::open_engine(config)?;
     let app = App::open(config, engine, keys, clock.clone()).await?;
     let streams = app.domain().directory().snapshot().streams().count();
     // Not earlier: a start that fails says one sentence, why.
     for (variable, nearest) in config::unknown_variables_of_this_process() {
         tracing::warn!(variable, nearest, "this environment variable is no setting");
+    }
+    if app.verifier().has_moot_policies() {
+        tracing::warn!(
+            "policies of credentials keep nobody out with --auth any: use --auth verify"
+        );
     }
     if config.credentials_file.is_some() {
         let (app, hangup) = (Arc::clone(&app), process::hangup()?);

@@ -60,15 +60,13 @@ impl fmt::Display for InvalidPolicy {
     }
 }
 
-/// What policies come to.
+/// Why a request may not go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The request may go on.
-    Allow,
+pub enum Denial {
     /// A statement of such a policy forbids it.
-    ExplicitDeny(Kind),
+    Explicit(Kind),
     /// It would take such a policy to allow it, and none does.
-    ImplicitDeny(Kind),
+    Implicit(Kind),
 }
 
 /// What one policy says of a request.
@@ -97,12 +95,14 @@ impl Policy {
 ///
 /// Within an account one of the two must allow it; a resource policy that names the account leaves
 /// it to the other. From another account both must. A statement that denies always wins.
-#[must_use]
+///
+/// # Errors
+/// When the request may not go on.
 pub fn judge(
     request: &Request<'_>,
     identity: Option<&[Policy]>,
     resource: Option<&Policy>,
-) -> Verdict {
+) -> Result<(), Denial> {
     let of_all = |policies: &[Policy]| policies.iter().map(|policy| policy.opinion(request)).max();
     let identity = match identity {
         Some(policies) => of_all(policies).unwrap_or(Opinion::Nothing),
@@ -111,11 +111,11 @@ pub fn judge(
     let resource = resource.map_or(Opinion::Nothing, |policy| policy.opinion(request));
     let is_own = request.principal.account() == request.owner;
     match (identity, resource) {
-        (Opinion::Deny, _) => Verdict::ExplicitDeny(Kind::Identity),
-        (_, Opinion::Deny) => Verdict::ExplicitDeny(Kind::Resource),
-        (Opinion::Allow(_), _) | (_, Opinion::Allow(Naming::Itself)) if is_own => Verdict::Allow,
-        (Opinion::Allow(_), Opinion::Allow(_)) => Verdict::Allow,
-        (Opinion::Allow(_), Opinion::Nothing) => Verdict::ImplicitDeny(Kind::Resource),
-        (Opinion::Nothing, _) => Verdict::ImplicitDeny(Kind::Identity),
+        (Opinion::Deny, _) => Err(Denial::Explicit(Kind::Identity)),
+        (_, Opinion::Deny) => Err(Denial::Explicit(Kind::Resource)),
+        (Opinion::Allow(_), _) | (_, Opinion::Allow(Naming::Itself)) if is_own => Ok(()),
+        (Opinion::Allow(_), Opinion::Allow(_)) => Ok(()),
+        (Opinion::Allow(_), Opinion::Nothing) => Err(Denial::Implicit(Kind::Resource)),
+        (Opinion::Nothing, _) => Err(Denial::Implicit(Kind::Identity)),
     }
 }

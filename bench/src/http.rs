@@ -1,5 +1,6 @@
 //! An HTTP/1.1 client with nothing to spare: one connection, one request at a time, kept alive.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -17,6 +18,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 32;
 /// GetRecords returns up to 10 MiB of data, which base64 and JSON make larger.
 const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+const CLOSED: &str = "the server closed the connection";
 /// How much of a refusal goes into the error message.
 const EXCERPT_BYTES: usize = 300;
 
@@ -56,13 +58,9 @@ impl Connection {
         body: &Body,
     ) -> Result<&[u8]> {
         self.send(signer, now, body).await?;
+        self.answer.clear();
         let head = self.receive().await?;
-        let answer = self.answer.get(head.bytes..).unwrap_or_default();
-        if head.status != 200 {
-            let excerpt = answer.get(..EXCERPT_BYTES).unwrap_or(answer);
-            bail!("status {}: {}", head.status, String::from_utf8_lossy(excerpt));
-        }
-        Ok(answer)
+        self.body(head)
     }
 
     /// Sends one signed request, and doesn't wait for its answer.
@@ -78,8 +76,35 @@ impl Connection {
     }
 
     /// Reads an answer that has no end until these bytes are in it.
+    /// Any status but 200 is an error.
     pub(crate) async fn receive_until(&mut self, bytes: &[u8]) -> Result<()> {
         self.answer.clear();
+        let status = loop {
+            if let Some(status) = status(&self.answer)? {
+                break status;
+            }
+            self.read().await?;
+        };
+        if status != 200 {
+            let head = self.receive().await?;
+            self.body(head)?;
+        }
+        self.read_until(bytes).await
+    }
+
+    /// Reads on in such an answer until these bytes are in what comes from now on.
+    pub(crate) async fn receive_next(&mut self, bytes: &[u8]) -> Result<()> {
+        loop {
+            self.answer.clear();
+            match self.stream.try_read_buf(&mut self.answer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                count => ensure!(count? > 0, CLOSED),
+            }
+        }
+        self.read_until(bytes).await
+    }
+
+    async fn read_until(&mut self, bytes: &[u8]) -> Result<()> {
         while memchr::memmem::find(&self.answer, bytes).is_none() {
             ensure!(self.answer.len() < HEAD_BYTES_MAX, "the answer is another one");
             self.read().await?;
@@ -92,9 +117,8 @@ impl Connection {
         &self.answer
     }
 
-    /// Reads one answer, head and body, into the buffer.
+    /// Reads what the buffer lacks of one answer, head and body.
     async fn receive(&mut self) -> Result<Head> {
-        self.answer.clear();
         let head = loop {
             if let Some(head) = Head::parse(&self.answer)? {
                 break head;
@@ -110,11 +134,29 @@ impl Connection {
         Ok(head)
     }
 
+    /// The body of the answer in the buffer.
+    fn body(&self, head: Head) -> Result<&[u8]> {
+        let answer = self.answer.get(head.bytes..).unwrap_or_default();
+        if head.status != 200 {
+            let excerpt = answer.get(..EXCERPT_BYTES).unwrap_or(answer);
+            bail!("status {}: {}", head.status, String::from_utf8_lossy(excerpt));
+        }
+        Ok(answer)
+    }
+
     async fn read(&mut self) -> Result<()> {
         let count = self.stream.read_buf(&mut self.answer).await.context("reading an answer")?;
-        ensure!(count > 0, "the server closed the connection");
+        ensure!(count > 0, CLOSED);
         Ok(())
     }
+}
+
+/// The status of an answer that begins with `buffer`; `None` while it isn't there.
+fn status(buffer: &[u8]) -> Result<Option<u16>> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut headers);
+    response.parse(buffer)?;
+    Ok(response.code)
 }
 
 /// What the client needs of an answer's head.

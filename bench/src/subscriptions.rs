@@ -23,6 +23,8 @@ const STREAM: &str = "pushed";
 const CONSUMERS: usize = 20;
 /// How long one subscription may take to begin.
 const BEGIN_MAX: Duration = Duration::from_secs(30);
+/// The name of an event; one without records comes every few seconds.
+const HEARTBEAT: &[u8] = b"SubscribeToShardEvent";
 /// Two heartbeats.
 const WATCHED: Duration = Duration::from_secs(10);
 
@@ -66,6 +68,9 @@ impl Subscriptions {
         }
         sleep(self.settle).await;
         lines.push(line(&server, open.len(), before).await?);
+        let first = open.first_mut().context("there are subscriptions")?;
+        let heartbeat = timeout(WATCHED, first.receive_next(HEARTBEAT)).await;
+        heartbeat.context("the first subscription has no heartbeat any more")??;
         println!("{}", aligned(&lines));
         drop(open);
         server.stop().await

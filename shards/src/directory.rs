@@ -10,7 +10,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use millpond_api::types::{ShardId, StreamName};
+use millpond_api::types::{ShardId, StreamName, Timestamp};
 use millpond_quotas::{Quotas, ShardQuota, limits};
 use tokio::sync::watch;
 
@@ -102,6 +102,12 @@ impl Snapshot {
     #[must_use]
     pub fn commitments(&self) -> &BTreeMap<Namespace, Commitment> {
         &self.commitments
+    }
+
+    /// Whether the account is committed to a minimum throughput.
+    #[must_use]
+    pub fn is_committed(&self, namespace: &Namespace, now: Timestamp) -> bool {
+        self.commitments.get(namespace).is_some_and(|commitment| commitment.in_force(now))
     }
 
     /// Every stream.

@@ -203,16 +203,24 @@ pub(crate) mod tests {
     use crate::{
         crypt::testing::TestKeys,
         engine::memory::{Faults, MemoryEngine},
-        state::{Command, NewStream},
+        state::{Command, NewMode, NewStream},
     };
 
     const START: Time = Time::from_seconds(1_700_000_000);
 
     /// A server without limits.
     pub(crate) async fn open(engine: &MemoryEngine, clock: &Clock) -> Domain {
+        open_with(engine, clock, ShardLimit::Aws).await
+    }
+
+    pub(crate) async fn open_with(
+        engine: &MemoryEngine,
+        clock: &Clock,
+        shard_limit: ShardLimit,
+    ) -> Domain {
         let options = Options {
             quotas: Quotas::Off,
-            shard_limit: ShardLimit::Aws,
+            shard_limit,
             tail_bytes_max: 1 << 20,
             token_key: [7; KEY_BYTES],
             keys: Arc::new(TestKeys::default()),
@@ -241,8 +249,8 @@ pub(crate) mod tests {
         let created = domain.now();
         let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
         let (now, due, tags) = (created, created, Vec::new());
-        let new =
-            NewStream { arn, shards: 1, on_demand: None, max_record_kib: 1024, tags, now, due };
+        let mode = NewMode::Provisioned { shards: 1 };
+        let new = NewStream { arn, mode, max_record_kib: 1024, tags, now, due };
         domain.control().submit(Command::CreateStream(new)).await.unwrap();
         let reopened = open(&engine.crash(0), &Clock::manual(START)).await;
         assert_eq!(reopened.now(), created);

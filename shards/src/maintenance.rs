@@ -128,7 +128,7 @@ mod tests {
         batch::RecordBatch,
         domain::tests::{open, writes_of},
         engine::{Offset, memory::MemoryEngine},
-        state::{NewStream, tests::stream_of},
+        state::{NewMode, NewStream, tests::stream_of},
         stream::{Closing, Namespace},
     };
 
@@ -153,8 +153,7 @@ mod tests {
         let name = arn.name.clone();
         let new = NewStream {
             arn,
-            shards: 5,
-            on_demand: None,
+            mode: NewMode::Provisioned { shards: 5 },
             max_record_kib: 1024,
             tags,
             now,

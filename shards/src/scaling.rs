@@ -67,7 +67,7 @@ impl Scaling {
         for stream in snapshot.streams() {
             let Some(on_demand) = &stream.state().on_demand else { continue };
             let trends = self.measure(stream);
-            if let Err(error) = self.act(&snapshot, stream.state(), on_demand, &trends).await {
+            if let Err(error) = self.act(stream.state(), on_demand, &trends).await {
                 tracing::warn!(stream = %stream.state().arn, %error, "not scaled");
             }
         }
@@ -89,7 +89,6 @@ impl Scaling {
 
     async fn act(
         &self,
-        snapshot: &Snapshot,
         stream: &StreamState,
         on_demand: &OnDemand,
         trends: &BTreeMap<ShardId, Trend>,
@@ -105,14 +104,14 @@ impl Scaling {
         if stream.status != StreamStatus::Active {
             return Ok(());
         }
-        let namespace = Namespace::of(arn);
-        let committed = snapshot.commitments().get(&namespace);
-        let warm_mib = on_demand.warm_mib.filter(|_| committed.is_some_and(|c| c.in_force(now)));
+        // Anew: streams before this one may have taken the room that there was.
+        let (snapshot, namespace) = (self.directory.snapshot(), Namespace::of(arn));
+        let warm_mib = on_demand.warm_mib.filter(|_| snapshot.is_committed(&namespace, now));
         let peak = load.max(on_demand.peaks.greatest(now));
         let max = limits::on_demand_write_mib_max(arn.region.as_str()).into();
         let bounds = Bounds {
             needed: peak.shards_needed().max(warm_mib.unwrap_or_default().into()).min(max),
-            open_max: self.open_max(snapshot, &namespace, stream).min(max),
+            open_max: self.open_max(&snapshot, &namespace, stream).min(max),
         };
         let Some(plan) = plan(stream, trends, bounds) else { return Ok(()) };
         tracing::info!(stream = %arn, ?plan, "on-demand stream scaled");

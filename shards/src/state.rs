@@ -28,7 +28,7 @@ pub(crate) mod tests;
 
 pub use apply::apply;
 pub use capacity::CapacityCommand;
-pub use command::{Command, NewStream, ShardEnd};
+pub use command::{Command, NewMode, NewStream, ShardEnd};
 pub use consumers::ConsumerCommand;
 pub use encryption::EncryptionCommand;
 pub use policies::{PolicyCommand, Resource};
@@ -158,8 +158,8 @@ impl State {
         }
     }
 
-    /// Checks that there is room for `additional` shards. Those of streams in the other mode count
-    /// for themselves.
+    /// Checks that there is room for `additional` shards, if there are any. Those of streams in the
+    /// other mode count for themselves.
     fn check_shard_limit(
         &self,
         namespace: &Namespace,
@@ -167,7 +167,7 @@ impl State {
         additional: u64,
     ) -> Result<(), Error> {
         let (current, limit) = (self.open_shards(namespace, mode), self.shard_limit.of(namespace));
-        if current + additional <= limit {
+        if additional == 0 || current + additional <= limit {
             return Ok(());
         }
         Err(Error::ShardLimit { namespace: namespace.clone(), current, limit, additional })

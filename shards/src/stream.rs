@@ -10,6 +10,7 @@ use millpond_api::types::{
     AccountId, ConsumerArn, HashKeyRange, MetricsName, RecordDistributionStrategy, Region,
     SequenceNumber, ShardId, StreamArn, StreamMode, StreamName, StreamStatus, Timestamp,
 };
+use millpond_quotas::limits;
 
 use crate::engine::{LogId, Offset};
 use consumer::ConsumerState;
@@ -22,6 +23,9 @@ pub mod on_demand;
 pub mod reshard;
 pub mod retention;
 pub mod routing;
+
+/// A day, in the milliseconds of timestamps.
+pub(crate) const DAY_MILLIS: i64 = limits::DAY.as_millis() as i64;
 
 /// An account's part of a region. Streams in two namespaces never meet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

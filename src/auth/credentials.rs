@@ -223,6 +223,12 @@ impl Credentials {
     pub(super) fn get(&self, id: &str) -> Option<&Arc<Credential>> {
         self.0.get(id)
     }
+
+    /// Whether a holder is limited.
+    pub(super) fn have_policies(&self) -> bool {
+        let mut identities = self.0.values().filter_map(|credential| credential.identity());
+        identities.any(|identity| identity.policies.is_some())
+    }
 }
 
 #[cfg(test)]

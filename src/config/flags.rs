@@ -81,7 +81,7 @@ pub(super) struct Flags {
     /// With --kms-endpoint, a PEM file of the authorities to trust instead of the platform's
     #[arg(long, value_name = "FILE", help_heading = "Access")]
     pub kms_ca: Option<PathBuf>,
-    /// The account of requests that name no other
+    /// The account of requests that name no other, and of streams made at start
     #[arg(long, value_name = "ID", help_heading = "Access")]
     pub account: AccountId,
     /// The region of requests that name no other, and of streams made at start
@@ -100,7 +100,7 @@ pub(super) struct Flags {
     #[arg(long, value_enum, value_name = "WHO", help_heading = "Access")]
     pub metrics: MetricsAccess,
 
-    /// Keep Kinesis' limits per shard, consumer and account
+    /// Keep Kinesis' rates per shard, consumer and account; its counts are kept in any case
     #[arg(long, value_enum, value_name = "HOW", help_heading = "Behaviour")]
     pub quotas: Quotas,
     /// How long a stream or consumer stays CREATING, UPDATING or DELETING

@@ -80,7 +80,7 @@ impl Probes {
 
 fn answer_authority(authority: Option<&Arc<str>>) -> Response {
     let Some(pem) = authority else {
-        let hint = "this server has no authority of its own: see --tls\n";
+        let hint = "this server has no authority of its own: start it with --tls self-signed\n";
         return (StatusCode::NOT_FOUND, hint).into_response();
     };
     ([(header::CONTENT_TYPE, "application/x-pem-file")], pem.to_string()).into_response()

@@ -1,8 +1,6 @@
 //! From a request's StreamARN, ConsumerName and ConsumerARN to the consumer that it means, and how
 //! consumers look to clients.
 
-use std::sync::Arc;
-
 use millpond_api::{
     shapes::Consumer,
     types::{ConsumerArn, StreamRef},
@@ -26,14 +24,15 @@ pub(super) struct ConsumerRef<'a> {
     pub(super) arn: Option<&'a str>,
 }
 
-/// The consumer that a control operation means, once the operation's call rate allows the call.
-pub(super) fn control(cx: &Cx<'_>, given: &ConsumerRef<'_>) -> Result<ConsumerArn> {
+/// The consumer that a control operation means, as it was when the caller was let in, once the
+/// operation's call rate allows the call.
+pub(super) fn control(cx: &Cx<'_>, given: &ConsumerRef<'_>) -> Result<ConsumerState> {
     if let Some(text) = given.arn {
         let arn = parse_arn(text)?;
-        cx.permitted_consumer(&arn, Tagging::Nothing)?;
+        let stream = cx.permitted_consumer(&arn, Tagging::Nothing)?;
         check_agreement(cx, given, &arn)?;
         cx.admit(Some(&arn.stream))?;
-        return Ok(arn);
+        return of(stream.as_deref(), &arn);
     }
     let (Some(_), Some(name)) = (given.stream.arn, given.name) else {
         return Err(invalid(
@@ -48,16 +47,16 @@ pub(super) fn control(cx: &Cx<'_>, given: &ConsumerRef<'_>) -> Result<ConsumerAr
     }
     let found = cx.find(&stream);
     let consumer = found.as_ref().ok().and_then(|found| found.state().consumers.get(name));
-    let arn = consumer.map(ConsumerState::arn);
-    if let Some(arn) = &arn {
-        cx.permit(&Subject::consumer(arn, consumer), Tagging::Nothing)?;
+    let consumer = consumer.cloned();
+    if let Some(known) = &consumer {
+        cx.permit(&Subject::consumer(&known.arn(), Some(known)), Tagging::Nothing)?;
     } else {
         let unknown = format!("{stream}/consumer/{name}");
         cx.permit(&Subject::bare(&unknown, stream.account), Tagging::Nothing)?;
     }
     cx.admit(Some(&stream))?;
     found?;
-    arn.ok_or_else(|| no_consumer(&stream, name))
+    consumer.ok_or_else(|| no_consumer(&stream, name))
 }
 
 /// The consumer that a ConsumerARN names, whether or not it exists.
@@ -75,12 +74,10 @@ fn check_agreement(cx: &Cx<'_>, given: &ConsumerRef<'_>, arn: &ConsumerArn) -> R
     Err(invalid(format!("ConsumerARN {arn} is not of the given ConsumerName and StreamARN.")))
 }
 
-/// The consumer of this ARN, as it is now.
-pub(super) fn find(cx: &Cx<'_>, arn: &ConsumerArn) -> Result<ConsumerState> {
-    let stream = cx.domain().directory().stream(&Namespace::of(&arn.stream), &arn.stream.name);
-    let missing = |_| Fact::ConsumerNotFound { consumer: arn.clone() };
-    let stream: Arc<Stream> = stream.map_err(missing)?;
-    Ok(stream.state().consumer(arn)?.clone())
+/// The consumer of this ARN, of the stream that was found for it.
+pub(super) fn of(stream: Option<&Stream>, arn: &ConsumerArn) -> Result<ConsumerState> {
+    let missing = || Fact::ConsumerNotFound { consumer: arn.clone() };
+    Ok(stream.ok_or_else(missing)?.state().consumer(arn)?.clone())
 }
 
 /// A consumer as RegisterStreamConsumer and ListStreamConsumers show it.

@@ -7,7 +7,7 @@ use millpond_api::{
 };
 use millpond_quotas::limits;
 use millpond_shards::{
-    state::{Command, NewStream},
+    state::{Command, NewMode, NewStream},
     stream::on_demand::OnDemand,
 };
 
@@ -22,7 +22,7 @@ impl Serve for CreateStream {
         let arn = address::resolve(cx, input.stream())?;
         permit(cx, &arn, input.tags.as_ref())?;
         cx.admit(Some(&arn))?;
-        let (shards, on_demand) = capacity(&input)?;
+        let mode = mode(&input)?;
         let tags = input.tags.unwrap_or_default();
         let texts = tags.iter().flat_map(|(key, value)| [key, value]);
         tags::check_characters(&arn, tags::Act::Add, texts)?;
@@ -32,7 +32,7 @@ impl Serve for CreateStream {
         };
         let tags = tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         let (now, due) = (cx.now(), cx.due());
-        let stream = NewStream { arn, shards, on_demand, max_record_kib, tags, now, due };
+        let stream = NewStream { arn, mode, max_record_kib, tags, now, due };
         cx.submit(Command::CreateStream(stream)).await?;
         Ok(Reply::empty())
     }
@@ -48,14 +48,14 @@ fn permit(cx: &Cx<'_>, arn: &StreamArn, tags: Option<&Tags<'_>>) -> Result<()> {
     cx.permit_as(OperationId::AddTagsToStream, &subject, Tagging::Tags(tags))
 }
 
-/// The open shards that the stream begins with, and its on-demand mode. Without a mode, a shard
-/// count makes the stream provisioned; without either AWS makes it on-demand.
-fn capacity(input: &CreateStreamInput<'_>) -> Result<(u32, Option<OnDemand>)> {
+/// Without a mode, a shard count makes the stream provisioned; without either AWS makes it
+/// on-demand.
+fn mode(input: &CreateStreamInput<'_>) -> Result<NewMode> {
     let mode = input.stream_mode_details.as_ref().map(|details| details.stream_mode);
     match (mode, input.shard_count) {
         (None | Some(StreamMode::Provisioned), Some(shards)) => {
             refuse_on_demand(input)?;
-            Ok((shards.unsigned_abs(), None))
+            Ok(NewMode::Provisioned { shards: shards.unsigned_abs() })
         }
         (Some(StreamMode::Provisioned), None) => {
             Err(invalid("ShardCount is required when StreamMode is PROVISIONED."))
@@ -67,8 +67,7 @@ fn capacity(input: &CreateStreamInput<'_>) -> Result<(u32, Option<OnDemand>)> {
             let by_key = RecordDistributionStrategy::UserPartitionKey;
             let strategy = input.record_distribution_strategy.unwrap_or(by_key);
             let warm_mib = input.warm_throughput_mibps.map(i32::unsigned_abs);
-            let shards = warm_mib.unwrap_or_default().max(limits::ON_DEMAND_SHARDS_MIN);
-            Ok((shards, Some(OnDemand::new(strategy, warm_mib))))
+            Ok(NewMode::OnDemand(OnDemand::new(strategy, warm_mib)))
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     blocks::Blocks,
     error::{Error, Result},
     policy::{Readings, Tagging},
+    telemetry::Warning,
 };
 
 /// Where a request came from.
@@ -89,6 +90,11 @@ impl<'a> Cx<'a> {
     #[must_use]
     pub fn policies(&self) -> &'a Readings {
         self.app.policies()
+    }
+
+    /// Says that the policy of a resource can't be read.
+    pub(super) fn unread_policies(&self) -> &'a Warning {
+        self.app.unread_policies()
     }
 
     /// Streams and shards.
@@ -195,9 +201,7 @@ impl<'a> Cx<'a> {
         stream: StreamRef<'_>,
         tagging: Tagging<'_>,
     ) -> Result<StreamArn> {
-        let (arn, _) = self.permitted(stream, tagging)?;
-        self.admit(Some(&arn))?;
-        Ok(arn)
+        Ok(self.admitted(stream, tagging)?.0)
     }
 
     /// The stream that a control operation means, as it is now, once the call is allowed.
@@ -205,7 +209,20 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// Those of `control`, and when there is no such stream.
     pub fn controlled(&self, stream: StreamRef<'_>) -> Result<Arc<Stream>> {
-        self.find(&self.control(stream)?)
+        let (arn, found) = self.admitted(stream, Tagging::Nothing)?;
+        found.ok_or_else(|| Fact::StreamNotFound { stream: arn }.into())
+    }
+
+    /// The stream that was judged goes on with its ARN: one of the same name that is made in the
+    /// meantime may not be the caller's to see.
+    fn admitted(
+        &self,
+        stream: StreamRef<'_>,
+        tagging: Tagging<'_>,
+    ) -> Result<(StreamArn, Option<Arc<Stream>>)> {
+        let (arn, found) = self.permitted(stream, tagging)?;
+        self.admit(Some(&arn))?;
+        Ok((arn, found))
     }
 
     /// Asks for room for one call of this operation.

@@ -13,7 +13,8 @@ impl Serve for DeregisterStreamConsumer {
     async fn serve<'a>(cx: &'a Cx<'a>, input: DeregisterStreamConsumerInput<'a>) -> Result<Reply> {
         let (name, arn) = (input.consumer_name.as_deref(), input.consumer_arn.as_deref());
         let consumer = consumers::control(cx, &ConsumerRef { stream: input.stream(), name, arn })?;
-        let deregister = ConsumerCommand::Deregister { consumer, due: cx.due() };
+        let (consumer, due) = (consumer.arn(), cx.due());
+        let deregister = ConsumerCommand::Deregister { consumer, due };
         cx.submit(Command::Consumer(deregister)).await?;
         Ok(Reply::empty())
     }

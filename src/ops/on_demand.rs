@@ -11,12 +11,9 @@ use crate::error::{Error, invalid};
 pub(super) fn warm_throughput(cx: &Cx<'_>, stream: &StreamState) -> Option<WarmThroughputObject> {
     let target = stream.on_demand.as_ref()?.warm_mib?;
     let snapshot = cx.domain().directory().snapshot();
-    snapshot
-        .commitments()
-        .get(&Namespace::of(&stream.arn))
-        .filter(|known| known.in_force(cx.now()))?;
+    let is_committed = snapshot.is_committed(&Namespace::of(&stream.arn), cx.now());
     let capacity = on_demand::capacity_mib(stream.open_shards().map(|shard| shard.range));
-    Some(WarmThroughputObject {
+    is_committed.then(|| WarmThroughputObject {
         target_mibps: Some(target.cast_signed()),
         current_mibps: Some(target.min(capacity).cast_signed()),
     })

@@ -11,7 +11,7 @@ use millpond_shards::{Error as Fact, directory::Stream, stream::consumer::Consum
 use super::{Cx, address};
 use crate::{
     error::{Result, access_denied, unreadable_policy},
-    policy::{Request, Tagging, Verdict, judge},
+    policy::{Request, Tagging, judge},
 };
 
 /// What a request is about, as policies see it.
@@ -99,11 +99,11 @@ impl Cx<'_> {
         if is_own && subject.policy.is_none() && caller.policies().is_none() {
             return Ok(());
         }
-        self.judge(operation, subject, tagging)
+        self.ask_policies(operation, subject, tagging)
     }
 
     #[cold]
-    fn judge(
+    fn ask_policies(
         &self,
         operation: OperationId,
         subject: &Subject<'_>,
@@ -112,12 +112,19 @@ impl Cx<'_> {
         let caller = self.caller();
         let is_own = subject.owner == caller.account;
         let counts = if is_own { !is_about_policies(operation) } else { is_shared(operation) };
-        let policy = match subject.policy.filter(|_| counts) {
-            Some(text) => {
-                let read = self.policies().read(text);
-                Some(read.map_err(|invalid| unreadable_policy(subject.name, &invalid))?)
+        let text = subject.policy.filter(|_| counts);
+        let policy = match text.map(|text| self.policies().read(text)).transpose() {
+            Ok(policy) => policy,
+            Err(invalid) => {
+                if self.unread_policies().is_due() {
+                    tracing::error!(resource = %subject.name, %invalid, "resource policy not read");
+                }
+                if is_own {
+                    return Err(unreadable_policy());
+                }
+                // Others aren't told that there is something.
+                None
             }
-            None => None,
         };
         let (action, resource) =
             (format!("kinesis:{}", operation.name()), subject.name.to_string());
@@ -133,10 +140,8 @@ impl Cx<'_> {
             resource_tags: subject.tags,
             tagging,
         };
-        match judge(&request, caller.policies(), policy.as_deref()) {
-            Verdict::Allow => Ok(()),
-            denied => Err(access_denied(&request, denied)),
-        }
+        judge(&request, caller.policies(), policy.as_deref())
+            .map_err(|denial| access_denied(&request, denial))
     }
 
     /// The stream that a request means, and as it is now if it is there.

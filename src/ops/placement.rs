@@ -73,14 +73,15 @@ struct Spreading<'s> {
     /// number.
     turn: usize,
     run_bytes: usize,
-    /// Once every shard has refused an entry, each later one tries one shard only.
-    is_exhausted: bool,
+    /// Bytes of the smallest entry that every shard has refused: one that isn't smaller tries one
+    /// shard only.
+    refused_bytes: usize,
 }
 
 impl<'s> Spreading<'s> {
     fn new(stream: &'s Stream, has_room: bool) -> Self {
         let turn = stream.take_turn();
-        Self { stream, has_room, turn, run_bytes: 0, is_exhausted: false }
+        Self { stream, has_room, turn, run_bytes: 0, refused_bytes: usize::MAX }
     }
 
     fn place<'a>(mut self, waiting: impl Iterator<Item = (usize, &'a Entry<'a>)>) -> Placement<'a> {
@@ -94,7 +95,7 @@ impl<'s> Spreading<'s> {
             if self.run_bytes > 0 && self.run_bytes + bytes > RUN_BYTES_MAX {
                 self.pass_on();
             }
-            let tries = if self.is_exhausted { 1 } else { shards };
+            let tries = if bytes < self.refused_bytes { shards } else { 1 };
             let mut turns = (0..tries).map(|step| self.turn.wrapping_add(step));
             let found = turns.find(|turn| self.has_room(turn % shards, bytes));
             let owner = found.unwrap_or(self.turn) % shards;
@@ -104,7 +105,7 @@ impl<'s> Spreading<'s> {
                 self.turn = turn;
                 placement.placed.push(placed);
             } else {
-                self.is_exhausted = true;
+                self.refused_bytes = self.refused_bytes.min(bytes);
                 self.count_throttle(owner);
                 self.pass_on();
                 placement.throttled.push(placed);

@@ -11,7 +11,7 @@ impl Serve for TagResource {
         let resource = resource::control(cx, &input.resource_arn, Tagging::Tags(&input.tags))?;
         tags::check_model_characters(input.tags.iter().flat_map(|(key, value)| [key, value]))?;
         let tags = input.tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
-        let command = match resource {
+        let command = match resource.resource() {
             Resource::Stream(stream) => Command::AddTags { stream, tags },
             Resource::Consumer(consumer) => {
                 Command::Consumer(ConsumerCommand::AddTags { consumer, tags })

@@ -11,7 +11,7 @@ impl Serve for UntagResource {
         let resource = resource::control(cx, &input.resource_arn, Tagging::Keys(&input.tag_keys))?;
         tags::check_model_characters(&input.tag_keys)?;
         let keys = input.tag_keys.into_iter().map(Into::into).collect();
-        let command = match resource {
+        let command = match resource.resource() {
             Resource::Stream(stream) => Command::RemoveTags { stream, keys },
             Resource::Consumer(consumer) => {
                 Command::Consumer(ConsumerCommand::RemoveTags { consumer, keys })

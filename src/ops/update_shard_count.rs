@@ -8,8 +8,8 @@ use crate::error::Result;
 
 impl Serve for UpdateShardCount {
     async fn serve<'a>(cx: &'a Cx<'a>, input: UpdateShardCountInput<'a>) -> Result<Reply> {
-        let arn = cx.control(input.stream())?;
-        let before = cx.find(&arn)?;
+        let before = cx.controlled(input.stream())?;
+        let arn = &before.state().arn;
         let target = input.target_shard_count.unsigned_abs();
         let (stream, now, due) = (arn.clone(), cx.now(), cx.due());
         cx.submit(Command::UpdateShardCount { stream, target, now, due }).await?;

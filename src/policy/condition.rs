@@ -1,6 +1,6 @@
 //! Conditions of statements: an operator, a key, and the values to compare with.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use crate::auth::AmzDate;
 
@@ -181,7 +181,11 @@ impl Condition {
         if values.is_empty() {
             return self.operator.holds_for_nothing();
         }
-        let equals = |value: &str| self.operands.iter().any(|o| o.compares(value, request));
+        // Once for all values: what a variable stands for is sought among the tags of the request.
+        let longest = values.iter().map(|value| value.len()).max().unwrap_or_default();
+        let operands = self.operands.iter().filter_map(|o| o.resolved(request, longest));
+        let operands: Vec<_> = operands.collect();
+        let equals = |value: &str| operands.iter().any(|operand| operand.compares(value, request));
         let mut passed = values.iter().map(|value| equals(value) != self.operator.negated);
         match self.operator.quantifier {
             Some(Quantifier::All) => passed.all(|passed| passed),
@@ -210,10 +214,20 @@ impl Operand {
         })
     }
 
+    /// This one as it is compared in this request, if it can be like a value of at most `longest`
+    /// bytes: texts without variables. Keys of ARNs have one value only.
+    fn resolved(&self, request: &Request<'_>, longest: usize) -> Option<Cow<'_, Self>> {
+        let Self::Text(pattern, case) = self else { return Some(Cow::Borrowed(self)) };
+        Some(match pattern.resolved(request, longest)? {
+            Cow::Borrowed(_) => Cow::Borrowed(self),
+            Cow::Owned(pattern) => Cow::Owned(Self::Text(pattern, *case)),
+        })
+    }
+
     /// Whether a value of the request agrees with this one; one that can't be read doesn't.
     fn compares(&self, value: &str, request: &Request<'_>) -> bool {
         match self {
-            Self::Text(pattern, case) => pattern.matches(value, *case, request),
+            Self::Text(pattern, case) => pattern.is_of(value, *case),
             Self::Arn(pattern) => pattern.matches(value, request),
             Self::Bool(wanted) => boolean(value) == Some(*wanted),
             Self::Number(wanted, order) => {
@@ -288,7 +302,17 @@ impl Network {
             Some(prefix) => is_number(prefix).then(|| prefix.parse().ok())??,
             None => bits,
         };
-        (prefix <= bits).then_some(Self { address, prefix })
+        (prefix <= bits).then(|| Self { address, prefix }.canonical())
+    }
+
+    /// IPv4 in the form of IPv6 is what it is in addresses that requests come from, too: IPv4.
+    fn canonical(self) -> Self {
+        match (self.address.to_canonical(), self.prefix.checked_sub(96)) {
+            (address @ IpAddr::V4(_), Some(prefix)) if self.address.is_ipv6() => {
+                Self { address, prefix }
+            }
+            _ => self,
+        }
     }
 
     fn contains(&self, other: IpAddr) -> bool {

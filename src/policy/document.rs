@@ -1,7 +1,8 @@
 //! Reading a policy document, with the place of what is wrong in it.
 
-use std::fmt::Display;
+use std::{collections::BTreeSet, fmt::Display};
 
+use millpond_api::OperationId;
 use millpond_quotas::limits::POLICY_BYTES_MAX;
 
 use super::{
@@ -9,9 +10,9 @@ use super::{
     condition::{Condition, Operator},
     json::Node,
     key::Key,
-    pattern::{ArnPattern, Pattern, Syntax},
+    pattern::{ArnPattern, Case, Pattern, Syntax},
     principal::Named,
-    statement::{Action, List, Resource},
+    statement::{ActionPattern, List, ResourcePattern},
 };
 
 /// The version in which texts have variables.
@@ -19,6 +20,9 @@ const WITH_VARIABLES: &str = "2012-10-17";
 
 /// What a document says that names no version.
 const WITHOUT_VARIABLES: &str = "2008-10-17";
+
+/// The service whose operations are served.
+const SERVICE: &str = "kinesis";
 
 /// A part of the document, and where it stands.
 struct At<'a> {
@@ -33,6 +37,19 @@ impl Policy {
     /// When it is too large, or any part of it isn't understood: what a policy says and is not
     /// looked at could let somebody in.
     pub fn parse(text: &str, kind: Kind) -> Result<Self, InvalidPolicy> {
+        Self::read(text, kind, None)
+    }
+
+    /// Reads a document that is to be the policy of a stream or a consumer.
+    ///
+    /// # Errors
+    /// Those of `parse`, and when it names a resource that is never the one of this ARN: nothing
+    /// would come of what it says of that.
+    pub fn of_resource(text: &str, arn: &str) -> Result<Self, InvalidPolicy> {
+        Self::read(text, Kind::Resource, Some(arn))
+    }
+
+    fn read(text: &str, kind: Kind, own: Option<&str>) -> Result<Self, InvalidPolicy> {
         let whole = |fault: String| InvalidPolicy { place: String::new(), fault };
         if text.len() > POLICY_BYTES_MAX {
             return Err(whole(format!("it has more than {POLICY_BYTES_MAX} bytes")));
@@ -55,34 +72,25 @@ impl Policy {
             None => WITHOUT_VARIABLES,
         };
         let statements = document.required("Statement")?.items()?;
-        let reader = Reader { kind, variables: version == WITH_VARIABLES };
+        let ids = BTreeSet::new();
+        let mut reader = Reader { kind, own, variables: version == WITH_VARIABLES, ids };
         let statements = statements.iter().map(|statement| reader.statement(statement));
-        let policy = Self { statements: statements.collect::<Result<_, _>>()? };
-        check_ids(&document)?;
-        Ok(policy)
+        Ok(Self { statements: statements.collect::<Result<_, _>>()? })
     }
-}
-
-/// Statements of a policy that have an id have one each.
-fn check_ids(document: &At<'_>) -> Result<(), InvalidPolicy> {
-    let mut seen = std::collections::BTreeSet::new();
-    for statement in document.required("Statement")?.items()? {
-        let Some(id) = statement.member("Sid") else { continue };
-        if !seen.insert(id.text()?.to_owned()) {
-            return Err(id.fault("another statement has this Sid"));
-        }
-    }
-    Ok(())
 }
 
 /// How a document is read.
-struct Reader {
+struct Reader<'a> {
     kind: Kind,
+    /// What it is the policy of, where that is known.
+    own: Option<&'a str>,
     variables: bool,
+    /// Those of the statements so far.
+    ids: BTreeSet<&'a str>,
 }
 
-impl Reader {
-    fn statement(&self, at: &At<'_>) -> Result<Statement, InvalidPolicy> {
+impl<'a> Reader<'a> {
+    fn statement(&mut self, at: &At<'a>) -> Result<Statement, InvalidPolicy> {
         at.check_members(&[
             "Sid",
             "Effect",
@@ -94,6 +102,11 @@ impl Reader {
             "NotResource",
             "Condition",
         ])?;
+        if let Some(id) = at.member("Sid")
+            && !self.ids.insert(id.text()?)
+        {
+            return Err(id.fault("another statement has this Sid"));
+        }
         let effect = at.required("Effect")?;
         let effect = match effect.text()? {
             "Allow" => Effect::Allow,
@@ -103,7 +116,7 @@ impl Reader {
         Ok(Statement {
             effect,
             principals: self.principals(at, effect)?,
-            actions: at.list_or_not("Action", "NotAction", action)?,
+            actions: at.list_or_not("Action", "NotAction", |text| self.action(text))?,
             resources: at.list_or_not("Resource", "NotResource", |text| self.resource(text))?,
             conditions: self.conditions(at)?,
         })
@@ -127,12 +140,43 @@ impl Reader {
         }
     }
 
-    fn resource(&self, text: &str) -> Result<Resource, String> {
+    fn action(&self, text: &str) -> Result<ActionPattern, String> {
         if text == "*" {
-            return Ok(Resource::All);
+            return Ok(ActionPattern::All);
+        }
+        let shape = "an action is * or reads service:Name, such as kinesis:PutRecord";
+        let (service, name) = text.split_once(':').ok_or(shape)?;
+        let is_service = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
+        let is_name = |c: u8| c.is_ascii_alphanumeric() || c == b'*' || c == b'?';
+        if service.is_empty() || !service.bytes().all(is_service) {
+            return Err(shape.to_owned());
+        }
+        if name.is_empty() || !name.bytes().all(is_name) {
+            return Err(shape.to_owned());
+        }
+        let syntax = Syntax { wildcards: true, variables: false };
+        if service.eq_ignore_ascii_case(SERVICE) {
+            let name = Pattern::parse(name, syntax)?;
+            if !OperationId::ALL.iter().any(|id| name.can_match(id.name(), Case::Ignored)) {
+                return Err("no operation of Kinesis is called so".to_owned());
+            }
+        } else if self.kind == Kind::Resource {
+            let words = "the policy of a stream or a consumer is about actions of kinesis only";
+            return Err(words.to_owned());
+        }
+        Ok(ActionPattern::Some(Pattern::parse(text, syntax)?))
+    }
+
+    fn resource(&self, text: &str) -> Result<ResourcePattern, String> {
+        if text == "*" {
+            return Ok(ResourcePattern::All);
         }
         let syntax = Syntax { wildcards: true, variables: self.variables };
-        Ok(Resource::Some(ArnPattern::parse(text, syntax)?))
+        let pattern = ArnPattern::parse(text, syntax)?;
+        match self.own.filter(|own| !pattern.can_match(own)) {
+            None => Ok(ResourcePattern::Some(pattern)),
+            Some(own) => Err(format!("{text} is never {own}, whose policy it is")),
+        }
     }
 
     fn conditions(&self, at: &At<'_>) -> Result<Vec<Condition>, InvalidPolicy> {
@@ -155,23 +199,6 @@ impl Reader {
         }
         Ok(conditions)
     }
-}
-
-fn action(text: &str) -> Result<Action, String> {
-    if text == "*" {
-        return Ok(Action::All);
-    }
-    let shape = "an action is * or reads service:Name, such as kinesis:PutRecord";
-    let (service, name) = text.split_once(':').ok_or(shape)?;
-    let is_service = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
-    let is_name = |c: u8| c.is_ascii_alphanumeric() || c == b'*' || c == b'?';
-    if service.is_empty() || !service.bytes().all(is_service) {
-        return Err(shape.to_owned());
-    }
-    if name.is_empty() || !name.bytes().all(is_name) {
-        return Err(shape.to_owned());
-    }
-    Ok(Action::Some(Pattern::parse(text, Syntax { wildcards: true, variables: false })?))
 }
 
 impl<'a> At<'a> {

@@ -66,10 +66,21 @@ impl Pattern {
     /// Whether it stands for `text`. A variable that the request has no value for stands for no
     /// text.
     pub(super) fn matches(&self, text: &str, case: Case, request: &Request<'_>) -> bool {
-        match self.resolved(request) {
-            Some(units) => glob(&units, text, case),
-            None => false,
-        }
+        self.resolved(request, text.len()).is_some_and(|pattern| pattern.is_of(text, case))
+    }
+
+    /// Whether it stands for `text`, once its variables are resolved.
+    pub(super) fn is_of(&self, text: &str, case: Case) -> bool {
+        glob(&self.0, text, case)
+    }
+
+    /// Whether it stands for `text` in a request that has the right values.
+    pub(super) fn can_match(&self, text: &str, case: Case) -> bool {
+        let widest = |unit: &Unit| match unit {
+            Unit::Variable(_) => Unit::Any,
+            unit => unit.clone(),
+        };
+        glob(&self.0.iter().map(widest).collect::<Vec<_>>(), text, case)
     }
 
     /// The parts between the first `count - 1` colons; what follows is the last.
@@ -78,20 +89,29 @@ impl Pattern {
         parts.map(|units| Self(units.to_vec())).collect()
     }
 
-    fn resolved(&self, request: &Request<'_>) -> Option<Cow<'_, [Unit]>> {
+    /// What it is in this request, where it has variables: the same with their values, if it can
+    /// then stand for a text of at most `longest` bytes. A request can have values that would make
+    /// it a thousand times larger than that.
+    pub(super) fn resolved(&self, request: &Request<'_>, longest: usize) -> Option<Cow<'_, Self>> {
         if !self.0.iter().any(|unit| matches!(unit, Unit::Variable(_))) {
-            return Some(Cow::Borrowed(&self.0));
+            return Some(Cow::Borrowed(self));
         }
-        let mut units = Vec::new();
+        let (mut units, mut room) = (Vec::new(), longest);
         for unit in &self.0 {
             match unit {
                 Unit::Variable(key) => {
-                    units.extend(request.value(key)?.chars().map(Unit::Char));
+                    let value = request.value(key)?;
+                    room = room.checked_sub(value.len())?;
+                    units.extend(value.chars().map(Unit::Char));
                 }
-                other => units.push(other.clone()),
+                Unit::Char(_) | Unit::One => {
+                    room = room.checked_sub(1)?;
+                    units.push(unit.clone());
+                }
+                Unit::Any => units.push(Unit::Any),
             }
         }
-        Some(Cow::Owned(units))
+        Some(Cow::Owned(Self(units)))
     }
 }
 
@@ -165,9 +185,17 @@ impl ArnPattern {
     }
 
     pub(super) fn matches(&self, arn: &str, request: &Request<'_>) -> bool {
+        self.all_parts(arn, |pattern, part| pattern.matches(part, Case::Exact, request))
+    }
+
+    /// Whether it stands for `arn` in a request that has the right values.
+    pub(super) fn can_match(&self, arn: &str) -> bool {
+        self.all_parts(arn, |pattern, part| pattern.can_match(part, Case::Exact))
+    }
+
+    fn all_parts(&self, arn: &str, agree: impl Fn(&Pattern, &str) -> bool) -> bool {
         let parts: Vec<_> = arn.splitn(Self::PARTS, ':').collect();
         let mut pairs = self.0.iter().zip(&parts);
-        parts.len() == Self::PARTS
-            && pairs.all(|(pattern, part)| pattern.matches(part, Case::Exact, request))
+        parts.len() == Self::PARTS && pairs.all(|(pattern, part)| agree(pattern, part))
     }
 }

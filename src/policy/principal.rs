@@ -63,8 +63,8 @@ impl Principal {
 /// What the ARN of somebody who signs requests looks like.
 const ARN_FORMS: &str = "arn:aws:iam::123456789012:user/alice, ...:role/reader or ...:root";
 
-/// The account of the ARN of a user, a role, a session or an account.
-fn account_of(arn: &str) -> Option<(AccountId, &str)> {
+/// The account and the last part of the ARN of a user, a role, a session or an account.
+fn parse_arn(arn: &str) -> Option<(AccountId, &str)> {
     let parts: Vec<_> = arn.splitn(6, ':').collect();
     let ["arn", partition, service @ ("iam" | "sts"), "", account, resource] = *parts else {
         return None;
@@ -82,7 +82,7 @@ fn account_of(arn: &str) -> Option<(AccountId, &str)> {
 /// The account of the ARN of somebody who can sign requests.
 #[must_use]
 pub fn account_of_arn(arn: &str) -> Option<AccountId> {
-    account_of(arn).filter(|_| !arn.contains(['*', '?'])).map(|(account, _)| account)
+    parse_arn(arn).filter(|_| !arn.contains(['*', '?'])).map(|(account, _)| account)
 }
 
 /// Whom a statement names.
@@ -117,7 +117,7 @@ impl Named {
         if let Ok(account) = text.parse() {
             return Ok(Self::Account(account));
         }
-        match account_of(text) {
+        match parse_arn(text) {
             Some((account, "root")) => Ok(Self::Account(account)),
             Some((_, resource)) if !resource.contains(['*', '?']) => {
                 Ok(Self::Identity(text.to_owned()))
@@ -148,7 +148,7 @@ impl Named {
 
 /// Whether a session is one of the role of this ARN. A session's ARN leaves out the role's path.
 fn is_role_of(arn: &str, principal: &Principal) -> bool {
-    let Some((account, resource)) = account_of(arn) else { return false };
+    let Some((account, resource)) = parse_arn(arn) else { return false };
     let name = resource.strip_prefix("role/").and_then(|name| name.rsplit('/').next());
     account == principal.account && name.is_some() && name == principal.role()
 }

@@ -18,8 +18,8 @@ pub(super) enum Effect {
 pub(super) struct Statement {
     pub(super) effect: Effect,
     pub(super) principals: Principals,
-    pub(super) actions: List<Action>,
-    pub(super) resources: List<Resource>,
+    pub(super) actions: List<ActionPattern>,
+    pub(super) resources: List<ResourcePattern>,
     pub(super) conditions: Vec<Condition>,
 }
 
@@ -47,13 +47,13 @@ impl<T> List<T> {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum ActionPattern {
     All,
     Some(Pattern),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Resource {
+pub(super) enum ResourcePattern {
     All,
     Some(ArnPattern),
 }
@@ -62,13 +62,13 @@ impl Statement {
     /// How the statement names who asks, if it applies to the request.
     pub(super) fn applies(&self, request: &Request<'_>) -> Option<Naming> {
         let naming = self.principals.name(request)?;
-        let action = |action: &Action| match action {
-            Action::All => true,
-            Action::Some(pattern) => pattern.matches(request.action, Case::Ignored, request),
+        let action = |action: &ActionPattern| match action {
+            ActionPattern::All => true,
+            ActionPattern::Some(pattern) => pattern.matches(request.action, Case::Ignored, request),
         };
-        let resource = |resource: &Resource| match resource {
-            Resource::All => true,
-            Resource::Some(pattern) => pattern.matches(request.resource, request),
+        let resource = |resource: &ResourcePattern| match resource {
+            ResourcePattern::All => true,
+            ResourcePattern::Some(pattern) => pattern.matches(request.resource, request),
         };
         let applies = self.actions.holds(action)
             && self.resources.holds(resource)

@@ -74,8 +74,8 @@ fn resource(statements: &[Value]) -> Policy {
 fn allows(members: &Value, question: &Request<'_>) -> bool {
     let policy = identity(&[statement("Allow", members)]);
     let verdict = judge(question, Some(&[policy]), None);
-    assert_ne!(verdict, Verdict::ExplicitDeny(Kind::Identity));
-    verdict == Verdict::Allow
+    assert_ne!(verdict, Err(Denial::Explicit(Kind::Identity)));
+    verdict == Ok(())
 }
 
 /// Whether a condition on the question holds.

@@ -77,6 +77,7 @@ pub enum AuthorityError {
 pub struct Authority {
     key: KeyPair,
     pem: String,
+    is_new: bool,
 }
 
 impl Authority {
@@ -104,7 +105,7 @@ impl Authority {
             key
         };
         if let Some(pem) = read(&certificate_file)? {
-            let kept = Self { key, pem };
+            let kept = Self { key, pem, is_new: false };
             if kept.is_whole(now)? {
                 return Ok(kept);
             }
@@ -139,6 +140,12 @@ impl Authority {
         &self.pem
     }
 
+    /// Whether it, or its certificate, was made just now.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// A certificate for a server of these names, with its private key.
     ///
     /// # Errors
@@ -161,7 +168,7 @@ impl Authority {
 
     fn of(key: KeyPair, now: Timestamp) -> Result<Self, AuthorityError> {
         let pem = authority_params(&key, now).self_signed(&key)?.pem();
-        Ok(Self { key, pem })
+        Ok(Self { key, pem, is_new: true })
     }
 }
 

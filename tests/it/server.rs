@@ -15,7 +15,7 @@ use millpond_quotas::{Clock, Time};
 use millpond_shards::{
     crypt::{KeyService, testing::TestKeys},
     engine::memory::MemoryEngine,
-    state::Command,
+    state::{Command, PolicyCommand, Resource},
 };
 use serde_json::{Value, json};
 use tower_service::Service as _;
@@ -249,6 +249,13 @@ impl TestServer {
     pub(crate) async fn share(&self, arn: &str, statements: Value) {
         let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
         self.call("PutResourcePolicy", json!({"ResourceARN": arn, "Policy": policy})).await;
+    }
+
+    /// Stores a policy of a stream past all checks, as an older version may have.
+    pub(crate) async fn store_policy(&self, arn: &str, policy: &str) {
+        let resource = Resource::Stream(arn.parse().unwrap());
+        let put = PolicyCommand::Put { resource, policy: policy.into() };
+        self.app.domain().control().submit(Command::Policy(put)).await.unwrap();
     }
 
     /// The shards of a stream, open and closed.

@@ -61,9 +61,9 @@ async fn each_operation_takes_its_own_permission() {
                 assert_eq!(refusal, not_allowed(other, &arn));
             }
         }
-        server.share(&arn, allow(&json!("kinesis:*"), &server.arn("orders"))).await;
+        server.share(&arn, allow(&json!("kinesis:MergeShards"), &arn)).await;
         let refusal = stranger.refusal(operation, input).await;
-        assert_eq!(refusal, not_allowed(operation, &arn), "it is about another stream");
+        assert_eq!(refusal, not_allowed(operation, &arn), "it is about another operation");
     }
 }
 
@@ -252,5 +252,21 @@ async fn conditions_count_the_tags_of_the_stream() {
     assert_eq!(refusal, not_allowed(operation, &arn));
     let tags = json!({"StreamName": "clicks", "Tags": {"stage": "test"}});
     server.call("AddTagsToStream", tags).await;
+    stranger.call(operation, put).await;
+}
+
+#[tokio::test]
+async fn a_policy_that_cannot_be_read_is_its_owners_to_know() {
+    let server = TestServer::new().await.with_stream("clicks", 1).await;
+    let (arn, stranger) = (server.arn("clicks"), server.as_account(STRANGER));
+    server.store_policy(&arn, "{").await;
+    for (operation, input) in on_streams(&arn) {
+        let refusal = stranger.refusal(operation, input.clone()).await;
+        assert_eq!(refusal, not_allowed(operation, &arn), "as if there were no stream");
+        let refusal = server.outcome(operation, input).await.unwrap_err();
+        assert_eq!((refusal.status, refusal.code.as_str()), (500, "InternalFailureException"));
+    }
+    server.share(&arn, allow(&json!("*"), "*")).await;
+    let (operation, put) = on_streams(&arn).remove(0);
     stranger.call(operation, put).await;
 }

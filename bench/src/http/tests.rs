@@ -84,3 +84,53 @@ async fn more_than_announced_is_an_error() {
     let (first, _) = answers(&["HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nhello"]).await;
     assert!(first.unwrap_err().to_string().contains("more than it announced"));
 }
+
+/// A client that has sent a request to a server that answers this, and then, when it is asked to go
+/// on, that.
+async fn endless(answer: &str, more: &str, client: impl AsyncFnOnce(Connection)) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = async {
+        let (mut peer, _) = listener.accept().await.unwrap();
+        let mut seen = Vec::new();
+        for (until, piece) in [(&b"\r\n\r\n{}"[..], answer), (b"go on", more)] {
+            while !seen.ends_with(until) {
+                if peer.read_buf(&mut seen).await.unwrap() == 0 {
+                    return;
+                }
+            }
+            peer.write_all(piece.as_bytes()).await.unwrap();
+        }
+    };
+    let client = async {
+        let mut connection = Connection::open(address, Clock::start()).await.unwrap();
+        let mut signer = connection.signer("text/plain", "SubscribeToShard").unwrap();
+        connection.send(&mut signer, Instant::now(), &Body::new("{}")).await.unwrap();
+        client(connection).await;
+    };
+    tokio::join!(server, client);
+}
+
+#[tokio::test]
+async fn what_refuses_a_subscription_is_told() {
+    let refusal = "HTTP/1.1 400 Bad\r\ncontent-length: 17\r\n\r\nno begin here yet";
+    endless(refusal, "", async |mut connection| {
+        let error = connection.receive_until(b"begin").await.unwrap_err();
+        assert_eq!(error.to_string(), "status 400: no begin here yet");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_what_comes_from_now_on_is_next() {
+    const BEGIN: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nbegin, tick";
+    for (more, is_open) in [("tick", true), ("", false)] {
+        endless(BEGIN, more, async |mut connection| {
+            connection.receive_until(b"begin").await.unwrap();
+            connection.stream.write_all(b"go on").await.unwrap();
+            let next = connection.receive_next(b"tick").await;
+            assert_eq!(next.is_ok(), is_open, "{next:?}");
+        })
+        .await;
+    }
+}

@@ -14,7 +14,7 @@ use crate::{
         memory::{Fault, Faults, MemoryEngine},
     },
     shard::AppendError,
-    state::NewStream,
+    state::{NewMode, NewStream},
     stream::Namespace,
 };
 
@@ -42,8 +42,8 @@ impl Case {
     /// Creates a stream of so many shards.
     async fn create(&self, arn: &StreamArn, shards: u32) {
         let (arn, tags, now) = (arn.clone(), Vec::new(), self.domain.now());
-        let new =
-            NewStream { arn, shards, on_demand: None, max_record_kib: 1024, tags, now, due: now };
+        let mode = NewMode::Provisioned { shards };
+        let new = NewStream { arn, mode, max_record_kib: 1024, tags, now, due: now };
         self.domain.control().submit(Command::CreateStream(new)).await.unwrap();
     }
 
@@ -201,8 +201,8 @@ async fn logs_that_could_not_be_dropped_wait_for_no_transition() {
     let other: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/b".parse().unwrap();
     let (tags, now) = (Vec::new(), case.domain.now());
     let due = Timestamp::from_millis(now.millis() + 3_600_000);
-    let new =
-        NewStream { arn: other, shards: 1, on_demand: None, max_record_kib: 1024, tags, now, due };
+    let mode = NewMode::Provisioned { shards: 1 };
+    let new = NewStream { arn: other, mode, max_record_kib: 1024, tags, now, due };
     case.domain.control().submit(Command::CreateStream(new)).await.unwrap();
     let faults = case.engine.faults();
     faults.hold();

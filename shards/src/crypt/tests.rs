@@ -17,7 +17,7 @@ use crate::{
     engine::{EngineError, Offset, StoredChunk, memory::MemoryEngine},
     record::RecordView,
     shard::Limit,
-    state::{NewStream, ShardLimit},
+    state::{NewMode, NewStream, ShardLimit},
     stream::{Namespace, StreamNumber, encryption::LEASES_MAX},
     token::KEY_BYTES,
 };
@@ -191,9 +191,8 @@ impl Case {
         let domain = open(&engine, &clock, &keys).await;
         let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
         let (tags, now) = (Vec::new(), domain.now());
-        let (arn_of, shards, on_demand) = (arn.clone(), 1, None);
-        let new =
-            NewStream { arn: arn_of, shards, on_demand, max_record_kib: 1024, tags, now, due: now };
+        let (arn_of, mode) = (arn.clone(), NewMode::Provisioned { shards: 1 });
+        let new = NewStream { arn: arn_of, mode, max_record_kib: 1024, tags, now, due: now };
         domain.control().submit(Command::CreateStream(new)).await.unwrap();
         let case = Self { engine, clock, keys, domain, arn };
         case.start("a").await.unwrap();

@@ -6,9 +6,12 @@ use millpond_quotas::{Clock, Time};
 use super::*;
 use crate::{
     batch::RecordBatch,
-    domain::{Domain, tests::open},
+    domain::{
+        Domain,
+        tests::{open, open_with},
+    },
     engine::memory::MemoryEngine,
-    state::NewStream,
+    state::{NewMode, NewStream, ShardLimit},
 };
 
 const MIB: u64 = 1 << 20;
@@ -22,21 +25,28 @@ struct Case {
 impl Case {
     /// A server with a new on-demand stream.
     async fn new() -> Self {
+        Self::with(ShardLimit::Aws).await
+    }
+
+    async fn with(shard_limit: ShardLimit) -> Self {
         let (engine, clock) = (MemoryEngine::new(), Clock::manual(Time::from_seconds(86_400)));
-        let domain = open(&engine, &clock).await;
+        let domain = open_with(&engine, &clock, shard_limit).await;
         let case = Self { engine, clock, domain };
+        case.create(arn()).await;
+        case
+    }
+
+    async fn create(&self, arn: StreamArn) {
         let strategy = RecordDistributionStrategy::UserPartitionKey;
         let new = NewStream {
-            arn: arn(),
-            shards: 4,
-            on_demand: Some(OnDemand::new(strategy, None)),
+            arn,
+            mode: NewMode::OnDemand(OnDemand::new(strategy, None)),
             max_record_kib: 1024,
             tags: Vec::new(),
-            now: case.now(),
-            due: case.now(),
+            now: self.now(),
+            due: self.now(),
         };
-        case.submit(Command::CreateStream(new)).await;
-        case
+        self.submit(Command::CreateStream(new)).await;
     }
 
     /// What is left after a crash.
@@ -62,14 +72,15 @@ impl Case {
         self.stream().state().open_shards().count()
     }
 
-    /// Lets so many minutes pass, in each of which so many bytes a second are told of as stored, in
-    /// equal parts of the key space.
+    /// Lets so many minutes pass, in each of which so many bytes a second are told of as stored in
+    /// each stream, in equal parts of the key space.
     async fn pass(&self, minutes: u64, bytes_per_second: u64) {
         for _ in 0..minutes {
-            let stream = self.stream();
-            let open = stream.routing().shards();
-            for shard in open {
-                shard.meter().count_incoming(1, bytes_per_second * 60 / open.len() as u64);
+            for stream in self.domain.directory().snapshot().streams() {
+                let open = stream.routing().shards();
+                for shard in open {
+                    shard.meter().count_incoming(1, bytes_per_second * 60 / open.len() as u64);
+                }
             }
             self.clock.advance(PERIOD);
             // Everything here runs on one thread: it is at rest when all have had their turns.
@@ -112,13 +123,23 @@ async fn busy_shards_are_split_within_a_quarter_of_an_hour_and_take_records_on()
 }
 
 #[tokio::test]
+async fn streams_share_what_room_there_is_at_once() {
+    let case = Case::with(ShardLimit::Fixed(14)).await;
+    let other: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/b".parse().unwrap();
+    case.create(other.clone()).await;
+    case.pass(6, 4 * MIB).await;
+    let other = case.domain.directory().stream(&Namespace::of(&other), &other.name).unwrap();
+    assert_eq!((case.open(), other.state().open_shards().count()), (8, 6));
+}
+
+#[tokio::test]
 async fn quiet_shards_are_merged_when_the_peak_is_thirty_days_old() {
     let case = Case::new().await;
     case.pass(16, 7 * MIB).await;
     assert_eq!(case.open(), 16);
     // A day of little, and a crash: the peak is remembered, and calls for 14 shards.
     let case = case.crash().await;
-    for _ in 0..29 {
+    for _ in 0..30 {
         case.clock.advance(limits::DAY);
         case.pass(10, 1).await;
         assert_eq!(case.open(), 16);

@@ -7,20 +7,20 @@ use millpond_api::types::{
 };
 use millpond_quotas::limits;
 
-use super::{Command, NewStream, ShardEnd, State, capacity, consumers, encryption, policies};
+use super::{
+    Command, NewMode, NewStream, ShardEnd, State, capacity, consumers, encryption, policies,
+};
 use crate::{
     Error,
     commitment::Commitment,
     engine::{LogId, Offset},
     stream::{
-        Closing, Intent, Namespace, Parents, Segment, ShardState, StreamNumber, StreamState,
-        Transition,
+        Closing, DAY_MILLIS, Intent, Namespace, Parents, Segment, ShardState, StreamNumber,
+        StreamState, Transition,
         encryption::Encryption,
         reshard::{self, ReshardPlan},
     },
 };
-
-pub(super) const DAY_MILLIS: i64 = limits::DAY.as_millis() as i64;
 
 /// The state after `command`.
 ///
@@ -89,17 +89,17 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
 }
 
 fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
-    let NewStream { arn, shards, on_demand, max_record_kib, tags, now, due } = new.clone();
+    let NewStream { arn, mode, max_record_kib, tags, now, due } = new.clone();
     let namespace = Namespace::of(&arn);
     if next.stream(&arn).is_ok() {
         return Err(Error::StreamExists { stream: arn });
     }
-    let mode = match &on_demand {
-        Some(on_demand) => {
-            capacity::check_new(next, &arn, on_demand, now)?;
-            StreamMode::OnDemand
+    let (mode, shards, on_demand) = match mode {
+        NewMode::Provisioned { shards } => (StreamMode::Provisioned, shards, None),
+        NewMode::OnDemand(on_demand) => {
+            capacity::check_new(next, &arn, &on_demand, now)?;
+            (StreamMode::OnDemand, on_demand.shards_min(), Some(on_demand))
         }
-        None => StreamMode::Provisioned,
     };
     next.check_shard_limit(&namespace, mode, shards.into())?;
     let streams = next.namespace(&namespace).into_iter().flatten();

@@ -8,13 +8,13 @@ use millpond_quotas::limits;
 
 use super::{
     State,
-    apply::{DAY_MILLIS, same_stream, updating},
+    apply::{same_stream, updating},
 };
 use crate::{
     Error,
     stream::{
-        Intent, Namespace, StreamNumber, StreamState,
-        on_demand::{Load, OnDemand},
+        DAY_MILLIS, Intent, Namespace, StreamNumber, StreamState,
+        on_demand::{Load, OnDemand, capacity_mib},
         reshard,
     },
 };
@@ -136,14 +136,15 @@ fn switch(
             Some(on_demand)
         }
     };
-    let open = stream.open_shards().count() as u64;
-    let shards = match mode {
-        StreamMode::Provisioned => open,
-        StreamMode::OnDemand => open.max(shards_at_least(warm_mib).into()),
-    };
+    let (open, target) = (open_shards(&stream), growth(&stream));
+    let shards = target.unwrap_or(open);
+    let limit = limits::on_demand_write_mib_max(stream.arn.region.as_str());
+    if mode == StreamMode::OnDemand && shards > limit {
+        return Err(Error::TooManyShards { current: open, target: shards, limit: limit.into() });
+    }
     // Its shards count with those of its new mode from now on.
-    next.check_shard_limit(&Namespace::of(&stream.arn), mode, shards)?;
-    next.put(grown(stream, shards, due));
+    next.check_shard_limit(&Namespace::of(&stream.arn), mode, shards.into())?;
+    next.put(grown(stream, target, due));
     Ok(())
 }
 
@@ -159,28 +160,34 @@ fn warm(
     };
     let before = on_demand.warm_mib.replace(mib);
     check_warm(next, &stream.arn, mib, now)?;
-    let open = stream.open_shards().count() as u64;
-    let shards = open.max(shards_at_least(Some(mib)).into());
-    next.check_shard_limit(&Namespace::of(&stream.arn), StreamMode::OnDemand, shards - open)?;
-    if before != Some(mib) || shards > open {
-        next.put(grown(stream, shards, due));
+    let target = growth(&stream);
+    let additional = target.map_or(0, |target| target - open_shards(&stream));
+    let namespace = Namespace::of(&stream.arn);
+    next.check_shard_limit(&namespace, StreamMode::OnDemand, additional.into())?;
+    if before != Some(mib) || target.is_some() {
+        next.put(grown(stream, target, due));
     }
     Ok(())
 }
 
-/// Open shards of an on-demand stream that is kept warm for this, if for anything.
-fn shards_at_least(warm_mib: Option<u32>) -> u32 {
-    warm_mib.unwrap_or_default().max(limits::ON_DEMAND_SHARDS_MIN)
+fn open_shards(stream: &StreamState) -> u32 {
+    u32::try_from(stream.open_shards().count()).expect("shard indices have 31 bits")
 }
 
-/// The stream UPDATING, until it has this many shards, if these are more than it has.
-fn grown(stream: StreamState, shards: u64, due: Timestamp) -> StreamState {
-    let intent = if shards > stream.open_shards().count() as u64 {
-        let target = u32::try_from(shards).expect("shards to be are within their limit");
-        Intent::Reshard(reshard::uniform(&stream, target))
-    } else {
-        Intent::Settle
-    };
+/// The even shards that an on-demand stream is to have, if those that it has are too few, or too
+/// uneven for what it is kept warm for.
+fn growth(stream: &StreamState) -> Option<u32> {
+    let on_demand = stream.on_demand.as_ref()?;
+    let (open, least) = (open_shards(stream), on_demand.shards_min());
+    let capacity = capacity_mib(stream.open_shards().map(|shard| shard.range));
+    let is_cold = on_demand.warm_mib.is_some_and(|mib| capacity < mib);
+    (open < least || is_cold).then(|| open.max(least))
+}
+
+/// The stream UPDATING, until it has `target` even shards, if it is to have others.
+fn grown(stream: StreamState, target: Option<u32>, due: Timestamp) -> StreamState {
+    let reshard = |target| Intent::Reshard(reshard::even(&stream, target));
+    let intent = target.map_or(Intent::Settle, reshard);
     updating(stream, due, intent)
 }
 

@@ -65,10 +65,8 @@ pub enum Command {
 pub struct NewStream {
     /// Account, region and name.
     pub arn: StreamArn,
-    /// Open shards that it begins with; at least one.
-    pub shards: u32,
-    /// The on-demand mode, unless it is provisioned.
-    pub on_demand: Option<OnDemand>,
+    /// Who decides about its shards.
+    pub mode: NewMode,
     /// The largest record that it will accept, in KiB.
     pub max_record_kib: u32,
     /// Its first tags.
@@ -77,6 +75,18 @@ pub struct NewStream {
     pub now: Timestamp,
     /// When it turns ACTIVE.
     pub due: Timestamp,
+}
+
+/// The mode of a stream to be, which says how many open shards it begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewMode {
+    /// Its owner decides.
+    Provisioned {
+        /// At least one.
+        shards: u32,
+    },
+    /// The service does, and begins with the fewest.
+    OnDemand(OnDemand),
 }
 
 /// Where a sealed shard ends.

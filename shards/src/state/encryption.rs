@@ -8,12 +8,12 @@ use millpond_quotas::limits;
 
 use super::{
     State,
-    apply::{DAY_MILLIS, same_stream, updating},
+    apply::{same_stream, updating},
 };
 use crate::{
     Error,
     stream::{
-        Intent, StreamNumber, StreamState,
+        DAY_MILLIS, Intent, StreamNumber, StreamState,
         encryption::{DataKey, DataKeyNumber, LEASES_MAX},
     },
 };

@@ -19,8 +19,7 @@ pub(super) fn arn(name: &str) -> StreamArn {
 fn create(name: &str, shards: u32) -> Command {
     Command::CreateStream(NewStream {
         arn: arn(name),
-        shards,
-        on_demand: None,
+        mode: NewMode::Provisioned { shards },
         max_record_kib: 1024,
         tags: vec![("team".into(), "ponds".into())],
         now: at(100),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use millpond_api::types::{HashKeyRange, RecordDistributionStrategy, Timestamp};
 use millpond_quotas::limits;
 
-const DAY_MILLIS: i64 = limits::DAY.as_millis() as i64;
+use super::DAY_MILLIS;
 
 /// Keys by which ranges that are equal but for rounding may differ, and more.
 const ROUNDING: u128 = 1 << 40;
@@ -28,6 +28,12 @@ impl OnDemand {
     #[must_use]
     pub fn new(distribution: RecordDistributionStrategy, warm_mib: Option<u32>) -> Self {
         Self { distribution, warm_mib, peaks: Peaks::default() }
+    }
+
+    /// Open shards that the stream has at least, and begins with.
+    #[must_use]
+    pub fn shards_min(&self) -> u32 {
+        self.warm_mib.unwrap_or_default().max(limits::ON_DEMAND_SHARDS_MIN)
     }
 }
 
@@ -97,7 +103,7 @@ fn day(at: Timestamp) -> i64 {
 }
 
 fn first_day(now: Timestamp) -> i64 {
-    day(now) - limits::ON_DEMAND_PEAK_DAYS + 1
+    day(now) - limits::ON_DEMAND_PEAK_DAYS
 }
 
 /// Whether a shard of this range has more of the key space than each of `parts` equal ones; a
@@ -149,8 +155,8 @@ mod tests {
         peaks.note(Load(7), at(100));
         peaks.note(Load(3), at(100));
         peaks.note(Load(5), at(101));
-        assert_eq!(peaks.greatest(at(129)), Load(7));
-        assert_eq!(peaks.greatest(at(130)), Load(5));
+        assert_eq!(peaks.greatest(at(130)), Load(7));
+        assert_eq!(peaks.greatest(at(131)), Load(5));
         assert_eq!((peaks.today(at(100)), peaks.today(at(102))), (Load(7), Load(0)));
         peaks.note(Load(1), at(140));
         assert_eq!(peaks.days().collect::<Vec<_>>(), [(140, Load(1))]);

@@ -73,9 +73,7 @@ pub fn merge(stream: &StreamState, lower: ShardId, upper: ShardId) -> Result<Res
 #[must_use]
 pub fn uniform(stream: &StreamState, target: u32) -> ReshardPlan {
     let mut plan = Planner::new(stream);
-    let mut open: Vec<_> = stream.open_shards().map(planned).collect();
-    open.sort_unstable_by_key(|shard| shard.range.start());
-    let mut open = VecDeque::from(open);
+    let mut open = in_order(stream);
     for boundary in boundaries(target) {
         let boundary = nearest_start(&open, boundary, target).unwrap_or(boundary);
         let below = open.partition_point(|shard| shard.range.start() < boundary);
@@ -88,6 +86,36 @@ pub fn uniform(stream: &StreamState, target: u32) -> ReshardPlan {
         plan.merge_all(below);
     }
     plan.merge_all(open);
+    plan.finish()
+}
+
+/// Brings the stream to `target` shards of equal width in few generations, so that none is created
+/// much later than another: each shard is halved again and again at the new boundaries within it,
+/// then what lies between two of them is merged.
+///
+/// # Panics
+/// When `target` is zero.
+#[must_use]
+pub fn even(stream: &StreamState, target: u32) -> ReshardPlan {
+    let mut plan = Planner::new(stream);
+    let open = in_order(stream);
+    let at = |boundary| nearest_start(&open, boundary, target).unwrap_or(boundary);
+    let boundaries: Vec<_> = boundaries(target).map(at).collect();
+    let mut pieces = Vec::new();
+    for shard in &open {
+        let first = boundaries.partition_point(|at| *at <= shard.range.start());
+        let end = boundaries.partition_point(|at| *at <= shard.range.end());
+        plan.cut(shard, boundaries.get(first..end).unwrap_or_default(), &mut pieces);
+    }
+    let is_within =
+        |_: &NewShard, next: &NewShard| boundaries.binary_search(&next.range.start()).is_err();
+    for pieces in pieces.chunk_by(is_within) {
+        // What was cut is at the edges, and may be of late generations: it is merged last.
+        if let [first, middle @ .., last] = pieces {
+            let middle = plan.merge_halves(middle);
+            plan.merge_all([*first].into_iter().chain(middle).chain([*last]));
+        }
+    }
     plan.finish()
 }
 
@@ -150,6 +178,13 @@ fn open_shard(stream: &StreamState, id: ShardId) -> Result<&ShardState, Error> {
     }
 }
 
+/// The open shards, as a plan begins with them, in order of their hash keys.
+fn in_order(stream: &StreamState) -> VecDeque<NewShard> {
+    let mut open: Vec<_> = stream.open_shards().map(planned).collect();
+    open.sort_unstable_by_key(|shard| shard.range.start());
+    open.into()
+}
+
 /// A shard of the stream as one that a plan begins with.
 fn planned(shard: &ShardState) -> NewShard {
     let ShardState { id, range, parents, .. } = *shard;
@@ -185,6 +220,25 @@ impl Planner {
         let range = lower.range.merge(upper.range).expect("the shards are adjacent");
         let parents = Parents { parent: Some(lower.id), adjacent: Some(upper.id) };
         self.open(range, parents, lower.generation.max(upper.generation))
+    }
+
+    /// Splits the shard at each of these keys; the pieces, in order.
+    fn cut(&mut self, shard: &NewShard, at: &[HashKey], pieces: &mut Vec<NewShard>) {
+        let (below, from) = at.split_at(at.len() / 2);
+        let Some((middle, above)) = from.split_first() else { return pieces.push(*shard) };
+        let [lower, upper] = self.split(shard, *middle);
+        self.cut(&lower, below, pieces);
+        self.cut(&upper, above, pieces);
+    }
+
+    /// Makes one shard of these neighbours, if there are any, in few generations.
+    fn merge_halves(&mut self, shards: &[NewShard]) -> Option<NewShard> {
+        if let [] | [_] = shards {
+            return shards.first().copied();
+        }
+        let (lower, upper) = shards.split_at(shards.len() / 2);
+        let (lower, upper) = (self.merge_halves(lower)?, self.merge_halves(upper)?);
+        Some(self.merge(&lower, &upper))
     }
 
     /// Makes one shard of these neighbours, from the left.

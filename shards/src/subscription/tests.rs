@@ -12,7 +12,7 @@ use crate::{
     batch::RecordBatch,
     domain::tests::open,
     engine::memory::MemoryEngine,
-    state::{Command, ConsumerCommand, NewStream},
+    state::{Command, ConsumerCommand, NewMode, NewStream},
 };
 
 struct Setting {
@@ -28,8 +28,7 @@ impl Setting {
         let (now, due, tags) = (domain.now(), domain.now(), Vec::new());
         let new = NewStream {
             arn: arn(),
-            shards: 1,
-            on_demand: None,
+            mode: NewMode::Provisioned { shards: 1 },
             max_record_kib: 1024,
             tags,
             now,

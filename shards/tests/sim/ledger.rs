@@ -63,8 +63,6 @@ pub(crate) struct Ledger {
     /// Records that were acknowledged or read: they stay where they are until they expire.
     stored: BTreeMap<ShardKey, BTreeMap<Offset, (u64, Timestamp)>>,
     expiries: BTreeMap<StreamNumber, Expiry>,
-    /// Streams whose records were spread at some time, whatever their keys.
-    spread: BTreeSet<StreamNumber>,
     /// Where consumers were told that a closed shard ends.
     ended: BTreeMap<ShardKey, Offset>,
 }
@@ -105,9 +103,6 @@ impl Ledger {
 
     /// Time has passed, or the stream was changed.
     pub(crate) fn expire(&mut self, stream: &StreamState, now: Timestamp) {
-        if stream.spreads_records() {
-            self.spread.insert(stream.number);
-        }
         let oldest = oldest(stream, now);
         let expiry = self.expiries.entry(stream.number).or_default();
         expiry.now = expiry.now.max(oldest);
@@ -172,7 +167,7 @@ impl Ledger {
         assert!(!attempt.refused, "record {serial} was refused");
         assert_eq!(attempt.entry.key, seen.key);
         assert_eq!(attempt.entry.data(), seen.data);
-        let is_own = self.spread.contains(&shard.0) || range.contains(attempt.entry.hash_key());
+        let is_own = attempt.entry.was_spread() || range.contains(attempt.entry.hash_key());
         assert!(is_own, "record {serial} is in a foreign shard");
         let expiry = self.expiries.get(&shard.0).copied().unwrap_or_default();
         assert!(seen.arrival >= expiry.now, "record {serial} of {shard:?} has expired: {expiry:?}");
@@ -208,9 +203,6 @@ impl Ledger {
     /// What one producer put comes in the order of its puts: in each shard, and for each key from
     /// parents to children. Records that are spread have no order.
     pub(crate) fn check_order(&self, stream: StreamNumber) {
-        if self.spread.contains(&stream) {
-            return;
-        }
         let mut last_of_key = BTreeMap::new();
         let shards = self
             .stored
@@ -219,6 +211,9 @@ impl Ledger {
             let mut last_of_producer = BTreeMap::new();
             for (serial, _) in records.values() {
                 let attempt = self.attempts.get(serial).expect("only what was tried is stored");
+                if attempt.entry.was_spread() {
+                    continue;
+                }
                 let before = last_of_producer.insert(attempt.producer, *serial);
                 assert!(before < Some(*serial), "{before:?} precedes {serial} in {shard:?}");
                 let key = (attempt.producer, attempt.entry.hash_key());

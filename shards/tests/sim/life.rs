@@ -1,6 +1,6 @@
 //! A random life of one server: what its clients, its clock, its storage and its operators do.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use millpond_api::types::{
     HashKey, MetricsName, RecordDistributionStrategy, ShardId, StreamArn, StreamMode, Timestamp,
@@ -9,8 +9,8 @@ use millpond_shards::{
     engine::memory::Fault,
     shard::Limit,
     state::{
-        CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewStream, PolicyCommand,
-        Resource,
+        CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewMode, NewStream,
+        PolicyCommand, Resource,
     },
     stream::{
         Namespace, StreamState,
@@ -114,7 +114,7 @@ fn entry(world: &mut World) -> Entry {
         1..5 => 20_000,
         _ => world.dice.usize(0..300),
     };
-    Entry { serial: world.serial(), key, explicit, padding }
+    Entry { serial: world.serial(), key, explicit, padding, spread: Arc::default() }
 }
 
 /// The first or the last of all, or of a shard.
@@ -143,24 +143,14 @@ fn ask(world: &mut World) {
 
 fn create(world: &mut World, arn: StreamArn) -> Command {
     let (now, due) = times(world);
-    let on_demand = (world.dice.u8(0..3) == 0).then(|| {
+    let mode = if world.dice.u8(0..3) == 0 {
         let warm_mib = (world.dice.u8(0..3) == 0).then(|| world.dice.u32(0..10));
-        OnDemand::new(strategy(world), warm_mib)
-    });
-    let shards = match &on_demand {
-        Some(on_demand) => on_demand.warm_mib.unwrap_or_default().max(4),
-        None => world.dice.u32(1..6),
+        NewMode::OnDemand(OnDemand::new(strategy(world), warm_mib))
+    } else {
+        NewMode::Provisioned { shards: world.dice.u32(1..6) }
     };
     let tags = vec![("team".into(), world.dice.u8(..).to_string())];
-    Command::CreateStream(NewStream {
-        arn,
-        shards,
-        on_demand,
-        max_record_kib: 1024,
-        tags,
-        now,
-        due,
-    })
+    Command::CreateStream(NewStream { arn, mode, max_record_kib: 1024, tags, now, due })
 }
 
 fn settle_account(world: &mut World, arn: &StreamArn) -> Command {

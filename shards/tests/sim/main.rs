@@ -5,6 +5,7 @@
 //! `SIM_SEEDS=7..100` simulates a hundred seeds from 7 on.
 
 mod consumer;
+mod deeds;
 mod ledger;
 mod life;
 mod mirror;
@@ -75,6 +76,11 @@ fn strike_every_write(plan: impl Fn(usize) -> Plan) {
         write += 1;
     }
     assert!(write > WRITES_MIN, "the script makes {write} writes only");
+}
+
+#[test]
+fn without_a_blow_the_script_does_what_it_says() {
+    script::live(Plan::new());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use millpond_api::types::{ConsumerStatus, HashKeyRange, ShardId, StreamStatus, Timestamp};
+use millpond_quotas::limits;
 use millpond_shards::{
     Error,
     commitment::Commitment,
@@ -213,12 +214,16 @@ fn settle_consumers(old: &StreamState, new: &StreamState) -> Option<Command> {
     Some(Command::Consumer(ConsumerCommand::Settle { stream, number, now }))
 }
 
-/// An on-demand stream is scaled as its new intent says.
+/// An on-demand stream is scaled as its new intent says, and keeps its fewest shards.
 fn scale(old: &StreamState, new: &StreamState) -> Option<Command> {
     let transition = new.transition.as_ref().filter(|_| old.transition.is_none())?;
     let Intent::Reshard(plan) = &transition.intent else { return None };
     let pairs = plan.opens.iter().map(|new| Some((new.parents.parent?, new.parents.adjacent?)));
     let merges: Vec<_> = pairs.flatten().collect();
+    let left = old.open_shards().count() - merges.len();
+    if !merges.is_empty() && left < limits::ON_DEMAND_SHARDS_MIN as usize {
+        return None;
+    }
     let is_merged = |id: &ShardId| merges.iter().any(|(lower, upper)| lower == id || upper == id);
     let splits = plan.closes.iter().copied().filter(|id| !is_merged(id)).collect();
     let (stream, number, due) = (old.arn.clone(), old.number, transition.due);

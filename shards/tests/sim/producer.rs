@@ -1,6 +1,14 @@
 //! A client that puts records, by routing, and again by the next routing where a shard is sealed.
 
-use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::join_all;
 use millpond_api::types::{Blob, HashKey, ShardId, StreamArn, Timestamp};
@@ -29,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) key: Option<String>,
     pub(crate) explicit: Option<HashKey>,
     pub(crate) padding: usize,
+    /// Whether the service picked the shard that it was last sent to.
+    pub(crate) spread: Arc<AtomicBool>,
 }
 
 /// What a producer knows of a record after a put.
@@ -49,6 +59,10 @@ pub(crate) enum Fate {
 impl Entry {
     pub(crate) fn hash_key(&self) -> HashKey {
         self.explicit.unwrap_or_else(|| routing::hash_key(self.key.as_deref().unwrap_or_default()))
+    }
+
+    pub(crate) fn was_spread(&self) -> bool {
+        self.spread.load(Ordering::Relaxed)
     }
 
     pub(crate) fn data(&self) -> Vec<u8> {
@@ -102,7 +116,9 @@ pub(crate) async fn put(
 
 /// Which shard takes the entry: its own, or, where the service picks, whose turn it is.
 fn place(stream: &Stream, entry: &Entry) -> Option<usize> {
-    if stream.state().spreads_records() {
+    let spreads = stream.state().spreads_records();
+    entry.spread.store(spreads, Ordering::Relaxed);
+    if spreads {
         return stream.take_turn().checked_rem(stream.routing().shards().len());
     }
     stream.routing().index_of(entry.hash_key())

@@ -1,6 +1,6 @@
 //! One life with everything in it, lived again and again with a blow at another of its writes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use millpond_api::types::{
     ConsumerArn, HashKey, RecordDistributionStrategy, ShardId, StreamArn, StreamMode,
@@ -8,13 +8,14 @@ use millpond_api::types::{
 use millpond_shards::{
     shard::Limit,
     state::{
-        CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewStream, PolicyCommand,
-        Resource,
+        CapacityCommand, Command, ConsumerCommand, EncryptionCommand, NewMode, NewStream,
+        PolicyCommand, Resource,
     },
-    stream::{Namespace, on_demand::Load},
+    stream::{Namespace, StreamState, on_demand::Load},
 };
 
 use crate::{
+    deeds::Deeds,
     producer::Entry,
     world::{PRODUCERS, Plan, World},
 };
@@ -28,6 +29,7 @@ const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 /// Lives with this plan of blows; false when not all of them came about.
 pub(crate) fn live(plan: Plan) -> bool {
+    let undisturbed = plan.is_empty();
     let mut world = World::new(0, plan);
     let arn: StreamArn =
         "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().expect("it is an ARN");
@@ -40,7 +42,7 @@ pub(crate) fn live(plan: Plan) -> bool {
     reshard(&mut world, &arn);
     expire(&mut world, &arn);
     retain(&mut world, &arn);
-    turn_on_demand(&mut world, &arn);
+    turn_on_demand(&mut world, &arn, undisturbed);
     replace(&mut world, &arn);
     put_late(&mut world, &arn);
     let complete = !world.has_plans();
@@ -51,8 +53,8 @@ pub(crate) fn live(plan: Plan) -> bool {
 fn create(world: &mut World, arn: &StreamArn) {
     let now = world.now();
     let (arn, tags) = (arn.clone(), Vec::new());
-    let new =
-        NewStream { arn, shards: 2, on_demand: None, max_record_kib: 1024, tags, now, due: now };
+    let mode = NewMode::Provisioned { shards: 2 };
+    let new = NewStream { arn, mode, max_record_kib: 1024, tags, now, due: now };
     world.ask(Command::CreateStream(new));
     world.drain();
 }
@@ -177,7 +179,7 @@ fn retain(world: &mut World, arn: &StreamArn) {
 }
 
 /// Has the service scale the stream and spread its records, then its owner again.
-fn turn_on_demand(world: &mut World, arn: &StreamArn) {
+fn turn_on_demand(world: &mut World, arn: &StreamArn, undisturbed: bool) {
     let ask = |world: &mut World, command| world.ask(Command::Capacity(command));
     let (stream, now) = (arn.clone(), world.now());
     let due = now;
@@ -187,6 +189,8 @@ fn turn_on_demand(world: &mut World, arn: &StreamArn) {
     };
     ask(world, switch(StreamMode::OnDemand));
     world.drain();
+    let is_on_demand = |state: &Arc<StreamState>| state.mode() == StreamMode::OnDemand;
+    assert!(!undisturbed || world.streams().iter().all(is_on_demand), "{:?}", world.streams());
     let strategy = RecordDistributionStrategy::Auto;
     ask(world, CapacityCommand::UpdateDistribution { stream: stream.clone(), strategy });
     world.drain();
@@ -201,13 +205,24 @@ fn turn_on_demand(world: &mut World, arn: &StreamArn) {
     }
     put(world, 2, arn);
     world.drain();
+    pass_minutes(world);
     // The peak is forgotten, and what is quiet is merged.
     world.advance(Duration::from_hours(24 * 31));
-    world.drain();
+    pass_minutes(world);
+    let Deeds { splits, merges, .. } = *world.deeds();
+    assert!(!undisturbed || splits > 0 && merges > 0, "{:?}", world.deeds());
     ask(world, switch(StreamMode::Provisioned));
     world.drain();
     world.consume(0, arn, LIMIT);
     world.scan();
+}
+
+/// On-demand streams are looked at once a minute.
+fn pass_minutes(world: &mut World) {
+    for _ in 0..3 {
+        world.advance(Duration::from_mins(1));
+        world.drain();
+    }
 }
 
 /// Deletes the stream while records are on their way, and creates it anew.
@@ -247,7 +262,7 @@ fn put(world: &mut World, producer: usize, arn: &StreamArn) {
 fn entries(world: &mut World) -> Vec<Entry> {
     let entry = |key: &str| {
         let (key, explicit) = (Some(key.to_owned()), None);
-        Entry { serial: world.serial(), key, explicit, padding: 20 }
+        Entry { serial: world.serial(), key, explicit, padding: 20, spread: Arc::default() }
     };
     KEYS.map(entry).into()
 }

@@ -24,6 +24,7 @@ use tokio::{
 
 use crate::{
     consumer::{self, Consumer},
+    deeds::Deeds,
     ledger::Ledger,
     mirror::{Effect, Mirror, SHARD_LIMIT, Streams, View},
     producer::{self, Entry, Fate},
@@ -95,14 +96,6 @@ pub(crate) struct World {
     gap: u64,
     plan: Plan,
     deeds: Deeds,
-}
-
-/// What clients have achieved.
-#[derive(Debug, Default)]
-pub(crate) struct Deeds {
-    pub(crate) records_stored: usize,
-    pub(crate) commands_done: usize,
-    pub(crate) reshards: usize,
 }
 
 /// Blows that are to come, each after so many more writes.
@@ -424,9 +417,7 @@ impl World {
                 raised.for_each(|stream| self.ledger.retain(stream, *now));
             }
             self.expire();
-            if let Command::Settle { ends, .. } = &command {
-                self.deeds.reshards += usize::from(!ends.is_empty());
-            }
+            self.deeds.count(&command);
             let mut waiting = self.asked.iter_mut().filter(|asked| !asked.seen);
             if let Some(asked) = waiting.find(|asked| asked.command == command) {
                 asked.seen = true;

@@ -26,7 +26,7 @@ const MODE_OTHERS: u32 = 0o077;
 /// Those by which they may change a file.
 const MODE_OTHERS_WRITE: u32 = 0o022;
 
-/// Why a credentials file cannot be used. Quotes no value of the file.
+/// Why a credentials file cannot be used. Quotes no secret.
 #[derive(Debug, Error)]
 pub enum InvalidFile {
     /// The file cannot be read.
@@ -74,6 +74,17 @@ pub enum InvalidFile {
         /// What is wrong.
         mistake: Mistake,
     },
+}
+
+impl InvalidFile {
+    /// Whether the system didn't give the file, or one that it names, which may pass.
+    pub(in crate::auth) fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Unreadable { .. } => true,
+            Self::Line { mistake, .. } => matches!(mistake, Mistake::PolicyFile { .. }),
+            Self::OpenToOthers { .. } | Self::TooLarge { .. } | Self::Empty { .. } => false,
+        }
+    }
 }
 
 /// What can be wrong with a line or a profile of a credentials file.
@@ -281,7 +292,7 @@ impl<'a> Profile<'a> {
         let id = self.id.ok_or(Mistake::Lacks(ID))?;
         let secret = self.secret.ok_or(Mistake::Lacks(SECRET))?;
         let account = self.account.map(|text| parse_account(id, text)).transpose()?;
-        let account = self.arn.map(|arn| account_of(arn, account)).transpose()?.or(account);
+        let account = self.arn.map(|arn| holders_account(arn, account)).transpose()?.or(account);
         let credential = Credential::new(id, secret, account)?;
         let identity = Identity { name: self.name()?, policies: self.policies(read_policy)? };
         let credential = match identity {
@@ -323,7 +334,7 @@ impl<'a> Profile<'a> {
 }
 
 /// The account of an ARN, which is the account of the profile if that says one.
-fn account_of(arn: &str, account: Option<AccountId>) -> Result<AccountId, Mistake> {
+fn holders_account(arn: &str, account: Option<AccountId>) -> Result<AccountId, Mistake> {
     let named = account_of_arn(arn).filter(|named| account.is_none_or(|own| own == *named));
     let own = || account.map_or("123456789012".to_owned(), |own| own.to_string());
     named.ok_or_else(|| Mistake::Arn(own()))

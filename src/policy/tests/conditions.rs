@@ -86,6 +86,11 @@ fn addresses_are_in_ranges_or_not() {
         ("2001:db8::/32", "2001:db8:1::7", true),
         ("2001:db8::/32", "2001:db9::7", false),
         ("::/0", "2001:db8::1", true),
+        ("::ffff:203.0.113.0/120", "203.0.113.7", true),
+        ("::ffff:203.0.113.0/120", "203.0.114.7", false),
+        ("::ffff:203.0.113.7", "203.0.113.7", true),
+        ("::ffff:0:0/96", "198.51.100.1", true),
+        ("::ffff:0:0/95", "198.51.100.1", false),
     ] {
         let (asked, value) = (from(address), json!([range, "192.0.2.1"]));
         assert_eq!(holds("IpAddress", "aws:SourceIp", &value, &asked), expected, "{range}");

@@ -51,6 +51,8 @@ fn each_fault_has_its_place() {
         ("Action", json!([]), ".Action: the list is empty"),
         ("Action", json!(["kinesis:*", "PutRecord"]), ".Action[1]: an action is * or reads"),
         ("Action", json!("*:*"), ".Action: an action is * or reads service:Name"),
+        ("Action", json!("kinesis:PutRecrod"), ".Action: no operation of Kinesis is called so"),
+        ("Action", json!(["*", "s3:*"]), ".Action[1]: the policy of a stream or a consumer"),
         ("Action", json!({}), ".Action: expected a text"),
         ("Resource", json!("clicks"), ".Resource: clicks is not an ARN"),
         ("Resource", json!("arn:aws:kinesis:*"), ".Resource: arn:aws:kinesis:* is not an ARN"),
@@ -94,6 +96,48 @@ fn conditions_that_cannot_be_looked_at_are_refused() {
         let place = format!("Statement[1].Condition.{operator}");
         assert!(told.starts_with(&place), "{operator} {key}: {told}");
         assert!(told.contains(&format!(": {sentence}")), "{operator} {key}: {told}");
+    }
+}
+
+#[test]
+fn each_action_is_of_an_operation() {
+    for action in ["kinesis:PutRecrod", "Kinesis:Put?", "kinesis:*Streem*"] {
+        for member in ["Action", "NotAction"] {
+            let named = statement("Deny", &json!({ member: action }));
+            let told = fault(&document(&[named]), Kind::Identity);
+            let place = format!("Statement[0].{member}");
+            assert_eq!(told, format!("{place}: no operation of Kinesis is called so"), "{action}");
+        }
+    }
+    // Users have policies for all of AWS.
+    identity(&[statement("Deny", &json!({"Action": ["s3:PutRecrod", "kinesis:putrecord*"]}))]);
+}
+
+#[test]
+fn a_policy_is_about_what_it_is_of() {
+    let on = |member: &str, value: &str| {
+        let members = json!({"Principal": "*", member: value});
+        Policy::of_resource(&document(&[statement("Deny", &members)]), STREAM)
+    };
+    for value in [
+        "*",
+        STREAM,
+        "arn:aws:kinesis:*:*:stream/cl?cks",
+        "arn:aws:kinesis:${aws:RequestedRegion}:*:stream/${aws:username}*s",
+    ] {
+        on("Resource", value).unwrap();
+        on("NotResource", value).unwrap();
+    }
+    for value in [
+        "arn:aws:kinesis:us-east-1:111111111111:stream/clikcs",
+        "arn:aws:kinesis:us-east-1:111111111111:stream/clicks/consumer/*",
+        "arn:aws:kinesis:us-east-1:222222222222:stream/*",
+        "arn:aws:kinesis:*:*:stream/${aws:username}x",
+    ] {
+        let told = on("Resource", value).unwrap_err().to_string();
+        let words = format!("Statement[0].Resource: {value} is never {STREAM}, whose policy it is");
+        assert_eq!(told, words);
+        on("NotResource", value).unwrap_err();
     }
 }
 

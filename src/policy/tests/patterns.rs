@@ -37,6 +37,24 @@ fn many_stars_take_no_longer_than_few() {
 }
 
 #[test]
+fn values_of_variables_take_no_more_room_than_what_is_compared() {
+    let long = tags(&[("a", &"x".repeat(256))]);
+    let asked = Request { resource_tags: Some(&long), ..question() };
+    let syntax = Syntax { wildcards: true, variables: true };
+    let pattern = |count: usize| {
+        let text = "*${aws:ResourceTag/a}".repeat(count);
+        Pattern::parse(&text, syntax).unwrap()
+    };
+    assert!(pattern(900).resolved(&asked, 256 * 900 - 1).is_none());
+    let resolved = pattern(2).resolved(&asked, 512).unwrap().into_owned();
+    assert!(resolved.is_of(&"x".repeat(512), Case::Exact));
+    assert!(resolved.is_of(&"x".repeat(513), Case::Exact));
+    assert!(!resolved.is_of(&"x".repeat(511), Case::Exact));
+    assert!(pattern(2).matches(&"x".repeat(512), Case::Exact, &asked));
+    assert!(!pattern(2).matches(&"x".repeat(511), Case::Exact, &asked));
+}
+
+#[test]
 fn actions_are_compared_without_case() {
     for (action, applies) in [
         (json!("*"), true),
@@ -116,6 +134,6 @@ fn without_a_version_there_are_no_variables() {
     let verdict = |resource: &str| {
         judge(&Request { resource, ..question() }, Some(std::slice::from_ref(&policy)), None)
     };
-    assert_ne!(verdict("arn:aws:kinesis:a:b:stream/alice"), Verdict::Allow);
-    assert_eq!(verdict("arn:aws:kinesis:a:b:stream/${aws:username}"), Verdict::Allow);
+    assert_ne!(verdict("arn:aws:kinesis:a:b:stream/alice"), Ok(()));
+    assert_eq!(verdict("arn:aws:kinesis:a:b:stream/${aws:username}"), Ok(()));
 }

@@ -6,7 +6,7 @@ use super::*;
 fn admits(members: &Value, principal: &Principal) -> bool {
     let policy = resource(&[statement("Allow", members)]);
     let asked = Request { principal, owner: account("999999999999"), ..question() };
-    judge(&asked, None, Some(&policy)) == Verdict::Allow
+    judge(&asked, None, Some(&policy)) == Ok(())
 }
 
 #[test]
@@ -48,9 +48,9 @@ fn all_but_some_can_be_denied() {
     let policy = resource(&[statement("Allow", &json!({"Principal": "*"})), deny]);
     let verdict =
         |principal: &Principal| judge(&Request { principal, ..question() }, None, Some(&policy));
-    assert_eq!(verdict(&ALICE), Verdict::Allow);
+    assert_eq!(verdict(&ALICE), Ok(()));
     let bob = principal(ACCOUNT, "user/bob");
-    assert_eq!(verdict(&bob), Verdict::ExplicitDeny(Kind::Resource));
+    assert_eq!(verdict(&bob), Err(Denial::Explicit(Kind::Resource)));
 }
 
 #[test]

@@ -52,6 +52,14 @@ async fn what_is_no_policy_is_refused_with_its_place() {
         ("{}", "it has no Statement."),
         (&POLICY.replace("Allow", "Grant"), "Statement[0].Effect: expected Allow or Deny."),
         (&POLICY.replace("Principal", "Sid"), "Statement[0]: it needs Principal or NotPrincipal,"),
+        (
+            &POLICY.replace("PutRecord", "PutRecrod"),
+            "Statement[0].Action: no operation of Kinesis is called so.",
+        ),
+        (
+            &POLICY.replace("Resource\": \"*", &format!("Resource\": \"{arn}s")),
+            &format!("Statement[0].Resource: {arn}s is never {arn}, whose policy it is."),
+        ),
         (&(POLICY.to_owned() + &" ".repeat(20_480)), "it has more than 20480 bytes."),
     ] {
         let refusal = server.refusal(OPERATION, input(&arn, policy)).await;

@@ -109,6 +109,27 @@ async fn a_large_request_is_spread_and_throttled_when_no_shard_has_room() {
 }
 
 #[tokio::test]
+async fn what_is_too_large_for_any_shard_throttles_nothing_smaller() {
+    let server = TestServer::with("--quotas strict").await;
+    server.create_on_demand("clicks").await;
+    let blob = |bytes: usize| wire::blob(vec![b'x'; bytes]);
+    for (shard, bytes) in [(0_u128, 1 << 20), (1, 1 << 20), (2, 1 << 20), (3, 1 << 19)] {
+        let key = (shard << 126).to_string();
+        let input = json!({"StreamName": "clicks", "PartitionKey": "k", "ExplicitHashKey": key,
+            "Data": blob(bytes - 1)});
+        server.call("PutRecord", input).await;
+    }
+    server.call(OPERATION, to("AUTO")).await;
+    let entries = [1 << 20, 1, 1, 1 << 20, 1, 1, 1, 1].map(|bytes| json!({"Data": blob(bytes)}));
+    let input = json!({"StreamName": "clicks", "Records": entries});
+    let output = server.call("PutRecords", input).await;
+    let stored = output["Records"].as_array().unwrap().iter();
+    let stored: Vec<_> = stored.map(|result| result["ShardId"].as_str()).collect();
+    let some = Some("shardId-000000000003");
+    assert_eq!(stored, [None, some, some, None, some, some, some, some]);
+}
+
+#[tokio::test]
 async fn a_full_shard_is_passed_by() {
     let server = TestServer::with("--quotas strict").await;
     server.create_on_demand("clicks").await;

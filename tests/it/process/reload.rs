@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, FileTimes, Permissions},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -79,4 +79,48 @@ fn a_hangup_has_credentials_read() {
     server.signal(Signal::HUP);
     wait_for(&mut client, 400);
     assert_eq!(server.stop().lines().filter(|line| line.contains("ERROR")).count(), 0);
+}
+
+#[test]
+fn policies_that_everybody_can_pass_by_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("credentials");
+    for (mode, policy, is_warned) in
+        [("any", true, true), ("any", false, false), ("verify", true, false)]
+    {
+        write(&path, "other");
+        if policy {
+            let statement = r#"{"Effect": "Allow", "Action": "*", "Resource": "*"}"#;
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, format!("{text}policy = {{\"Statement\": {statement}}}\n")).unwrap();
+        }
+        let path = path.display();
+        let flags = format!("dev --listen 127.0.0.1:0 --auth {mode} --credentials {path}");
+        let log = Millpond::start(&flags).stop();
+        assert_eq!(log.contains("WARN"), is_warned, "{log}");
+        assert_eq!(log.contains("policies of credentials keep nobody out"), is_warned, "{log}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_of_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("credentials");
+    write(&path, "other");
+    let server = start(&path);
+    let mut client = server.client();
+    wait_for(&mut client, 200);
+    // Text can't be read from a folder, which looks the same each time.
+    fs::remove_file(&path).unwrap();
+    fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+    let made = fs::metadata(&path).unwrap().modified().unwrap();
+    while made.elapsed().unwrap().as_secs() < 4 {
+        assert_eq!(client.send("ListStreams", "{}").status, 200);
+    }
+    fs::remove_dir(&path).unwrap();
+    write(&path, "test");
+    wait_for(&mut client, 400);
+    let log = server.stop();
+    let is_told = |line: &&str| line.contains("ERROR") && line.contains("Is a directory");
+    assert_eq!(log.lines().filter(is_told).count(), 1, "{log}");
 }

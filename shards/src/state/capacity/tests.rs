@@ -5,10 +5,10 @@ use millpond_api::types::HashKeyRange;
 use super::*;
 use crate::{
     state::{
-        Command, NewStream, apply as apply_command,
+        Command, NewMode, NewStream, ShardLimit, apply as apply_command,
         tests::{arn, at, settle, with_stream},
     },
-    stream::on_demand::capacity_mib,
+    stream::ShardState,
 };
 
 const DAY: i64 = DAY_MILLIS / 1000;
@@ -31,6 +31,13 @@ fn warm(state: &State, mib: u32, now: i64) -> Result<State, Error> {
     make(state, CapacityCommand::UpdateWarmThroughput { stream: clicks(), mib, now, due })
 }
 
+/// Of the stream's own number, due at 200.
+fn scale(state: &State, splits: &[ShardId], merges: &[(ShardId, ShardId)]) -> Result<State, Error> {
+    let (stream, number, due) = (clicks(), stream(state).number, at(200));
+    let (splits, merges) = (splits.to_vec(), merges.to_vec());
+    make(state, CapacityCommand::Scale { stream, number, splits, merges, due })
+}
+
 fn committed(state: &State, now: i64) -> State {
     let (namespace, now) = (Namespace::of(&clicks()), at(now));
     let settings = Command::UpdateAccountSettings { namespace, enabled: true, now };
@@ -39,7 +46,7 @@ fn committed(state: &State, now: i64) -> State {
 
 /// A new on-demand stream, ACTIVE.
 pub(crate) fn with_on_demand(name: &str) -> State {
-    let state = State::new(crate::state::ShardLimit::Fixed(100_000));
+    let state = State::new(ShardLimit::Fixed(100_000));
     settle(&create_on_demand(&state, name, None).unwrap(), name, at(100))
 }
 
@@ -47,8 +54,7 @@ fn create_on_demand(state: &State, name: &str, warm_mib: Option<u32>) -> Result<
     let on_demand = OnDemand::new(RecordDistributionStrategy::UserPartitionKey, warm_mib);
     let new = NewStream {
         arn: arn(name),
-        shards: shards_at_least(warm_mib),
-        on_demand: Some(on_demand),
+        mode: NewMode::OnDemand(on_demand),
         max_record_kib: 1024,
         tags: Vec::new(),
         now: at(100),
@@ -147,14 +153,13 @@ fn fifty_streams_are_on_demand() {
 
 #[test]
 fn each_mode_has_the_shard_limit_for_itself() {
-    let state = State::new(crate::state::ShardLimit::Fixed(10));
+    let state = State::new(ShardLimit::Fixed(10));
     let state = settle(&create_on_demand(&state, "views", None).unwrap(), "views", at(100));
     let namespace = Namespace::of(&clicks());
     let create = |state: &State, name: &str, shards| {
         let new = NewStream {
             arn: arn(name),
-            shards,
-            on_demand: None,
+            mode: NewMode::Provisioned { shards },
             max_record_kib: 1024,
             tags: Vec::new(),
             now: at(100),
@@ -201,6 +206,86 @@ fn a_stream_is_warm_when_its_shards_are_there() {
     let lower = settle(&warm(&active, 0, 202).unwrap(), "clicks", at(202));
     assert_eq!(stream(&lower).on_demand.as_ref().unwrap().warm_mib, Some(0));
     assert_eq!(open(&lower), 9, "they are merged when they have been quiet for a while");
+}
+
+#[test]
+fn a_stream_is_warm_within_seconds() {
+    for (shards, mib) in [(4, 1_000), (4, 10_240), (7, 9_999), (1, 1_024)] {
+        let state = committed(&with_stream("clicks", shards), 50);
+        let state = settle(&switch(&state, StreamMode::OnDemand, 200).unwrap(), "clicks", at(200));
+        let state = settle(&warm(&state, mib, 300).unwrap(), "clicks", at(300));
+        let soon = at(300 + 16);
+        let is_there = |shard: &&ShardState| {
+            shard.created <= soon && shard.closed.is_none_or(|closing| closing.at > soon)
+        };
+        let ranges = || stream(&state).shards.values().filter(is_there).map(|shard| shard.range);
+        assert_eq!((ranges().count(), capacity_mib(ranges())), (mib as usize, mib), "of {shards}");
+    }
+}
+
+#[test]
+fn many_shards_are_not_warm_unless_they_are_even() {
+    let mut state = committed(&with_on_demand("clicks"), 50);
+    for _ in 0..6 {
+        let last = stream(&state).open_shards().last().unwrap().id;
+        state = settle(&scale(&state, &[last], &[]).unwrap(), "clicks", at(200));
+    }
+    assert_eq!(open(&state), 10);
+    let warm = settle(&warm(&state, 9, 300).unwrap(), "clicks", at(300));
+    let ranges = stream(&warm).open_shards().map(|shard| shard.range);
+    assert_eq!((open(&warm), capacity_mib(ranges)), (10, 10));
+}
+
+#[test]
+fn above_the_shard_limit_a_stream_may_have_fewer_shards_but_not_more() {
+    let state = committed(&with_on_demand("clicks"), 50);
+    let mut state = settle(&warm(&state, 9, 200).unwrap(), "clicks", at(200));
+    state.shard_limit = ShardLimit::Fixed(5);
+    let refusal = |additional| {
+        let namespace = Namespace::of(&clicks());
+        Err(Error::ShardLimit { namespace, current: 9, limit: 5, additional })
+    };
+    let mut shards: Vec<_> = stream(&state).open_shards().collect();
+    shards.sort_by_key(|shard| shard.range.start());
+    let ids: Vec<_> = shards.iter().map(|shard| shard.id).collect();
+    assert_eq!(scale(&state, &ids[..1], &[]), refusal(1));
+    let fewer = scale(&state, &[], &[(ids[0], ids[1])]).unwrap();
+    assert_eq!(open(&settle(&fewer, "clicks", at(200))), 8);
+    assert_eq!(warm(&state, 10, 300), refusal(1));
+    let cooler = warm(&state, 8, 300).unwrap();
+    assert_eq!(stream(&cooler).on_demand.as_ref().unwrap().warm_mib, Some(8));
+    assert_eq!(create_on_demand(&state, "views", None), refusal(4));
+    let provisioned = with_stream("clicks", 9);
+    let provisioned = State { shard_limit: ShardLimit::Fixed(5), ..provisioned };
+    let on_demand = switch(&provisioned, StreamMode::OnDemand, 200);
+    let namespace = Namespace::of(&clicks());
+    let too_many = Error::ShardLimit { namespace, current: 0, limit: 5, additional: 9 };
+    assert_eq!(on_demand, Err(too_many));
+}
+
+#[test]
+fn a_stream_of_more_shards_than_may_be_on_demand_stays_provisioned() {
+    let arn: StreamArn = "arn:aws:kinesis:eu-central-1:000000000000:stream/clicks".parse().unwrap();
+    for (shards, is_taken) in [(200, true), (201, false)] {
+        let new = NewStream {
+            arn: arn.clone(),
+            mode: NewMode::Provisioned { shards },
+            max_record_kib: 1024,
+            tags: Vec::new(),
+            now: at(100),
+            due: at(100),
+        };
+        let state = State::new(ShardLimit::Aws);
+        let state = apply_command(&state, &Command::CreateStream(new)).unwrap();
+        let number = state.stream(&arn).unwrap().number;
+        let (stream, ends, now) = (arn.clone(), Vec::new(), at(100));
+        let settle = Command::Settle { stream, number, ends, now };
+        let state = apply_command(&state, &settle).unwrap();
+        let (stream, mode, now) = (arn.clone(), StreamMode::OnDemand, at(200));
+        let switch = CapacityCommand::UpdateMode { stream, mode, warm_mib: None, now, due: now };
+        let refusal = Error::TooManyShards { current: 201, target: 201, limit: 200 };
+        assert_eq!(make(&state, switch).err(), (!is_taken).then_some(refusal));
+    }
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::state::tests::{reshard_at_once, stream_of};
+use crate::{
+    state::tests::{reshard_at_once, stream_of},
+    stream::on_demand::capacity_mib,
+};
 
 fn ids(plan: &ReshardPlan) -> Vec<(i32, Vec<i32>)> {
     let parents = |new: &NewShard| new.parents.iter().map(ShardId::index).collect();
@@ -83,24 +86,76 @@ fn a_closed_shard_is_not_resharded_again() {
     assert!(matches!(again, Err(Error::ShardClosed { .. })));
 }
 
+/// The stream after `splits` of its shards, each of the one that has this place among the open.
+fn halved(stream: StreamState, splits: &[usize]) -> StreamState {
+    splits.iter().fold(stream, |stream, place| {
+        let open: Vec<_> = stream.open_shards().map(|shard| shard.id).collect();
+        let split = open[place % open.len()];
+        match adapt(&stream, &[split], &[]) {
+            Some(plan) => reshard_at_once(&stream, plan),
+            None => stream,
+        }
+    })
+}
+
+fn generations(plan: &ReshardPlan) -> u32 {
+    plan.opens.iter().map(|new| new.generation).max().unwrap_or_default()
+}
+
+#[test]
+fn many_even_shards_take_few_generations() {
+    assert_eq!(generations(&even(&stream_of(4), 1_024)), 8);
+    assert_eq!(generations(&even(&stream_of(4), 1_000)), 8);
+    assert!(generations(&even(&stream_of(7), 10_240)) <= 12);
+    // One half of the key space has one shard, the other has a thousand.
+    let mut stream = stream_of(2);
+    for _ in 0..10 {
+        let lower = |shard: &&ShardState| shard.range.end().value() <= u128::MAX / 2;
+        let lower: Vec<_> = stream.open_shards().filter(lower).map(|shard| shard.id).collect();
+        stream = reshard_at_once(&stream, adapt(&stream, &lower, &[]).unwrap());
+    }
+    for target in [1_025, 1_300, 10_240] {
+        let plan = even(&stream, target);
+        assert!(generations(&plan) <= 16, "{target}: {}", generations(&plan));
+    }
+}
+
+fn check_lineage(stream: &StreamState, open: u32) {
+    assert_eq!(stream.open_shards().count(), open as usize);
+    let mut ranges: Vec<_> = stream.open_shards().map(|shard| shard.range).collect();
+    ranges.sort_by_key(|range| range.start());
+    let whole = ranges[1..].iter().try_fold(ranges[0], |sum, next| sum.merge(*next));
+    assert_eq!(whole, Some(HashKeyRange::FULL));
+    for shard in stream.shards.values() {
+        for parent in shard.parents.iter().filter_map(|id| stream.shards.get(&id)) {
+            let end = parent.ending_sequence_number().unwrap();
+            assert!(end < shard.starting_sequence_number());
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn open_shards_always_cover_the_space(start in 1..20_u32, targets in vec(1..40_u32, 1..6)) {
         let mut stream = stream_of(start);
         for target in targets {
-            let plan = uniform(&stream, target);
-            stream = reshard_at_once(&stream, plan);
-            prop_assert_eq!(stream.open_shards().count(), target as usize);
-            let mut ranges: Vec<_> = stream.open_shards().map(|shard| shard.range).collect();
-            ranges.sort_by_key(|range| range.start());
-            let whole = ranges[1..].iter().try_fold(ranges[0], |sum, next| sum.merge(*next));
-            prop_assert_eq!(whole, Some(HashKeyRange::FULL));
+            stream = reshard_at_once(&stream, uniform(&stream, target));
+            check_lineage(&stream, target);
         }
-        for shard in stream.shards.values() {
-            for parent in shard.parents.iter().filter_map(|id| stream.shards.get(&id)) {
-                let end = parent.ending_sequence_number().unwrap();
-                prop_assert!(end < shard.starting_sequence_number());
-            }
-        }
+    }
+
+    #[test]
+    fn even_shards_cover_the_space(
+        start in 1..20_u32,
+        splits in vec(0..40_usize, 0..20),
+        target in 1..200_u32,
+    ) {
+        let stream = halved(stream_of(start), &splits);
+        let plan = even(&stream, target);
+        prop_assert!(generations(&plan) <= 16);
+        let stream = reshard_at_once(&stream, plan);
+        check_lineage(&stream, target);
+        let capacity = capacity_mib(stream.open_shards().map(|shard| shard.range));
+        prop_assert_eq!(capacity, target);
     }
 }
