@@ -23,7 +23,8 @@ use crate::{
 #[expect(missing_docs, reason = "the fields are Kinesis' own request members, or explained above")]
 pub enum EncryptionCommand {
     /// StartStreamEncryption with a new data key in its wrapped form: effective at once, UPDATING
-    /// until `due`. Nothing happens when the stream is encrypted under this key.
+    /// until `due`. Nothing happens when the stream is encrypted under this key, unless that is
+    /// named by an alias, which may mean another one by now.
     Start { stream: StreamArn, key_id: String, wrapped: Vec<u8>, now: Timestamp, due: Timestamp },
     /// StopStreamEncryption, likewise. Nothing happens when the stream isn't encrypted.
     Stop { stream: StreamArn, now: Timestamp, due: Timestamp },
@@ -61,7 +62,8 @@ pub(super) fn apply(next: &mut State, command: &EncryptionCommand) -> Result<(),
     match command {
         EncryptionCommand::Start { stream, key_id, wrapped, now, due } => {
             let mut stream = next.active_stream(stream)?;
-            if stream.encryption.key_id.as_ref() == Some(key_id) {
+            let is_same = stream.encryption.key_id.as_ref() == Some(key_id);
+            if is_same && !is_alias(key_id) {
                 return Ok(());
             }
             count(&mut stream.encryption.starts, &stream.arn, *now)?;
@@ -103,6 +105,10 @@ pub(super) fn apply(next: &mut State, command: &EncryptionCommand) -> Result<(),
         }
     }
     Ok(())
+}
+
+fn is_alias(key_id: &str) -> bool {
+    key_id.starts_with("alias/") || key_id.contains(":alias/")
 }
 
 /// The stream and its data key, if that is the one in use.

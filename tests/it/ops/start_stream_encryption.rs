@@ -84,21 +84,26 @@ async fn each_form_of_a_key_id_is_shown_as_it_was_given() {
     assert_eq!(refusal, "KMSNotFoundException: Invalid keyId 'clicks'");
 }
 
+/// The id of a key, which always means the same one.
+fn key(number: u32) -> String {
+    format!("{number:08}-12ab-34cd-56ef-1234567890ab")
+}
+
 #[tokio::test]
 async fn the_stream_is_updating_meanwhile() {
     let server = TestServer::with("--transition 20s").await.with_stream("clicks", 1).await;
-    let refusal = server.refusal("StartStreamEncryption", input("alias/a")).await;
+    let refusal = server.refusal("StartStreamEncryption", input(&key(1))).await;
     let words = "Stream clicks under account 000000000000 not ACTIVE, instead in state CREATING";
     assert_eq!(refusal, format!("ResourceInUseException: {words}"));
     server.advance(Duration::from_secs(20)).await;
-    server.call("StartStreamEncryption", input("alias/a")).await;
+    server.call("StartStreamEncryption", input(&key(1))).await;
     assert_eq!(server.status("clicks").await, "UPDATING");
     assert_eq!(server.put("clicks", "k", "1").await["EncryptionType"], "KMS");
-    server.refusal("StartStreamEncryption", input("alias/b")).await;
+    server.refusal("StartStreamEncryption", input(&key(2))).await;
     server.advance(Duration::from_secs(20)).await;
-    server.call("StartStreamEncryption", input("alias/a")).await;
+    server.call("StartStreamEncryption", input(&key(1))).await;
     assert_eq!(server.status("clicks").await, "ACTIVE", "it is the key in use");
-    server.call("StartStreamEncryption", input("alias/b")).await;
+    server.call("StartStreamEncryption", input(&key(2))).await;
     assert_eq!(server.status("clicks").await, "UPDATING");
 }
 
@@ -114,13 +119,13 @@ async fn a_type_other_than_kms_is_refused() {
 async fn twenty_five_keys_a_day_are_applied() {
     let server = TestServer::new().await.with_stream("clicks", 1).await;
     for n in 0..25 {
-        server.call("StartStreamEncryption", input(&format!("alias/k{n}"))).await;
+        server.call("StartStreamEncryption", input(&key(n))).await;
     }
-    let refusal = server.refusal("StartStreamEncryption", input("alias/a")).await;
+    let refusal = server.refusal("StartStreamEncryption", input(&key(25))).await;
     assert!(refusal.starts_with("LimitExceededException: "), "{refusal}");
-    server.call("StartStreamEncryption", input("alias/k24")).await;
+    server.call("StartStreamEncryption", input(&key(24))).await;
     server.advance(DAY).await;
-    server.call("StartStreamEncryption", input("alias/a")).await;
+    server.call("StartStreamEncryption", input(&key(25))).await;
 }
 
 #[tokio::test]

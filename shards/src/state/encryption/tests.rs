@@ -76,6 +76,15 @@ fn each_application_of_a_key_has_a_data_key_of_its_own() {
 }
 
 #[test]
+fn an_alias_may_mean_another_key_by_now() {
+    for alias in ["alias/a", "arn:aws:kms:us-east-1:000000000000:alias/a"] {
+        let state = settled(&with_stream("clicks", 1), start(alias, 200));
+        let state = settled(&state, start(alias, 300));
+        assert_eq!(data_keys(&state), [(0, alias, Some(300)), (1, alias, None)]);
+    }
+}
+
+#[test]
 fn twenty_five_changes_a_day_take_effect() {
     let mut state = with_stream("clicks", 1);
     for n in 0..25 {
