@@ -209,6 +209,10 @@ def garbage(chance: random.Random) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
+# What a TLS connection begins with, and how it is refused.
+TLS_HANDSHAKE, TLS_ALERT = b"\x16", b"\x15\x03"
+
+
 def send_garbage(server, seed: int) -> list[bytes]:
     """Answers that are not what garbage deserves."""
     chance = random.Random(seed)
@@ -216,12 +220,14 @@ def send_garbage(server, seed: int) -> list[bytes]:
     for _ in range(GARBAGE_REQUESTS):
         with connect_to(server) as connection:
             try:
-                connection.sendall(garbage(chance))
+                sent = garbage(chance)
+                connection.sendall(sent)
                 connection.shutdown(socket.SHUT_WR)
             except OSError:
                 continue  # the server would not even hear it to its end
             got = answer(connection)
-            if got and not got.startswith(b"HTTP/1.1 4"):
+            refusal = TLS_ALERT if sent[:1] == TLS_HANDSHAKE else b"HTTP/1.1 4"
+            if got and not got.startswith(refusal):
                 odd.append(got[:200])
     return odd
 
