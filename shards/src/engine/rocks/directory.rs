@@ -88,8 +88,15 @@ fn pid_in_brackets(pid: Option<u32>) -> String {
 #[derive(Debug)]
 pub(super) struct DataDirectory {
     path: PathBuf,
-    // Unlocked by closing.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for DataDirectory {
+    fn drop(&mut self) {
+        // Closing alone would leave it locked for as long as a process that was forked meanwhile
+        // has the file, too. Where it can't be unlocked, that is all there is.
+        self.lock.unlock().ok();
+    }
 }
 
 impl DataDirectory {
@@ -109,7 +116,7 @@ impl DataDirectory {
         }
         let lock = lock(&path)?;
         check_version(&path)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     /// Where RocksDB keeps its files.
