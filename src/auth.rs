@@ -149,12 +149,6 @@ impl Verifier {
         }
     }
 
-    /// Whom this lets in.
-    #[must_use]
-    pub fn mode(&self) -> Mode {
-        self.settings.mode
-    }
-
     /// Whether credentials have policies that anybody can pass by, with a key that is unknown.
     #[must_use]
     pub fn has_moot_policies(&self) -> bool {

@@ -4,7 +4,7 @@ use std::{
     fs::{File, Metadata},
     io::{self, Read as _},
     os::unix::fs::PermissionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use thiserror::Error;
@@ -15,28 +15,34 @@ const MODE_OTHERS: u32 = 0o077;
 /// Why a file is not read. Says nothing of what is in it.
 #[derive(Debug, Error)]
 pub enum NotRead {
-    /// The system refuses.
+    /// The system refuses, which may pass.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] io::Error),
     /// People other than the owner may read or change it.
-    #[error("it is open to others than its owner (mode {0:03o}); run chmod 600")]
-    OpenToOthers(u32),
+    #[error("it is open to others than its owner (mode {mode:03o}); run: chmod 600 {path}")]
+    OpenToOthers {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// It has more bytes than it may.
     #[error("it has more than {0} bytes")]
     TooLarge(u64),
 }
 
-/// The text of a file, with what the system said of the file that was read.
+/// The text of a file of at most `bytes_max` bytes, with the metadata of the very file that was
+/// read. Blocks on the disk.
 ///
 /// # Errors
-/// [`NotRead`].
+/// When the file can't be read, isn't UTF-8, is larger, or is open to others than its owner.
 pub fn read(path: &Path, bytes_max: u64) -> Result<(String, Metadata), NotRead> {
     let file = File::open(path)?;
     // Ask the open file, not the path: the one that is checked is the one that is read.
     let metadata = file.metadata()?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & MODE_OTHERS != 0 {
-        return Err(NotRead::OpenToOthers(mode));
+        return Err(NotRead::OpenToOthers { path: path.to_owned(), mode });
     }
     let mut text = String::new();
     file.take(bytes_max + 1).read_to_string(&mut text)?;

@@ -302,7 +302,7 @@ mod tests {
         let open = fs::Permissions::from_mode(0o644);
         fs::set_permissions(dir.path().join(KEY), open).unwrap();
         let refusal = Authority::open(dir.path(), NOW).err().unwrap().to_string();
-        assert!(refusal.contains("run chmod 600"), "{refusal}");
+        assert!(refusal.contains("run: chmod 600"), "{refusal}");
     }
 
     #[test]

@@ -15,46 +15,25 @@ use super::{Credential, Identity, InvalidCredential, Name, parse_account};
 use crate::{
     auth::{date::AmzDate, source::Files},
     policy::{InvalidPolicy, Kind, Policy, account_of_arn},
+    secret_file::{self, NotRead},
 };
 
 /// Bytes that a credentials file may have; room for some thousand profiles.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// The permission bits of everybody but the owner.
-const MODE_OTHERS: u32 = 0o077;
-
-/// Those by which they may change a file.
+/// The permission bits by which others than its owner may change a file.
 const MODE_OTHERS_WRITE: u32 = 0o022;
 
 /// Why a credentials file cannot be used. Quotes no secret.
 #[derive(Debug, Error)]
 pub enum InvalidFile {
-    /// The file cannot be read.
-    #[error("credentials file {path} cannot be read: {source}")]
-    Unreadable {
+    /// The file cannot be read, or should not be.
+    #[error("credentials file {path}: {fault}")]
+    NotRead {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-
-    /// People other than the owner may read or change the file.
-    #[error(
-        "credentials file {path} is open to others than its owner (mode {mode:03o}); \
-         run: chmod 600 {path}"
-    )]
-    OpenToOthers {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-
-    /// The file is implausibly large.
-    #[error("credentials file {path} has more than {FILE_BYTES_MAX} bytes")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
+        /// What is wrong with it as a file.
+        fault: NotRead,
     },
 
     /// The file has no profile, so that nobody could come in.
@@ -80,9 +59,9 @@ impl InvalidFile {
     /// Whether the system didn't give the file, or one that it names, which may pass.
     pub(in crate::auth) fn is_unreadable(&self) -> bool {
         match self {
-            Self::Unreadable { .. } => true,
+            Self::NotRead { fault, .. } => matches!(fault, NotRead::Unreadable(_)),
             Self::Line { mistake, .. } => matches!(mistake, Mistake::PolicyFile { .. }),
-            Self::OpenToOthers { .. } | Self::TooLarge { .. } | Self::Empty { .. } => false,
+            Self::Empty { .. } => false,
         }
     }
 }
@@ -189,7 +168,8 @@ impl Credential {
     /// understood, or when it holds no credential.
     pub fn read_file(path: &Path, files: &mut Files) -> Result<Vec<Self>, InvalidFile> {
         files.note(path);
-        let text = read_private(path)?;
+        let (text, _) = secret_file::read(path, FILE_BYTES_MAX)
+            .map_err(|fault| InvalidFile::NotRead { path: path.to_owned(), fault })?;
         let mut read_policy = |name: &str| {
             let path = path.parent().unwrap_or(Path::new("")).join(name);
             files.note(&path);
@@ -203,22 +183,6 @@ impl Credential {
         }
         Ok(credentials)
     }
-}
-
-fn read_private(path: &Path) -> Result<String, InvalidFile> {
-    let unreadable = |source| InvalidFile::Unreadable { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    // Ask the open file, not the path: the one that is checked is the one that is read.
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
-    if mode & MODE_OTHERS != 0 {
-        return Err(InvalidFile::OpenToOthers { path: path.to_owned(), mode });
-    }
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(InvalidFile::TooLarge { path: path.to_owned() });
-    }
-    Ok(text)
 }
 
 /// Reads the policy in a file, which others may read but not change.
@@ -481,12 +445,12 @@ account = 123456789012
     #[test]
     fn a_missing_or_huge_file_is_an_error() {
         let missing = read(Path::new("/nowhere/credentials")).unwrap_err();
-        assert!(matches!(missing, InvalidFile::Unreadable { .. }));
+        assert!(matches!(missing, InvalidFile::NotRead { fault: NotRead::Unreadable(_), .. }));
 
         let huge = file_with_mode(0o600);
         huge.as_file().set_len(FILE_BYTES_MAX + 1).unwrap();
         let error = read(huge.path()).unwrap_err();
-        assert!(matches!(error, InvalidFile::TooLarge { .. }));
+        assert!(matches!(error, InvalidFile::NotRead { fault: NotRead::TooLarge(_), .. }));
     }
 
     const PROFILE: &str = "[p]\naws_access_key_id = A\naws_secret_access_key = hush\n";
