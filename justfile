@@ -72,8 +72,14 @@ build:
 
 # Real clients, faults and the examples against the release binary
 sdk: build
-    venv=$(just venv tests/requirements.txt) && \
-        MILLPOND_BIN={{ binary }} "$venv/bin/python" -m pytest tests/clients tests/faults examples
+    venv=$(tests/clients/tools) && \
+        MILLPOND_BIN={{ binary }} "$venv/bin/python" -m pytest -m 'not heavy' \
+        tests/clients tests/faults examples
+
+# One real client, also a heavy one, against the release binary: `just client kcl`
+client name: build
+    venv=$(tests/clients/tools) && \
+        MILLPOND_BIN={{ binary }} "$venv/bin/python" -m pytest tests/clients/{{ name }}
 
 # CPU per record, latency and memory beside a bare server; `just bench start`, `just bench idle`
 bench command='run' *arguments:

@@ -4,6 +4,8 @@
 mod modules;
 #[path = "tidy/packages.rs"]
 mod packages;
+#[path = "tidy/recipes.rs"]
+mod recipes;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -202,6 +204,15 @@ fn links_lead_to_files() {
             .collect::<Vec<_>>()
     });
     none("there is no such file", &dead.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_recipe_is_what_the_tests_run() {
+    let untrue = tree(&["md"]).flat_map(|file| recipes::untrue(&file));
+    none(
+        "show what the file has between `docs: PART` and `docs: end`",
+        &untrue.collect::<Vec<_>>(),
+    );
 }
 
 #[test]

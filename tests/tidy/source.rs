@@ -2,6 +2,9 @@
 
 use std::{fs, path::Path};
 
+/// Folders of what is built, installed or stored.
+const FOREIGN: [&str; 4] = ["target", "dist", "node_modules", "millpond-data"];
+
 /// One file; the path is relative to the repository and uses `/`.
 pub(crate) struct Source {
     pub(crate) path: String,
@@ -49,7 +52,7 @@ fn walk(folder: &Path, extensions: &[&str], paths: &mut Vec<String>) {
         let path = entry.expect("entries can be read").path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let hidden = name.starts_with('.') && !matches!(name, ".github" | ".cargo" | ".config");
-        if path.is_dir() && !hidden && !matches!(name, "target" | "dist" | "millpond-data") {
+        if path.is_dir() && !hidden && !FOREIGN.contains(&name) {
             walk(&path, extensions, paths);
         } else if path.extension().is_some_and(|end| extensions.iter().any(|e| end == *e)) {
             paths.push(relative(&path));
