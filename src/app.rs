@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     answers::Answers,
     auth::{Credential, Files, InvalidCredentials, Mode, Settings, Source, Verifier},
+    companions::cloudwatch::{MetricStore, sample_streams},
     config::{self, Config},
     error,
     gateway::{self, Pages},
@@ -49,6 +50,7 @@ pub struct App {
     policies: Readings,
     unread_policies: Warning,
     metrics: Metrics,
+    metric_store: MetricStore,
     clock: Clock,
     transition: Duration,
     pages: Pages,
@@ -100,6 +102,7 @@ impl App {
             policies: Readings::default(),
             unread_policies: Warning::default(),
             metrics,
+            metric_store: MetricStore::default(),
             clock,
             transition,
             pages: pages(config),
@@ -176,6 +179,12 @@ impl App {
         &self.metrics
     }
 
+    /// Metrics as CloudWatch has them.
+    #[must_use]
+    pub fn metric_store(&self) -> &MetricStore {
+        &self.metric_store
+    }
+
     /// Service time and wall time.
     #[must_use]
     pub fn clock(&self) -> &Clock {
@@ -211,9 +220,10 @@ impl App {
             stop.cancelled().await;
             self.domain.end_subscriptions();
         };
+        let sample = sample_streams(&self, stop.clone());
         let tls = self.tls.as_ref().map(|tls| tls.acceptor().clone());
         let serve = http::serve(listener, router, tls, connections, stop.clone(), config.drain);
-        let (cut, ()) = tokio::join!(serve, end_subscriptions);
+        let (cut, (), ()) = tokio::join!(serve, end_subscriptions, sample);
         if cut > 0 {
             tracing::warn!(
                 connections = cut,

@@ -9,6 +9,7 @@ mod canonical_request;
 mod credentials;
 mod date;
 mod refusal;
+mod service;
 mod signing_keys;
 mod source;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use subtle::ConstantTimeEq as _;
 use self::{
     authorization::Authorization,
     canonical_request::canonical_request,
-    signing_keys::{SigningKey, SigningKeys},
+    signing_keys::{KeyScope, SigningKey, SigningKeys},
 };
 use crate::policy::{Policy, Principal};
 
@@ -37,11 +38,10 @@ pub use self::{
     },
     date::AmzDate,
     refusal::{Refusal, ScopeFault},
+    service::Service,
     source::{Files, InvalidCredentials, Source},
 };
 
-/// The name that Kinesis' requests are signed with.
-const SERVICE: &str = "kinesis";
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
 
@@ -157,12 +157,17 @@ impl Verifier {
 
     /// Checks all that needs no body: form, date, scope, access key id and session token.
     ///
-    /// `now` is the wall clock's time.
+    /// `service` is the one that the request must be signed for, `now` the wall clock's time.
     ///
     /// # Errors
     /// The first fault in AWS' order: missing parts, date, signed host, algorithm, scope, access
     /// key id, session token, declared payload, signed target.
-    pub fn examine<'a>(&'a self, request: &'a Parts, now: Timestamp) -> Result<Claim<'a>, Refusal> {
+    pub fn examine<'a>(
+        &'a self,
+        request: &'a Parts,
+        service: Service,
+        now: Timestamp,
+    ) -> Result<Claim<'a>, Refusal> {
         let authorization = Authorization::find(request)?;
         let known = self.known.load();
         let credential = known.credentials.get(authorization.access_key_id());
@@ -173,14 +178,15 @@ impl Verifier {
         self.check_age(&authorization, date, now)?;
         authorization.check_host_is_signed()?;
         let scope = authorization.scope()?;
-        let region = scope.check(&date)?;
+        let region = scope.check(service, &date)?;
         let credential = credential.ok_or(Refusal::InvalidToken)?;
         credential.check_token(authorization.token.as_deref(), now)?;
         let payload = declared_payload(request)?;
         authorization.check_target_is_signed(request)?;
-        let key = known.keys.get(credential, region.as_str(), &date);
+        let scope = KeyScope { service, region, date };
+        let key = known.keys.get(credential, &scope);
         let key_is_new = key.is_none();
-        let key = key.unwrap_or_else(|| Arc::new(SigningKey::derive(credential, region, date)));
+        let key = key.unwrap_or_else(|| Arc::new(SigningKey::derive(credential, scope)));
         let claim =
             Signed { verifier: self, request, authorization, date, payload, key, key_is_new };
         Ok(Claim(Standing::Signed(claim)))
@@ -302,7 +308,8 @@ impl Signed<'_> {
     }
 
     fn string_to_sign(&self, canonical_request: &[u8]) -> Vec<u8> {
-        let scope = [self.date.day(), self.key.region.as_str(), SERVICE, TERMINATOR].join("/");
+        let KeyScope { service, region, .. } = &self.key.scope;
+        let scope = [self.date.day(), region.as_str(), service.name(), TERMINATOR].join("/");
         let hash = sha256_hex(canonical_request);
         [ALGORITHM.as_bytes(), self.date.as_str().as_bytes(), scope.as_bytes(), &hash].join(&b'\n')
     }
@@ -312,7 +319,7 @@ impl Signed<'_> {
         let credential = &self.key.credential;
         let caller = Caller {
             account: self.verifier.account_of(credential.id(), credential.account()),
-            region: self.key.region.clone(),
+            region: self.key.scope.region.clone(),
             access_key_id: Arc::clone(credential.id()),
             identity: credential.identity().cloned(),
         };

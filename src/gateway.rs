@@ -11,13 +11,14 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
-    auth::{Claim, Refusal},
+    auth::{Claim, Refusal, Service},
     error::Error,
     http::{BodyRefused, Peer, RequestBody},
     ops::{self, Cx, Origin, Reply},
 };
 
 mod answer;
+mod companion;
 mod cors;
 mod format;
 
@@ -49,7 +50,12 @@ pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
         body.discard().await;
         answer::with_request_id(Response::default(), id)
     } else {
-        answer::with_ids(operate(&app, &head, body, id).await, id)
+        let target = Target::of(&head.headers);
+        let response = match service(&head, target) {
+            Service::Kinesis => operate(&app, &head, target, body, id).await,
+            service => companion::operate(&app, &head, body, service, id).await,
+        };
+        answer::with_ids(response, id)
     };
     if is_from_page {
         cors::admit(&mut response, &head);
@@ -57,10 +63,37 @@ pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
     response
 }
 
+/// Who is to answer. What names an operation of Kinesis is Kinesis', however it is signed.
+fn service(head: &Parts, target: Target) -> Service {
+    match target {
+        Target::Operation(_) => Service::Kinesis,
+        Target::Unknown | Target::Incomplete => Service::claimed_by(head),
+    }
+}
+
+/// What the head of a request claims, once all is in order that the head can show.
+fn examine<'a>(app: &'a App, head: &'a Parts, service: Service) -> Result<Claim<'a>, Refusal> {
+    let now = Timestamp::from_millis(app.clock().wall().millis());
+    let claim = app.verifier().examine(head, service, now);
+    claim.inspect_err(|refusal| tell_refused(app, head, refusal))
+}
+
+/// The words of a refusal stay out of the log: they quote what came, signatures included.
+fn tell_refused(app: &App, head: &Parts, refusal: &Refusal) {
+    if app.refused_credentials().is_due() {
+        let peer = head.extensions.get().map(|peer: &Peer| tracing::field::display(peer.address));
+        tracing::warn!(error = refusal.kind().wire_name(), peer, "credentials refused");
+    }
+}
+
+/// Where a request came from, if it came over a connection.
+fn origin(head: &Parts) -> Option<Origin> {
+    head.extensions.get().copied().map(|peer: Peer| Origin::from(peer))
+}
+
 /// Does what the request asks for.
-async fn operate(app: &App, head: &Parts, body: RequestBody, id: Uuid) -> Response {
+async fn operate(app: &App, head: &Parts, target: Target, body: RequestBody, id: Uuid) -> Response {
     let started = app.clock().now();
-    let target = Target::of(&head.headers);
     let operation = target.operation().map_or("", OperationId::name);
     let span = tracing::debug_span!("request", %id, operation);
     let (codec, outcome) = Request { app, head, target }.answer(body).instrument(span).await;
@@ -124,7 +157,8 @@ impl Request<'_> {
                 body.discard().await;
                 return Err(Failure::undetermined());
             }
-            match (self.identify(format), self.examine()) {
+            let claim = examine(self.app, self.head, Service::Kinesis).map_err(Failure::from);
+            match (self.identify(format), claim) {
                 (Ok((codec, operation)), Ok(claim)) => {
                     let body = body.collect().await?;
                     self.serve(codec, operation, claim, &body).await
@@ -147,25 +181,6 @@ impl Request<'_> {
         }
     }
 
-    fn examine(&self) -> Result<Claim<'_>, Failure> {
-        let now = Timestamp::from_millis(self.app.clock().wall().millis());
-        let claim = self.app.verifier().examine(self.head, now);
-        claim.map_err(|refusal| self.refused(refusal))
-    }
-
-    fn peer(&self) -> Option<Peer> {
-        self.head.extensions.get().copied()
-    }
-
-    /// The words of a refusal stay out of the log: they quote what came, signatures included.
-    fn refused(&self, refusal: Refusal) -> Failure {
-        if self.app.refused_credentials().is_due() {
-            let peer = self.peer().map(|peer| tracing::field::display(peer.address));
-            tracing::warn!(error = refusal.kind().wire_name(), peer, "credentials refused");
-        }
-        Failure::Error(Error::from(refusal).0)
-    }
-
     async fn serve(
         &self,
         codec: Codec,
@@ -179,10 +194,12 @@ impl Request<'_> {
         let caller = match claim.confirm(body) {
             Ok(caller) => caller,
             Err(_) if !codec.is_map(body) => return Err(Failure::serialization()),
-            Err(refusal) => return Err(self.refused(refusal)),
+            Err(refusal) => {
+                tell_refused(self.app, self.head, &refusal);
+                return Err(refusal.into());
+            }
         };
-        let origin = self.peer().map(Origin::from);
-        let cx = Cx::new(self.app, operation, codec, caller, origin);
+        let cx = Cx::new(self.app, operation, codec, caller, origin(self.head));
         let outcome = match ops::entrypoint(operation) {
             Some(serve) => serve(&cx, body).await,
             None => Err(ops::unserved(operation)),
@@ -220,6 +237,12 @@ impl Request<'_> {
 impl From<Peer> for Origin {
     fn from(Peer { address, is_secure }: Peer) -> Self {
         Self { address: address.ip(), is_secure }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Error(Error::from(refusal).0)
     }
 }
 

@@ -8,6 +8,7 @@
 //!   one pipeline behind it; [`auth`] says who asks.
 //! * [`ops`] has the table of operations, and one file each. They work on the streams and shards
 //!   of `millpond-shards`, with the types of `millpond-api`.
+//! * [`companions`] is what clients of Kinesis want of CloudWatch and STS.
 //! * [`kms`] is where the master keys of encrypted streams are.
 //! * [`policy`] reads and asks IAM policies.
 //! * [`reload`] keeps credentials as their files say.
@@ -21,6 +22,7 @@ pub mod app;
 pub mod auth;
 pub mod banner;
 pub mod blocks;
+pub mod companions;
 pub mod config;
 pub mod error;
 pub mod gateway;

@@ -27,6 +27,15 @@ pub const REQUEST_BODY_BYTES_MAX: usize = 16 * MIB as usize;
 /// How far the date of a signature may be from the wall clock, either way (*SigV4*).
 pub const SIGNATURE_SKEW_MAX: Duration = Duration::from_mins(5);
 
+/// Bytes in a call of PutMetricData, unpacked (*CloudWatch*).
+pub const METRICS_BODY_BYTES_MAX: usize = MIB as usize;
+
+/// How old the values of a metric may be when they are put (*CloudWatch*, PutMetricData).
+pub const METRIC_AGE_MAX: Duration = Duration::from_hours(14 * 24);
+
+/// How far in the future they may be.
+pub const METRIC_AHEAD_MAX: Duration = Duration::from_hours(2);
+
 /// The longest life that a presigned query can ask for by `X-Amz-Expires` (*SigV4*).
 pub const PRESIGNED_LIFE_MAX: Duration = Duration::from_hours(7 * 24);
 

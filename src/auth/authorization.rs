@@ -7,7 +7,7 @@ use millpond_api::types::Region;
 use millpond_quotas::limits;
 
 use super::{
-    ALGORITHM, SERVICE, TERMINATOR,
+    ALGORITHM, Service, TERMINATOR,
     canonical_request::query_pairs,
     date::AmzDate,
     refusal::{Refusal, ScopeFault},
@@ -34,7 +34,7 @@ pub(super) struct Scope<'a> {
     pub(super) access_key_id: &'a str,
     pub(super) region: &'a str,
     day: &'a str,
-    service: &'a str,
+    pub(super) service: &'a str,
     terminator: &'a str,
 }
 
@@ -166,23 +166,24 @@ impl<'a> Authorization<'a> {
 
 impl Scope<'_> {
     /// Compares the scope with the service and the request's date; answers its region.
-    pub(super) fn check(&self, date: &AmzDate) -> Result<Region, Refusal> {
+    pub(super) fn check(&self, service: Service, date: &AmzDate) -> Result<Region, Refusal> {
         let region: Option<Region> = self.region.parse().ok();
-        let in_order =
-            self.service == SERVICE && self.terminator == TERMINATOR && self.day == date.day();
+        let in_order = self.service == service.name()
+            && self.terminator == TERMINATOR
+            && self.day == date.day();
         match region {
             Some(region) if in_order => Ok(region),
-            region => Err(Refusal::Scope { faults: self.faults(region.as_ref(), date) }),
+            region => Err(Refusal::Scope { faults: self.faults(region.as_ref(), service, date) }),
         }
     }
 
-    fn faults(&self, region: Option<&Region>, date: &AmzDate) -> Vec<ScopeFault> {
+    fn faults(&self, region: Option<&Region>, service: Service, date: &AmzDate) -> Vec<ScopeFault> {
         let mut faults = Vec::new();
         if region.is_none() {
             faults.push(ScopeFault::Region);
         }
-        if self.service != SERVICE {
-            faults.push(ScopeFault::Service { expected: SERVICE });
+        if self.service != service.name() {
+            faults.push(ScopeFault::Service { expected: service.name() });
         }
         if self.terminator != TERMINATOR {
             faults.push(ScopeFault::Terminator { terminator: self.terminator.to_owned() });

@@ -12,26 +12,41 @@ use arc_swap::ArcSwapOption;
 use aws_sigv4::sign::v4::generate_signing_key;
 use millpond_api::types::Region;
 
-use super::{SERVICE, credentials::Credential, date::AmzDate};
+use super::{Service, credentials::Credential, date::AmzDate};
 
-/// Signing keys that are kept. A key is needed per credential, region and day.
+/// Signing keys that are kept. A key is needed per credential and scope.
 const SIGNING_KEYS_MAX: usize = 256;
 
-/// The key that signs requests of one credential in one region on one day.
-pub(super) struct SigningKey {
-    pub(super) credential: Arc<Credential>,
+/// What a key signs for.
+#[derive(Debug, Clone)]
+pub(super) struct KeyScope {
+    pub(super) service: Service,
     pub(super) region: Region,
     /// Any second of the day.
-    date: AmzDate,
+    pub(super) date: AmzDate,
+}
+
+impl KeyScope {
+    fn parts(&self) -> (Service, &Region, &str) {
+        (self.service, &self.region, self.date.day())
+    }
+}
+
+/// The key that signs requests of one credential to one service in one region on one day.
+pub(super) struct SigningKey {
+    pub(super) credential: Arc<Credential>,
+    pub(super) scope: KeyScope,
     key: [u8; 32],
 }
 
 impl SigningKey {
-    pub(super) fn derive(credential: &Arc<Credential>, region: Region, date: AmzDate) -> Self {
+    pub(super) fn derive(credential: &Arc<Credential>, scope: KeyScope) -> Self {
+        let KeyScope { service, region, date } = &scope;
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(date.seconds().unsigned_abs());
-        let key = generate_signing_key(credential.secret(), time, region.as_str(), SERVICE);
+        let (region, service) = (region.as_str(), service.name());
+        let key = generate_signing_key(credential.secret(), time, region, service);
         let key = key.as_ref().try_into().expect("an HMAC-SHA256 has 32 bytes");
-        Self { credential: Arc::clone(credential), region, date, key }
+        Self { credential: Arc::clone(credential), scope, key }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -39,16 +54,14 @@ impl SigningKey {
     }
 
     // The credential is compared by identity: a key of a replaced secret is never found again.
-    fn is_for(&self, credential: &Arc<Credential>, region: &str, date: &AmzDate) -> bool {
-        Arc::ptr_eq(&self.credential, credential)
-            && self.region.as_str() == region
-            && self.date.day() == date.day()
+    fn is_for(&self, credential: &Arc<Credential>, scope: &KeyScope) -> bool {
+        Arc::ptr_eq(&self.credential, credential) && self.scope.parts() == scope.parts()
     }
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SigningKey({}/{}/{})", self.credential.id(), self.date.day(), self.region)
+        write!(f, "SigningKey({} for {:?})", self.credential.id(), self.scope.parts())
     }
 }
 
@@ -67,24 +80,18 @@ impl SigningKeys {
     pub(super) fn get(
         &self,
         credential: &Arc<Credential>,
-        region: &str,
-        date: &AmzDate,
+        scope: &KeyScope,
     ) -> Option<Arc<SigningKey>> {
-        let found = self.slot(credential, region, date).load_full()?;
-        found.is_for(credential, region, date).then_some(found)
+        let found = self.slot(credential, scope).load_full()?;
+        found.is_for(credential, scope).then_some(found)
     }
 
     pub(super) fn remember(&self, key: Arc<SigningKey>) {
-        self.slot(&key.credential, key.region.as_str(), &key.date).store(Some(key));
+        self.slot(&key.credential, &key.scope).store(Some(key));
     }
 
-    fn slot(
-        &self,
-        credential: &Arc<Credential>,
-        region: &str,
-        date: &AmzDate,
-    ) -> &ArcSwapOption<SigningKey> {
-        let hash = self.hasher.hash_one((credential.id(), region, date.day()));
+    fn slot(&self, credential: &Arc<Credential>, scope: &KeyScope) -> &ArcSwapOption<SigningKey> {
+        let hash = self.hasher.hash_one((credential.id(), scope.parts()));
         let index = usize::try_from(hash % SIGNING_KEYS_MAX as u64).expect("smaller than 256");
         self.slots.get(index).expect("the table has SIGNING_KEYS_MAX slots")
     }
@@ -94,34 +101,37 @@ impl SigningKeys {
 mod tests {
     use super::*;
 
-    fn date(text: &str) -> AmzDate {
-        AmzDate::parse(text).unwrap()
+    fn scope(service: Service, region: &str, at: &str) -> KeyScope {
+        let date = AmzDate::parse(at).unwrap();
+        KeyScope { service, region: region.parse().unwrap(), date }
     }
 
     #[test]
-    fn a_key_is_found_only_for_its_credential_region_and_day() {
+    fn a_key_is_found_only_for_its_credential_and_scope() {
         let credential = Arc::new(Credential::test());
         let keys = SigningKeys::new();
-        let morning = date("20150830T000000Z");
-        let region: Region = "us-east-1".parse().unwrap();
-        keys.remember(Arc::new(SigningKey::derive(&credential, region, morning)));
+        let morning = scope(Service::Kinesis, "us-east-1", "20150830T000000Z");
+        keys.remember(Arc::new(SigningKey::derive(&credential, morning)));
 
-        let found = |credential, region, at| keys.get(credential, region, &date(at)).is_some();
-        assert!(found(&credential, "us-east-1", "20150830T235959Z"));
-        assert!(!found(&credential, "us-east-1", "20150831T000000Z"));
-        assert!(!found(&credential, "us-east-2", "20150830T000000Z"));
-        assert!(!found(&Arc::new(Credential::test()), "us-east-1", "20150830T000000Z"));
+        let found = |credential, service, region, at| {
+            keys.get(credential, &scope(service, region, at)).is_some()
+        };
+        let kinesis = Service::Kinesis;
+        assert!(found(&credential, kinesis, "us-east-1", "20150830T235959Z"));
+        assert!(!found(&credential, kinesis, "us-east-1", "20150831T000000Z"));
+        assert!(!found(&credential, kinesis, "us-east-2", "20150830T000000Z"));
+        assert!(!found(&credential, Service::Sts, "us-east-1", "20150830T000000Z"));
+        assert!(!found(&Arc::new(Credential::test()), kinesis, "us-east-1", "20150830T000000Z"));
     }
 
     #[test]
     fn the_table_stays_small_and_serves_the_newest() {
         let credential = Arc::new(Credential::test());
         let keys = SigningKeys::new();
-        let today = date("20150830T000000Z");
         for n in 0..4 * SIGNING_KEYS_MAX {
-            let region: Region = format!("region-{n}").parse().unwrap();
-            keys.remember(Arc::new(SigningKey::derive(&credential, region.clone(), today)));
-            assert!(keys.get(&credential, region.as_str(), &today).is_some());
+            let scope = scope(Service::Kinesis, &format!("region-{n}"), "20150830T000000Z");
+            keys.remember(Arc::new(SigningKey::derive(&credential, scope.clone())));
+            assert!(keys.get(&credential, &scope).is_some());
         }
         assert_eq!(keys.slots.len(), SIGNING_KEYS_MAX);
     }
@@ -129,8 +139,9 @@ mod tests {
     #[test]
     fn debug_output_shows_no_key() {
         let credential = Arc::new(Credential::test());
-        let region = "us-east-1".parse().unwrap();
-        let key = SigningKey::derive(&credential, region, date("20150830T000000Z"));
-        assert_eq!(format!("{key:?}"), "SigningKey(test/20150830/us-east-1)");
+        let scope = scope(Service::Kinesis, "us-east-1", "20150830T000000Z");
+        let key = SigningKey::derive(&credential, scope);
+        let shown = "SigningKey(test for (Kinesis, us-east-1, \"20150830\"))";
+        assert_eq!(format!("{key:?}"), shown);
     }
 }

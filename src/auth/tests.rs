@@ -76,7 +76,7 @@ impl Arriving {
 
     fn verify(&self, verifier: &Verifier, now: Timestamp) -> Result<Caller, Refusal> {
         let parts = self.parts();
-        verifier.examine(&parts, now)?.confirm(&self.body)
+        verifier.examine(&parts, Service::Kinesis, now)?.confirm(&self.body)
     }
 }
 
@@ -129,5 +129,5 @@ fn a_claim_may_wait_for_its_body_on_any_thread() {
         true
     }
     let (verifier, parts) = (verifier(Mode::Verify), list_streams().parts());
-    assert!(is_send(&verifier.examine(&parts, signed_at()).unwrap()));
+    assert!(is_send(&verifier.examine(&parts, Service::Kinesis, signed_at()).unwrap()));
 }

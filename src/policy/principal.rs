@@ -31,7 +31,9 @@ impl Principal {
         self.account
     }
 
-    pub(super) fn id(&self) -> &str {
+    /// The access key id.
+    #[must_use]
+    pub fn id(&self) -> &str {
         &self.id
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this crate is tests")]
 
 mod addressing;
+mod companions;
 mod cors;
 mod errors;
 mod events;

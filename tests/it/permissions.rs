@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    companions::form,
     server::{START_MILLIS, TestServer, shard_id},
     signing::Signer,
     wire::{self, Refusal},
@@ -415,4 +416,18 @@ async fn broken_files_change_nothing_and_tell_no_secret() {
     fs::remove_file(scene.folder.path().join("credentials")).unwrap();
     scene.server.reload_credentials().unwrap_err();
     scene.call("DescribeStream", &clicks()).await;
+}
+
+#[tokio::test]
+async fn metrics_need_permission_too_and_who_one_is_does_not() {
+    let scene = Scene::with_policy(&json!([allow(&json!("kinesis:*"), "*")])).await;
+    let signer = Signer::known(START_MILLIS);
+    let ask = async |service, action| {
+        let (status, xml) = form(&scene.server, &signer, service, action).await;
+        (status.as_u16(), xml)
+    };
+    let (status, xml) = ask("monitoring", "Action=ListMetrics").await;
+    assert_eq!(status, 403);
+    assert!(xml.contains("is not authorized to perform: cloudwatch:ListMetrics on"), "{xml}");
+    assert_eq!(ask("sts", "Action=GetCallerIdentity").await.0, 200);
 }

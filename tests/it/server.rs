@@ -7,6 +7,7 @@ use http::Request;
 use millpond::{
     app::App,
     auth::Files,
+    companions::cloudwatch::sample_streams,
     config::{self, Config},
     kms,
 };
@@ -18,6 +19,7 @@ use millpond_shards::{
     state::{Command, PolicyCommand, Resource},
 };
 use serde_json::{Value, json};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower_service::Service as _;
 
 use crate::wire::{self, Answer, Refusal};
@@ -134,6 +136,14 @@ impl TestServer {
         // A command that changes nothing: the writer carries out what is due before it answers.
         let nothing = Command::ForgetLogs { logs: Vec::new() };
         self.app.domain().control().submit(nothing).await.unwrap();
+    }
+
+    /// Has metrics of streams gathered, as a server with a port does.
+    pub(crate) fn gather_metrics(&self) -> DropGuard {
+        let (app, stop) = (Arc::clone(&self.app), CancellationToken::new());
+        let told = stop.clone();
+        tokio::spawn(async move { sample_streams(&app, told).await });
+        stop.drop_guard()
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {

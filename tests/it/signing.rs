@@ -44,23 +44,35 @@ impl Signer {
     pub(crate) fn request(&self, operation: &str, body: &str) -> Request<Body> {
         let target = format!("Kinesis_20131202.{operation}");
         let headers = [("content-type", Codec::Json.content_type()), ("x-amz-target", &target)];
-        let mut request = wire::request(&headers, body.to_owned());
-        *request.uri_mut() = format!("http://{HOST}/").parse().unwrap();
+        self.sign("kinesis", "/", &headers, body.as_bytes())
+    }
+
+    /// A request to a service.
+    pub(crate) fn sign(
+        &self,
+        service: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Request<Body> {
+        let mut request = wire::request(headers, body.to_vec());
+        *request.uri_mut() = format!("http://{HOST}{path}").parse().unwrap();
         let credentials =
             Credentials::new(self.id, self.secret, self.token.map(str::to_owned), None, "test");
         let identity = credentials.into();
         let parameters = SigningParams::builder()
             .identity(&identity)
             .region("us-east-1")
-            .name("kinesis")
+            .name(service)
             .time(SystemTime::UNIX_EPOCH + Duration::from_millis(self.at_millis.unsigned_abs()))
             .settings(self.settings())
             .build()
             .unwrap()
             .into();
         let uri = request.uri().to_string();
-        let signable = SignableBody::Bytes(body.as_bytes());
-        let signable = SignableRequest::new("POST", uri, headers.into_iter(), signable).unwrap();
+        let headers = headers.iter().copied();
+        let signable = SignableBody::Bytes(body);
+        let signable = SignableRequest::new("POST", uri, headers, signable).unwrap();
         let (instructions, _) = sign(signable, &parameters).unwrap().into_parts();
         instructions.apply_to_request_http1x(&mut request);
         *request.uri_mut() = request.uri().path_and_query().unwrap().as_str().parse().unwrap();

@@ -8,7 +8,7 @@ use super::*;
 fn refusal_at(request: &Arriving, now: Timestamp) -> (ErrorKind, String) {
     let verifier = verifier(Mode::Verify);
     let parts = request.parts();
-    match verifier.examine(&parts, now) {
+    match verifier.examine(&parts, Service::Kinesis, now) {
         Err(refusal) => (refusal.kind(), refusal.to_string()),
         Ok(_) => panic!("the head is in order: {:?}", request.headers),
     }

@@ -22,7 +22,7 @@ fn nothing_of_an_old_one_is_kept() {
     // A key is remembered, and another request is on its way.
     list_streams().verify(&verifier, signed_at()).unwrap();
     let (parts, body) = (list_streams().parts(), list_streams().body);
-    let claim = verifier.examine(&parts, signed_at()).unwrap();
+    let claim = verifier.examine(&parts, Service::Kinesis, signed_at()).unwrap();
     verifier.replace(Credentials::default());
     assert!(credential.upgrade().is_some(), "the request has it");
     claim.confirm(&body).unwrap();
@@ -34,7 +34,7 @@ fn a_key_that_is_derived_too_late_is_not_kept() {
     let verifier = verifier(Mode::Verify);
     let credential = Arc::downgrade(verifier.known.load().credentials.get(ID).unwrap());
     let (parts, body) = (list_streams().parts(), list_streams().body);
-    let claim = verifier.examine(&parts, signed_at()).unwrap();
+    let claim = verifier.examine(&parts, Service::Kinesis, signed_at()).unwrap();
     verifier.replace(known());
     claim.confirm(&body).unwrap();
     assert!(credential.upgrade().is_none());

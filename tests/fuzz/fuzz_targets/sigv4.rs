@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use http::{HeaderName, HeaderValue, Request, request::Parts};
 use libfuzzer_sys::fuzz_target;
-use millpond::auth::{Credential, Credentials, Mode, Settings, Verifier};
+use millpond::auth::{Credential, Credentials, Mode, Service, Settings, Verifier};
 use millpond_api::types::Timestamp;
 
 const KNOWN: &str = "AKIDEXAMPLE";
@@ -52,7 +52,9 @@ fuzz_target!(|bytes: &[u8]| {
     let body = body.get(2..).unwrap_or_default();
     let Some(head) = request(head) else { return };
     for (mode, verifier) in &*VERIFIERS {
-        if let Ok(caller) = verifier.examine(&head, NOW).and_then(|claim| claim.confirm(body)) {
+        if let Ok(caller) =
+            verifier.examine(&head, Service::Kinesis, NOW).and_then(|claim| claim.confirm(body))
+        {
             assert_ne!(&*caller.access_key_id, KNOWN, "a signature was guessed");
             assert_eq!(*mode, Mode::Any, "a stranger was let in");
         }
