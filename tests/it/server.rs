@@ -17,6 +17,7 @@ use millpond_shards::{
     crypt::{KeyService, testing::TestKeys},
     engine::memory::MemoryEngine,
     state::{Command, PolicyCommand, Resource},
+    tasks::Tasks,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -142,7 +143,7 @@ impl TestServer {
     pub(crate) fn gather_metrics(&self) -> DropGuard {
         let (app, stop) = (Arc::clone(&self.app), CancellationToken::new());
         let told = stop.clone();
-        tokio::spawn(async move { sample_streams(&app, told).await });
+        Tasks::default().spawn("metrics", async move { sample_streams(&app, told).await });
         stop.drop_guard()
     }
 
