@@ -29,7 +29,7 @@ mod put_resource_policy;
 mod register_stream_consumer;
 mod remove_tags_from_stream;
 mod split_shard;
-mod start_stream_encryption;
+pub(crate) mod start_stream_encryption;
 mod stop_stream_encryption;
 mod subscribe_to_shard;
 mod tag_resource;

@@ -88,9 +88,12 @@ fn write(folder: &Path, lines: &str) {
     write_private(&folder.join("credentials"), &text);
 }
 
-fn write_private(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+/// Writes a file that nobody else may read, whole for whoever looks meanwhile.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    let beside = path.with_extension("new");
+    fs::write(&beside, text).unwrap();
+    fs::set_permissions(&beside, Permissions::from_mode(0o600)).unwrap();
+    fs::rename(beside, path).unwrap();
 }
 
 fn policy(statements: &Value) -> String {

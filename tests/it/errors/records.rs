@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::case::{Case, Scene, refused};
 use crate::{
+    ops::start_stream_encryption::FAULTS,
     server::TestServer,
     wire::{self, Refusal},
 };
@@ -137,19 +138,11 @@ async fn failed_entry(server: &TestServer) -> Refusal {
 }
 
 fn encryption() -> Vec<Case> {
-    let faults = [
-        (KmsFault::AccessDenied, "KMSAccessDeniedException"),
-        (KmsFault::Disabled, "KMSDisabledException"),
-        (KmsFault::InvalidState, "KMSInvalidStateException"),
-        (KmsFault::NotFound, "KMSNotFoundException"),
-        (KmsFault::OptInRequired, "KMSOptInRequired"),
-        (KmsFault::Throttling, "KMSThrottlingException"),
-    ];
     let operations = ["PutRecord", "PutRecords", "GetRecords", "StartStreamEncryption"];
     let case = |operation, (fault, code)| {
         Case::new(operation, "KMS failure", code, move |codec| without_key(operation, fault, codec))
     };
-    operations.into_iter().flat_map(|op| faults.map(|fault| case(op, fault))).collect()
+    operations.into_iter().flat_map(|op| FAULTS.map(|fault| case(op, fault))).collect()
 }
 
 /// What the operation is told of an encrypted stream when its key can't be used.

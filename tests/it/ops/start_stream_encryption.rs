@@ -20,7 +20,8 @@ const KEY_LIFE: Duration = Duration::from_mins(5);
 
 const DAY: Duration = Duration::from_hours(24);
 
-const FAULTS: [(KmsFault, &str); 6] = [
+/// What a key service can have against a key, and what the client is told.
+pub(crate) const FAULTS: [(KmsFault, &str); 6] = [
     (KmsFault::AccessDenied, "KMSAccessDeniedException"),
     (KmsFault::Disabled, "KMSDisabledException"),
     (KmsFault::InvalidState, "KMSInvalidStateException"),

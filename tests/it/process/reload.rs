@@ -1,14 +1,16 @@
 //! Credentials that change while the program runs.
 
 use std::{
-    fs::{self, File, FileTimes, Permissions},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
-    path::Path,
+    fs::{self, File, FileTimes},
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
 };
 
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use super::{child::Millpond, client::Client};
+use crate::permissions::write_private;
 
 /// Requests within which a change is noticed; a second has time for a fraction of them.
 const REQUESTS_MAX: usize = 1_000_000;
@@ -16,16 +18,25 @@ const REQUESTS_MAX: usize = 1_000_000;
 const SECRET: &str = "obviously-fake-secret";
 
 /// Knows the key `id`. With `--auth any`, everybody else is let in.
-fn write(path: &Path, id: &str) {
-    let secret = SECRET;
-    let text = format!("[a]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+fn profile(id: &str) -> String {
+    format!("[a]\naws_access_key_id = {id}\naws_secret_access_key = {SECRET}\n")
 }
 
-fn start(path: &Path) -> Millpond {
-    let path = path.display();
-    Millpond::start(&format!("dev --listen 127.0.0.1:0 --credentials {path}"))
+fn write(path: &Path, id: &str) {
+    write_private(path, &profile(id));
+}
+
+/// A server whose credentials are in a file, a client that it lets in without knowing it, the file,
+/// and the folder of that.
+fn start(id: &str) -> (Millpond, Client, PathBuf, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("credentials");
+    write(&path, id);
+    let flags = format!("dev --listen 127.0.0.1:0 --credentials {}", path.display());
+    let server = Millpond::start(&flags);
+    let mut client = server.client();
+    wait_for(&mut client, 200);
+    (server, client, path, folder)
 }
 
 /// Asks until the server answers so. The client's key is `test`, and its signature isn't true.
@@ -36,16 +47,11 @@ fn wait_for(client: &mut Client, status: u16) {
 
 #[test]
 fn credentials_change_with_their_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("credentials");
-    write(&path, "other");
-    let server = start(&path);
-    let mut client = server.client();
-    wait_for(&mut client, 200);
+    let (server, mut client, path, _folder) = start("other");
     write(&path, "test");
     wait_for(&mut client, 400);
     // Half a file, as a slow editor leaves it: those before stay.
-    fs::write(&path, format!("[a]\naws_access_key_id = other\n{SECRET}")).unwrap();
+    write_private(&path, &format!("[a]\naws_access_key_id = other\n{SECRET}"));
     let log = loop {
         assert_eq!(client.send("ListStreams", "{}").status, 400);
         let metadata = fs::metadata(&path).unwrap();
@@ -61,12 +67,7 @@ fn credentials_change_with_their_file() {
 
 #[test]
 fn a_hangup_has_credentials_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("credentials");
-    write(&path, "tess");
-    let server = start(&path);
-    let mut client = server.client();
-    wait_for(&mut client, 200);
+    let (server, mut client, path, _folder) = start("tess");
     // A change that nobody sees from outside.
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
     write(&path, "test");
@@ -88,12 +89,10 @@ fn policies_that_everybody_can_pass_by_are_warned_of() {
     for (mode, policy, is_warned) in
         [("any", true, true), ("any", false, false), ("verify", true, false)]
     {
-        write(&path, "other");
-        if policy {
-            let statement = r#"{"Effect": "Allow", "Action": "*", "Resource": "*"}"#;
-            let text = fs::read_to_string(&path).unwrap();
-            fs::write(&path, format!("{text}policy = {{\"Statement\": {statement}}}\n")).unwrap();
-        }
+        let statement = r#"{"Effect": "Allow", "Action": "*", "Resource": "*"}"#;
+        let line = format!("policy = {{\"Statement\": {statement}}}\n");
+        let line = if policy { &*line } else { "" };
+        write_private(&path, &(profile("other") + line));
         let path = path.display();
         let flags = format!("dev --listen 127.0.0.1:0 --auth {mode} --credentials {path}");
         let log = Millpond::start(&flags).stop();
@@ -104,12 +103,7 @@ fn policies_that_everybody_can_pass_by_are_warned_of() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_told_of_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("credentials");
-    write(&path, "other");
-    let server = start(&path);
-    let mut client = server.client();
-    wait_for(&mut client, 200);
+    let (server, mut client, path, _folder) = start("other");
     // Text can't be read from a folder, which looks the same each time.
     fs::remove_file(&path).unwrap();
     fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
