@@ -18,7 +18,9 @@ START_SECONDS_MAX = 60
 def running() -> Iterator[str]:
     """The URL of a DynamoDB that has no table, and is killed at the end."""
     port = free_port()
-    command = maven.Java(FOLDER).command(MAIN, "-inMemory", "-disableTelemetry", "-port", str(port))
+    command = maven.built(FOLDER).command(
+        MAIN, "-inMemory", "-disableTelemetry", "-port", str(port)
+    )
     server = programs.Program(command, FOLDER, programs.environment(""))
     try:
         wait(server, port)

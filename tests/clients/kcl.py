@@ -14,10 +14,8 @@ class Application:
     def __init__(self, name: str, url: str, dynamodb: str, how: str = "polling"):
         self.name = name
         self.how = how
-        self.java = maven.Java(FOLDER)
-        self.environment = programs.environment(
-            url, AWS_ENDPOINT_URL_DYNAMODB=dynamodb, AWS_EC2_METADATA_DISABLED="true"
-        )
+        self.java = maven.built(FOLDER)
+        self.environment = programs.environment(url, AWS_ENDPOINT_URL_DYNAMODB=dynamodb)
 
     def worker(self, stream: str, name: str) -> programs.Program:
         """Starts a worker. It tells as tests/clients/kcl/…/Processor.java says.

@@ -1,5 +1,6 @@
 """Builds the Java programs of a folder and makes command lines that start them."""
 
+from functools import cache
 from pathlib import Path
 
 import programs
@@ -27,3 +28,9 @@ class Java:
         """The command line of a class with a `main`; `settings` are its system properties."""
         properties = [f"-D{name}={value}" for name, value in settings.items()]
         return ["java", f"-Xmx{heap}", *properties, "-cp", self.classpath, main, *arguments]
+
+
+@cache
+def built(folder: Path) -> Java:
+    """The programs of a folder, compiled once for all tests."""
+    return Java(folder)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import connect
 import maven
 import programs
+import stored
 
 FOLDER = Path(__file__).parent
 HTTP = "software.amazon.awssdk.http"
@@ -55,22 +55,6 @@ def run(request, java, dev):
     return run_program
 
 
-def stored(dev: str) -> dict[str, list[tuple]]:
-    """What the server has: shard, sequence number, key and data of each record, by shard."""
-    kinesis = connect.client(dev)
-    shards = {}
-    for shard in kinesis.list_shards(StreamName="clicks")["Shards"]:
-        start = kinesis.get_shard_iterator(
-            StreamName="clicks", ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-        )
-        records = kinesis.get_records(ShardIterator=start["ShardIterator"])["Records"]
-        shards[shard["ShardId"]] = [
-            (shard["ShardId"], record["SequenceNumber"], record["PartitionKey"], record["Data"])
-            for record in records
-        ]
-    return shards
-
-
 def records(lines: list[str]) -> list[tuple]:
     """The records that a program printed, in its order."""
     printed = (line.split(" ") for line in lines if line.startswith("shardId-"))
@@ -95,7 +79,7 @@ def test_the_synchronous_client(run, dev, service):
         "absent: Stream clicks under account 000000000000 not found.",
         "streams: [clicks]",
     ]
-    shards = stored(dev)
+    shards = stored.records(dev, "clicks")
     assert records(lines) == [record for shard in shards.values() for record in shard]
     by_key: dict[str, list[bytes]] = {}
     for *_, key, data in records(lines):
@@ -111,7 +95,7 @@ def test_the_synchronous_client(run, dev, service):
 def test_the_asynchronous_client(run, dev):
     lines = run("clicks.Async", **FRAMES)
     parents, child = ["shardId-000000000000", "shardId-000000000001"], "shardId-000000000002"
-    shards = stored(dev)
+    shards = stored.records(dev, "clicks")
     assert list(shards) == [*parents, child]
     pushed = records(lines)
     for shard in shards:
