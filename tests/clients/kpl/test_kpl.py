@@ -1,0 +1,157 @@
+"""KPL puts aggregated records while the stream is split and merged, and KCL takes them apart."""
+
+import base64
+import time
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+
+import connect
+import dynamodb
+import kcl
+import programs
+from maven import Java
+
+pytestmark = pytest.mark.heavy
+
+FOLDER = Path(__file__).parent
+KEYS = 500
+CLICKS = 60_000
+CLICKS_PER_SECOND = 4_000
+MIDDLE_OF_LOWER_HALF = str(2**126)
+# The two that the stream begins with, two of a split, and one of a merge.
+SHARDS = {f"shardId-{number:012}" for number in range(5)}
+TOLD_SECONDS_MAX = 150
+
+
+@pytest.fixture
+def worker(dev, stream):
+    with dynamodb.running() as tables:
+        program = kcl.Application("reader", dev, tables).worker(stream, "one")
+        yield program
+        program.kill()
+
+
+@pytest.fixture
+def producer(secure, ca, stream):
+    command = Java(FOLDER).command("clicks.Produce", stream, str(CLICKS), str(CLICKS_PER_SECOND))
+    environment = programs.environment(secure, AWS_CA_BUNDLE=str(ca))
+    program = programs.Program(command, FOLDER, environment)
+    yield program
+    program.kill()
+
+
+def put_all(kinesis, stream: str, producer: programs.Program) -> dict[int, dict]:
+    """What KPL told of each click; the stream is split and merged under way."""
+    put = {}
+    while len(put) < CLICKS:
+        told = producer.next(TOLD_SECONDS_MAX)
+        assert told and "ShardId" in told, f"{told}:\n{''.join(producer.log)}"
+        assert told["number"] not in put
+        put[told["number"]] = told
+        if len(put) == CLICKS // 4:
+            kinesis.split_shard(
+                StreamName=stream,
+                ShardToSplit="shardId-000000000000",
+                NewStartingHashKey=MIDDLE_OF_LOWER_HALF,
+            )
+        if len(put) == CLICKS // 2:
+            kinesis.merge_shards(
+                StreamName=stream,
+                ShardToMerge="shardId-000000000003",
+                AdjacentShardToMerge="shardId-000000000001",
+            )
+    return put
+
+
+def put_ends(kinesis, stream: str) -> set[str]:
+    """Puts a last record into each open shard; the shards."""
+    latest = {"Type": "AT_LATEST"}
+    shards = kinesis.list_shards(StreamName=stream, ShardFilter=latest)["Shards"]
+    return {
+        kinesis.put_record(
+            StreamName=stream,
+            PartitionKey="end",
+            ExplicitHashKey=shard["HashKeyRange"]["StartingHashKey"],
+            Data=b"end",
+        )["ShardId"]
+        for shard in shards
+    }
+
+
+def read_all(worker: programs.Program, open_shards: set[str]) -> list[dict]:
+    """What KCL read, up to the last record of each open shard, after which comes nothing."""
+    records = []
+    while open_shards:
+        told = worker.next(TOLD_SECONDS_MAX)
+        if told["event"] != "record":
+            continue
+        if told["partitionKey"] == "end":
+            open_shards = open_shards - {told["shard"]}
+        else:
+            records.append(told)
+    return records
+
+
+def place(record: dict) -> tuple[str, str]:
+    return record["shard"], record["sequenceNumber"]
+
+
+def user_records_put(dev: str, stream: str) -> float:
+    """How many records KPL has put by what it told CloudWatch so far."""
+    cloudwatch = boto3.client(
+        "cloudwatch",
+        endpoint_url=dev,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    metric = {
+        "Namespace": "KinesisProducerLibrary",
+        "MetricName": "UserRecordsPut",
+        "Dimensions": [{"Name": "StreamName", "Value": stream}],
+    }
+    query = {"Id": "put", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Sum"}}
+    now = datetime.now(UTC)
+    answer = cloudwatch.get_metric_data(
+        MetricDataQueries=[query],
+        StartTime=now - timedelta(hours=2),
+        EndTime=now + timedelta(minutes=1),
+    )
+    return sum(answer["MetricDataResults"][0]["Values"])
+
+
+def test_every_click_that_is_acknowledged_is_read(dev, stream, worker, producer):
+    kinesis = connect.client(dev)
+    put = put_all(kinesis, stream, producer)
+    records = read_all(worker, put_ends(kinesis, stream))
+
+    read = defaultdict(list)
+    for record in records:
+        number = int(base64.b64decode(record["data"]))
+        assert record["partitionKey"] == f"user-{number % KEYS}"
+        read[number].append(place(record))
+    assert read.keys() == put.keys()
+    for number, told in put.items():
+        assert (told["ShardId"], told["SequenceNumber"]) in read[number]
+        # After a split or merge KPL puts again what another shard got than it had thought.
+        assert set(told["failed"]) <= {"Wrong Shard"}
+        assert len(read[number]) <= 1 + len(told["failed"])
+
+    assert {told["ShardId"] for told in put.values()} == SHARDS
+    assert len(set(map(place, records))) < CLICKS / 10, "the records were not aggregated"
+    for shard in SHARDS:
+        order = [
+            (int(record["sequenceNumber"]), record["subSequenceNumber"])
+            for record in records
+            if record["shard"] == shard
+        ]
+        assert order == sorted(set(order))
+
+    deadline = time.monotonic() + TOLD_SECONDS_MAX
+    while user_records_put(dev, stream) < CLICKS and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert user_records_put(dev, stream) == CLICKS
