@@ -65,6 +65,11 @@ def arn(kinesis, stream: str) -> str:
     return summary["StreamDescriptionSummary"]["StreamARN"]
 
 
+def consumers(kinesis) -> list[str]:
+    found = kinesis.list_stream_consumers(StreamARN=arn(kinesis, "clicks"))["Consumers"]
+    return [consumer["ConsumerName"] for consumer in found]
+
+
 class Clicks:
     """Writes the clicks of all keys, again and again, until it is told to finish."""
 
@@ -157,6 +162,7 @@ def test_each_record_is_read_once_over_a_split_and_a_merge(dev, kinesis, start, 
 
     assert sorted(counted.places()) == sorted(acknowledged)
     assert_in_order(counted.lines)
+    assert consumers(kinesis) == (["count-clicks"] if reader == "EFO" else [])
 
 
 def test_the_experimental_source_reads_each_record_once(dev, kinesis, start):

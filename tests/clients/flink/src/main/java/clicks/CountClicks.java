@@ -16,7 +16,7 @@ import org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer;
 
 /** A job that reads one stream, numbers the clicks of each key, and writes them to another. */
 public final class CountClicks {
-    /** Arguments: the reader, the ARNs of both streams, the folder of checkpoints, what to resume. */
+    /** Arguments: the reader, the ARNs of both streams, where checkpoints go, what to resume. */
     public static void main(String[] arguments) throws Exception {
         var configuration = new Configuration();
         configuration.setString("restart-strategy.type", "none");
