@@ -22,7 +22,7 @@ pytestmark = pytest.mark.heavy
 FOLDER = Path(__file__).parent
 KEYS = [f"page-{number}" for number in range(100)]
 MIDDLE_OF_LOWER_HALF = str(2**126)
-TOLD_SECONDS_MAX = 90
+TOLD_SECONDS_MAX = 150
 
 # What Flink's own start scripts open on Java 17, for its serializers.
 OPENED = " ".join(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in ("lang", "util"))
