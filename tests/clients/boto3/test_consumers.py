@@ -1,8 +1,8 @@
 """Consumers, and tags by ARN, as boto3 registers, lists, tags and deregisters them."""
 
-import time
-
 import pytest
+
+from waiting import described, register, wait
 
 
 @pytest.fixture
@@ -10,26 +10,6 @@ def arn(kinesis, create):
     """The ARN of a new stream."""
     summary = kinesis.describe_stream_summary(StreamName=create())
     return summary["StreamDescriptionSummary"]["StreamARN"]
-
-
-def described(kinesis, consumer: str) -> dict:
-    return kinesis.describe_stream_consumer(ConsumerARN=consumer)["ConsumerDescription"]
-
-
-def register(kinesis, stream: str, name: str) -> str:
-    """The ARN of a new consumer, once it is ACTIVE."""
-    registered = kinesis.register_stream_consumer(StreamARN=stream, ConsumerName=name)
-    consumer = registered["Consumer"]["ConsumerARN"]
-    wait(lambda: described(kinesis, consumer)["ConsumerStatus"] == "ACTIVE")
-    return consumer
-
-
-def wait(done) -> None:
-    """boto3 has no waiter for consumers."""
-    deadline = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < deadline, "it should have happened by now"
-        time.sleep(0.2)
 
 
 def is_gone(kinesis, consumer: str) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
-from test_consumers import register
+from waiting import register
 
 
 @pytest.fixture

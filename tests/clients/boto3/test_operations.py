@@ -103,6 +103,18 @@ def test_list_shards_pages_and_filters(kinesis, create):
     assert last["ShardId"] == "shardId-000000000004"
 
 
+def test_list_shards_paginator_gives_a_page_and_fails_for_more_as_on_aws(kinesis, create):
+    paginator = kinesis.get_paginator("list_shards")
+    pages = iter(paginator.paginate(StreamName=create(shards=3)))
+    assert [s["ShardId"] for s in next(pages)["Shards"]] == [f"shardId-{n:012}" for n in range(3)]
+    assert next(pages, None) is None
+    # It says NextToken and StreamName together.
+    pages = iter(paginator.paginate(StreamName=create(shards=2), PaginationConfig={"PageSize": 1}))
+    assert len(next(pages)["Shards"]) == 1
+    with pytest.raises(kinesis.exceptions.InvalidArgumentException, match="NextToken and Stream"):
+        next(pages)
+
+
 def test_describe_limits(endpoint_url, new_name):
     name = new_name()
     kinesis = connect.client(endpoint_url, key="333333333333")  # nobody else's shards are in it

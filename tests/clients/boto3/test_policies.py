@@ -1,7 +1,6 @@
 """Policies of streams, consumers and credentials, as two accounts meet them."""
 
 import json
-import time
 
 import boto3
 import pytest
@@ -9,11 +8,10 @@ from botocore.exceptions import ClientError
 
 import connect
 import server
+from waiting import register, wait
 
 OWNER, FRIEND = "111111111111", "222222222222"
 SHARD = "shardId-000000000000"
-
-SECONDS_MAX = 20
 
 
 @pytest.fixture
@@ -93,9 +91,7 @@ def test_another_account_writes_and_reads_a_shared_stream(owner, friend, stream_
 
 
 def test_another_account_subscribes_with_a_shared_consumer(owner, friend, stream_arn):
-    registered = owner.register_stream_consumer(StreamARN=stream_arn, ConsumerName="reader")
-    arn = registered["Consumer"]["ConsumerARN"]
-    wait_active(owner, arn)
+    arn = register(owner, stream_arn, "reader")
     denied(friend.describe_stream_consumer, ConsumerARN=arn)
     actions = ["kinesis:DescribeStreamConsumer", "kinesis:SubscribeToShard"]
     owner.put_resource_policy(ResourceARN=arn, Policy=policy(allow(actions, arn)))
@@ -107,16 +103,6 @@ def test_another_account_subscribes_with_a_shared_consumer(owner, friend, stream
     event = next(iter(events))["SubscribeToShardEvent"]
     assert [record["Data"] for record in event["Records"]] == [b"pushed"]
     events.close()
-
-
-def wait_active(kinesis, consumer: str) -> None:
-    end = time.monotonic() + SECONDS_MAX
-    while time.monotonic() < end:
-        found = kinesis.describe_stream_consumer(ConsumerARN=consumer)["ConsumerDescription"]
-        if found["ConsumerStatus"] == "ACTIVE":
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{consumer} is not ACTIVE")
 
 
 PROFILE = """[{id}]
@@ -167,12 +153,12 @@ def test_credentials_have_policies_and_change_while_the_server_runs(tmp_path):
         )
         # A session from now on, with the same policy.
         write(credentials, admin, limited + "aws_session_token = fake-token\n")
-        wait_until(lambda: is_refused(limited_client))
+        wait(lambda: is_refused(limited_client))
         session = client(url, "writer", token="fake-token")
         session.put_record(StreamName="clicks", PartitionKey="k", Data=b"")
         # Gone.
         write(credentials, admin)
-        wait_until(lambda: is_refused(session))
+        wait(lambda: is_refused(session))
 
 
 def is_refused(kinesis) -> bool:
@@ -181,10 +167,3 @@ def is_refused(kinesis) -> bool:
     except ClientError as error:
         return error.response["Error"]["Code"] == "UnrecognizedClientException"
     return False
-
-
-def wait_until(holds) -> None:
-    end = time.monotonic() + SECONDS_MAX
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.1)
