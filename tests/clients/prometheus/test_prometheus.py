@@ -1,0 +1,121 @@
+"""Prometheus, as Debian has it: it scrapes the server and answers queries over what it found."""
+
+import json
+import shutil
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import connect
+import ports
+import programs
+
+FOLDER = Path(__file__).parent
+PACKAGE_SECONDS_MAX = 300
+SECONDS_MAX = 60
+
+
+@pytest.fixture(scope="module")
+def bin_folder():
+    """Where the programs of the package are, without a service of the system."""
+    if installed := shutil.which("prometheus"):
+        return Path(installed).parent
+    unpacked = programs.CACHE / "prometheus"
+    if not (unpacked / "usr/bin/prometheus").exists():
+        unpacked.mkdir(parents=True, exist_ok=True)
+        env = programs.environment("")
+        programs.run(["apt-get", "download", "prometheus"], unpacked, env, PACKAGE_SECONDS_MAX)
+        [package] = unpacked.glob("prometheus_*.deb")
+        programs.run(["dpkg", "-x", package.name, "."], unpacked, env, PACKAGE_SECONDS_MAX)
+        package.unlink()
+    return unpacked / "usr/bin"
+
+
+class Prometheus:
+    """A Prometheus that scrapes this server."""
+
+    def __init__(self, bin_folder: Path, url: str, folder: Path):
+        port = ports.free()
+        config = (FOLDER / "prometheus.yml").read_text()
+        target = urllib.parse.urlsplit(url).netloc
+        (folder / "prometheus.yml").write_text(config.replace("127.0.0.1:4567", target))
+        flags = [f"--web.listen-address=127.0.0.1:{port}", f"--storage.tsdb.path={folder / 'data'}"]
+        command = [str(bin_folder / "prometheus"), "--config.file=prometheus.yml", *flags]
+        self.url = f"http://127.0.0.1:{port}"
+        self.program = programs.Program(command, folder, programs.environment(""))
+        ports.wait(self.program, port)
+
+    def query(self, text: str) -> dict:
+        """The value of each series, by the values of its labels."""
+        arguments = urllib.parse.urlencode({"query": text})
+        with urllib.request.urlopen(f"{self.url}/api/v1/query?{arguments}") as answer:
+            result = json.load(answer)["data"]["result"]
+        return {tuple(row["metric"].values()): float(row["value"][1]) for row in result}
+
+    def wait(self, text: str, expected: dict) -> None:
+        end = time.monotonic() + SECONDS_MAX
+        while (found := self.query(text)) != expected:
+            assert time.monotonic() < end, f"{text} is {found}"
+            time.sleep(0.2)
+
+
+@pytest.fixture
+def prometheus(bin_folder, dev, tmp_path):
+    prometheus = Prometheus(bin_folder, dev, tmp_path)
+    yield prometheus
+    prometheus.program.stop()
+
+
+def use(url: str, stream: str) -> None:
+    """Writes seven records, reads them, and is refused once."""
+    kinesis = connect.client(url)
+    records = [{"PartitionKey": f"user-{n}", "Data": b"click"} for n in range(7)]
+    assert kinesis.put_records(StreamName=stream, Records=records)["FailedRecordCount"] == 0
+    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
+        start = kinesis.get_shard_iterator(
+            StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )
+        kinesis.get_records(ShardIterator=start["ShardIterator"])
+    with pytest.raises(kinesis.exceptions.ResourceNotFoundException):
+        kinesis.put_record(StreamName="orders", PartitionKey="k", Data=b"")
+
+
+def test_what_happened_can_be_queried(prometheus, dev, stream):
+    here = (dev.removeprefix("http://"), "millpond")
+    prometheus.wait("sum by (instance, job) (up)", {here: 1})
+    use(dev, stream)
+    prometheus.wait("sum by (stream) (millpond_incoming_records_total)", {(stream,): 7})
+    prometheus.wait("sum by (stream) (millpond_incoming_bytes_total)", {(stream,): 7 * (5 + 6)})
+    prometheus.wait("sum by (stream) (millpond_outgoing_records_total)", {(stream,): 7})
+    prometheus.wait("sum by (stream) (millpond_open_shards)", {(stream,): 2})
+    refused = 'sum by (operation, error) (millpond_requests_total{error!=""})'
+    prometheus.wait(refused, {("ResourceNotFoundException", "PutRecord"): 1})
+    took = 'sum by (operation) (millpond_request_duration_seconds_count{operation="GetRecords"})'
+    prometheus.wait(took, {("GetRecords",): 2})
+
+
+def test_the_recipe_s_queries_are_answered(prometheus, dev, stream):
+    use(dev, stream)
+    lines = (FOLDER / "queries.promql").read_text().splitlines()
+    queries = [line for line in lines if not line.startswith("#")]
+    assert len(queries) == 6
+    # The rate of a counter needs two scrapes.
+    end = time.monotonic() + SECONDS_MAX
+    while (stream,) not in prometheus.query(queries[0]):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    for query in queries:
+        prometheus.query(query)
+
+
+def test_its_linter_finds_nothing(bin_folder, dev, stream):
+    use(dev, stream)
+    with urllib.request.urlopen(f"{dev}/metrics") as answer:
+        metrics = answer.read()
+    check = [bin_folder / "promtool", "check", "metrics"]
+    said = subprocess.run(check, input=metrics, capture_output=True, check=False)
+    assert (said.returncode, said.stdout, said.stderr) == (0, b"", b"")
