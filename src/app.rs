@@ -15,7 +15,7 @@ use millpond_shards::{
     state::{Command, NewMode, NewStream, ShardLimit},
     stream::Namespace,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{net::TcpListener, sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -32,10 +32,14 @@ use crate::{
     process::StartError,
     telemetry::Warning,
     tls::Tls,
+    traces::Traces,
 };
 
 /// Bytes of the newest records that are kept in memory.
 const TAIL_BYTES_MAX: usize = 64 << 20;
+
+/// How long the last traces may take on their way, where the drain would let them have longer.
+const LAST_TRACES_MAX: Duration = Duration::from_secs(5);
 
 /// Everything that requests need.
 pub struct App {
@@ -55,6 +59,7 @@ pub struct App {
     transition: Duration,
     pages: Pages,
     tls: Option<Tls>,
+    traces: Option<Traces>,
 }
 
 impl App {
@@ -90,6 +95,8 @@ impl App {
         let events = Answers::new(config.inflight_bytes);
         let refused_bodies = Semaphore::new(gateway::REFUSED_BODIES_MAX);
         let transition = config.transition;
+        let open = |settings| Traces::open(settings, metrics.spans());
+        let traces = config.traces.as_ref().map(open).transpose()?;
         let app = Self {
             domain,
             source,
@@ -107,6 +114,7 @@ impl App {
             transition,
             pages: pages(config),
             tls,
+            traces,
         };
         app.make_streams(config).await?;
         Ok(Arc::new(app))
@@ -191,6 +199,12 @@ impl App {
         &self.clock
     }
 
+    /// Where spans go, if somewhere.
+    #[must_use]
+    pub fn traces(&self) -> Option<&Traces> {
+        self.traces.as_ref()
+    }
+
     /// Which web pages may call.
     #[must_use]
     pub fn pages(&self) -> Pages {
@@ -219,18 +233,27 @@ impl App {
         let end_subscriptions = async {
             stop.cancelled().await;
             self.domain.end_subscriptions();
+            Instant::now() + config.drain
         };
         let sample = sample_streams(&self, stop.clone());
         let tls = self.tls.as_ref().map(|tls| tls.acceptor().clone());
         let serve = http::serve(listener, router, tls, connections, stop.clone(), config.drain);
-        let (cut, (), ()) = tokio::join!(serve, end_subscriptions, sample);
+        let (cut, drained, ()) = tokio::join!(serve, end_subscriptions, sample);
         if cut > 0 {
             tracing::warn!(
                 connections = cut,
                 "requests were cut off, as they took too long to end"
             );
         }
-        self.domain.close().await.map_err(StartError::new)
+        let left = drained.saturating_duration_since(Instant::now());
+        let (closed, ()) = tokio::join!(self.domain.close(), self.send_last_traces(left));
+        closed.map_err(StartError::new)
+    }
+
+    async fn send_last_traces(&self, left: Duration) {
+        if let Some(traces) = &self.traces {
+            traces.close(left.min(LAST_TRACES_MAX)).await;
+        }
     }
 
     /// Everything that the port answers, as one service that needs no port.

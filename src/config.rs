@@ -1,10 +1,11 @@
 //! The command line, the environment and the configuration file, resolved into one value.
 //!
-//! No other place reads the environment.
+//! No other place reads the environment, except that OpenTelemetry's SDK reads its own variables.
 
 mod flags;
 mod layers;
 mod refusal;
+mod traces;
 mod values;
 
 use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
@@ -13,7 +14,7 @@ use clap::error::ErrorKind;
 use millpond_api::types::{AccountId, Region};
 
 use self::{flags::Flags, layers::Layers, values::TlsChoice};
-use crate::{auth::Mode as Auth, http::MetricsAccess, tls::TlsSettings};
+use crate::{auth::Mode as Auth, http::MetricsAccess, tls::TlsSettings, traces::TraceSettings};
 
 pub use values::{
     Durability, Keys, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, StreamSpec, Switch,
@@ -71,6 +72,8 @@ pub struct Config {
     pub shard_limit: ShardLimit,
     /// Streams to make at start.
     pub streams: Vec<StreamSpec>,
+    /// Where spans of requests are sent, if anywhere.
+    pub traces: Option<TraceSettings>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged: a filter that is known to parse.
@@ -147,13 +150,13 @@ pub fn read(
         Some(("serve", rest)) => (Mode::Serve, rest),
         Some(("dev", rest)) => (Mode::Dev, rest),
         Some(("ca", rest)) => {
-            let flags = Layers::gather(Mode::Serve, rest, variable)?.parse()?;
+            let flags = Layers::gather(Mode::Serve, rest, &variable)?.parse()?;
             return authority(&flags).map(Request::PrintAuthority);
         }
         _ => return Ok(Request::Print(flags::command().render_version())),
     };
-    let flags = Layers::gather(mode, command_line, variable)?.parse()?;
-    Config::resolve(mode, flags).map(Box::new).map(Request::Run)
+    let flags = Layers::gather(mode, command_line, &variable)?.parse()?;
+    Config::resolve(mode, flags, &variable).map(Box::new).map(Request::Run)
 }
 
 /// Help and version come as errors too.
@@ -165,10 +168,15 @@ fn answer(error: &clap::Error) -> Result<Request, Refused> {
 }
 
 impl Config {
-    fn resolve(mode: Mode, flags: Flags) -> Result<Self, Refused> {
+    fn resolve(
+        mode: Mode,
+        flags: Flags,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, Refused> {
         refuse_what_is_not_served(&flags)?;
         let storage = storage(&flags)?;
         let keys = keys(mode, &flags)?;
+        let traces = traces::settings(flags.otlp_endpoint.clone(), variable)?;
         let credentials_were_given = !flags.credential.is_empty() || flags.credentials.is_some();
         if mode == Mode::Serve && !credentials_were_given && !flags.listen.ip().is_loopback() {
             return Err(Refused(format!(
@@ -204,6 +212,7 @@ impl Config {
             transition: flags.transition,
             shard_limit: flags.shard_limit,
             streams: flags.stream,
+            traces,
             log_format: flags.log_format,
             log_filter: flags.log_level,
         })

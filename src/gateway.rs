@@ -15,6 +15,7 @@ use crate::{
     error::Error,
     http::{BodyRefused, Peer, RequestBody},
     ops::{self, Cx, Origin, Reply},
+    traces::Span,
 };
 
 mod answer;
@@ -91,12 +92,21 @@ fn origin(head: &Parts) -> Option<Origin> {
     head.extensions.get().copied().map(|peer: Peer| Origin::from(peer))
 }
 
+fn begin_trace(app: &App, head: &Parts, service: Service, id: Uuid) -> Span {
+    app.traces().map(|traces| traces.begin(&head.headers, service, id)).unwrap_or_default()
+}
+
 /// Does what the request asks for.
 async fn operate(app: &App, head: &Parts, target: Target, body: RequestBody, id: Uuid) -> Response {
     let started = app.clock().now();
+    let trace = begin_trace(app, head, Service::Kinesis, id);
     let operation = target.operation().map_or("", OperationId::name);
+    if !operation.is_empty() {
+        trace.operation(operation);
+    }
     let span = tracing::debug_span!("request", %id, operation);
-    let (codec, outcome) = Request { app, head, target }.answer(body).instrument(span).await;
+    let request = Request { app, head, target, trace: &trace };
+    let (codec, outcome) = request.answer(body).instrument(span).await;
     let took = app.clock().now().saturating_duration_since(started);
     let code = outcome.as_ref().err().map(Failure::code);
     app.metrics().request(operation, code.unwrap_or_default(), took);
@@ -108,6 +118,7 @@ async fn operate(app: &App, head: &Parts, target: Target, body: RequestBody, id:
     if response.status().is_server_error() {
         tracing::warn!(%id, operation, error = code, "failed");
     }
+    trace.end(response.status(), code);
     response
 }
 
@@ -146,6 +157,7 @@ struct Request<'a> {
     app: &'a App,
     head: &'a Parts,
     target: Target,
+    trace: &'a Span,
 }
 
 impl Request<'_> {
@@ -199,7 +211,8 @@ impl Request<'_> {
                 return Err(refusal.into());
             }
         };
-        let cx = Cx::new(self.app, operation, codec, caller, origin(self.head));
+        let origin = origin(self.head);
+        let cx = Cx::new(self.app, operation, codec, caller, origin, self.trace);
         let outcome = match ops::entrypoint(operation) {
             Some(serve) => serve(&cx, body).await,
             None => Err(ops::unserved(operation)),

@@ -15,7 +15,8 @@
 //! * [`error`] turns the domain's facts into Amazon's words.
 //! * [`blocks`] holds an answer's bytes; [`answers`] bounds what large ones hold together.
 //! * [`secret_file`] reads files that others must not.
-//! * [`metrics`], [`telemetry`], [`banner`] and [`ids`] are what they are called.
+//! * [`outbound`] calls the services of others.
+//! * [`metrics`], [`traces`], [`telemetry`], [`banner`] and [`ids`] are what they are called.
 
 pub mod answers;
 pub mod app;
@@ -31,9 +32,11 @@ pub mod ids;
 pub mod kms;
 pub mod metrics;
 pub mod ops;
+pub mod outbound;
 pub mod policy;
 pub mod process;
 pub mod reload;
 pub mod secret_file;
 pub mod telemetry;
 pub mod tls;
+pub mod traces;

@@ -89,6 +89,9 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let took = clock.now().saturating_duration_since(began);
     let (endpoint, ms) = (banner::endpoint(address), took.as_millis() as u64);
     tracing::info!(endpoint, data, recovered, streams, ms, "started");
+    if let Some(traces) = &config.traces {
+        tracing::info!(collector = %traces.url, "traces are sent");
+    }
     // Whoever reads objects line by line has no use for a text.
     if config.log_format == LogFormat::Text {
         print!("{}", banner::banner(config, address));

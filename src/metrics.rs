@@ -18,6 +18,7 @@ pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     latency: HistogramVec,
+    spans: IntCounterVec,
 }
 
 /// A counter of shards: its name, what it means, and where it is read from.
@@ -55,13 +56,20 @@ impl Default for Metrics {
         let latency = HistogramVec::new(latency.buckets(LATENCY_BUCKETS.to_vec()), &["operation"]);
         let requests = requests.expect("the metric's name and labels are legal");
         let latency = latency.expect("the metric's name and labels are legal");
+        let spans = Opts::new(
+            "millpond_spans_total",
+            "Spans that a collector took (sent), that none took (lost), or that found no room in \
+             the queue (dropped).",
+        );
+        let spans = IntCounterVec::new(spans, &["outcome"]);
+        let spans = spans.expect("the metric's name and labels are legal");
         let registry = Registry::new();
-        let collectors: [Box<dyn Collector>; 2] =
-            [Box::new(requests.clone()), Box::new(latency.clone())];
+        let collectors: [Box<dyn Collector>; 3] =
+            [Box::new(requests.clone()), Box::new(latency.clone()), Box::new(spans.clone())];
         for collector in collectors {
             registry.register(collector).expect("the metrics have different names");
         }
-        Self { registry, requests, latency }
+        Self { registry, requests, latency, spans }
     }
 }
 
@@ -70,6 +78,12 @@ impl Metrics {
     pub fn request(&self, operation: &str, error: &str, took: Duration) {
         self.requests.with_label_values(&[operation, error]).inc();
         self.latency.with_label_values(&[operation]).observe(took.as_secs_f64());
+    }
+
+    /// Counts what became of spans.
+    #[must_use]
+    pub fn spans(&self) -> IntCounterVec {
+        self.spans.clone()
     }
 
     /// All metrics in Prometheus' text format.

@@ -45,7 +45,7 @@ where
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Keeps a warning from filling the log.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Warning(Mutex<Option<Instant>>);
 
 impl Warning {

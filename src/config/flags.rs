@@ -12,7 +12,9 @@ use super::{
         connections, duration, listen_addr, log_filter, memory_size,
     },
 };
-use crate::{auth::Mode as Auth, http::MetricsAccess, kms::KmsUrl, tls::HostName};
+use crate::{
+    auth::Mode as Auth, http::MetricsAccess, kms::KmsUrl, tls::HostName, traces::CollectorUrl,
+};
 
 /// The flags as clap reads them. Both subcommands have all of them; only defaults differ.
 #[derive(clap::Args)]
@@ -119,6 +121,9 @@ pub(super) struct Flags {
     /// What to log: error, warn, info, debug, trace, or a filter such as warn,millpond=debug
     #[arg(long, value_name = "FILTER", value_parser = log_filter, help_heading = "Logs")]
     pub log_level: String,
+    /// Send a span for each request to the OpenTelemetry collector at this URL, by OTLP over HTTP
+    #[arg(long, value_name = "URL", help_heading = "Traces")]
+    pub otlp_endpoint: Option<CollectorUrl>,
 }
 
 /// Flag, default of `serve`, default of `dev`; empty where there is none.

@@ -328,6 +328,7 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("stream", "clicks", "streams: [StreamSpec {"),
     ("log-format", "json", "log_format: Json,"),
     ("log-level", "debug", "log_filter: \"debug\""),
+    ("otlp-endpoint", "http://otel:8/a", "path: \"/a/v1/traces\""),
 ];
 
 #[test]

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use millpond_quotas::limits::METRICS_BODY_BYTES_MAX as BODY_BYTES_MAX;
 use uuid::Uuid;
 
-use super::{examine, origin, tell_refused};
+use super::{begin_trace, examine, origin, tell_refused};
 use crate::{
     app::App,
     auth::{Refusal, Service},
@@ -35,6 +35,7 @@ pub(super) async fn operate(
     id: Uuid,
 ) -> Response {
     let started = app.clock().now();
+    let trace = begin_trace(app, head, service, id);
     let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let (wire, named) = Wire::of(head.uri.path(), target);
     let outcome = Companion { app, head, service, wire, named }.answer(body).await;
@@ -42,18 +43,34 @@ pub(super) async fn operate(
         Ok((operation, _)) => (operation.name(), ""),
         Err(refused) => ("", refused.code()),
     };
+    if !operation.is_empty() {
+        trace.operation(operation);
+    }
     let took = app.clock().now().saturating_duration_since(started);
     app.metrics().request(operation, code, took);
     tracing::debug!(%id, service = service.name(), operation, error = code, "answered");
-    let id = id.to_string();
+    let error = Some(code).filter(|code| !code.is_empty());
+    let response = response(wire, service, outcome, &id.to_string());
+    trace.end(response.status(), error);
+    response
+}
+
+/// What became of the request, in its protocol.
+fn response(
+    wire: Wire,
+    service: Service,
+    outcome: Result<(Operation, Option<Tree>), Refused>,
+    id: &str,
+) -> Response {
     match outcome {
-        Ok((_, output)) => {
-            let body = wire.write(Answer { service, operation, output }, &id);
+        Ok((operation, output)) => {
+            let operation = operation.name();
+            let body = wire.write(Answer { service, operation, output }, id);
             respond(wire, StatusCode::OK, body)
         }
         Err(Refused::Fault(fault)) => {
             let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
-            let mut response = respond(wire, status, wire.write_fault(service, &fault, &id));
+            let mut response = respond(wire, status, wire.write_fault(service, &fault, id));
             if let Ok(code) = HeaderValue::try_from(format!("{};Sender", fault.code)) {
                 response.headers_mut().insert(QUERY_ERROR, code);
             }

@@ -14,7 +14,7 @@
 //!
 //! One that doesn't begin so is a CiphertextBlob alone, of a time when the ARN wasn't stored.
 
-mod connection;
+mod url;
 
 use std::{
     path::Path,
@@ -36,9 +36,12 @@ use millpond_shards::crypt::{KeyService, KmsError, KmsFault, PlainKey};
 use serde::Deserialize;
 use serde_json::json;
 
-pub use self::connection::KmsUrl;
-use self::connection::{Connector, Failure};
-use crate::{config::Secret, process::StartError};
+pub use self::url::KmsUrl;
+use crate::{
+    config::Secret,
+    outbound::{Connector, Failure, TlsFault},
+    process::StartError,
+};
 
 /// How long one attempt may take.
 const ATTEMPT_LIFE: Duration = Duration::from_secs(2);
@@ -100,7 +103,8 @@ impl KmsEndpoint {
             StartError::refused("--kms-credential: it is an access key and its secret, ID:SECRET")
         })?;
         let credentials = Credentials::new(id, secret, None, None, "configuration");
-        Ok(Self { connector: Connector::new(url, ca)?, credentials, clock })
+        let connector = Connector::new(&url.0, ca).map_err(untrusted)?;
+        Ok(Self { connector, credentials, clock })
     }
 
     async fn generate_data_key(
@@ -177,7 +181,7 @@ impl KmsEndpoint {
 
     fn request(&self, operation: &str, body: Bytes, region: &str) -> Request<Bytes> {
         let target = format!("TrentService.{operation}");
-        let host = self.connector.authority();
+        let host = self.connector.url().authority();
         let headers =
             [("host", host), ("content-type", CONTENT_TYPE), ("x-amz-target", target.as_str())];
         let identity = self.credentials.clone().into();
@@ -190,7 +194,7 @@ impl KmsEndpoint {
             .settings(SigningSettings::default())
             .build()
             .expect("every parameter is given");
-        let uri = format!("{}/", self.connector.origin());
+        let uri = self.connector.url().to_string();
         let signable =
             SignableRequest::new("POST", uri, headers.into_iter(), SignableBody::Bytes(&body));
         let signed = signable.and_then(|signable| sign(signable, &parameters.into()));
@@ -203,6 +207,17 @@ impl KmsEndpoint {
             .expect("each part of it is legal");
         instructions.apply_to_request_http1x(&mut request);
         request
+    }
+}
+
+fn untrusted(fault: TlsFault) -> StartError {
+    match fault {
+        TlsFault::Name(_) => StartError::refused(format!("--kms-endpoint: {fault}")),
+        TlsFault::Authorities { .. } => StartError::refused(format!("--kms-ca: {fault}")),
+        TlsFault::NoAuthorities => {
+            StartError::refused(format!("--kms-endpoint: {fault}; name one with --kms-ca FILE"))
+        }
+        TlsFault::Tls(error) => StartError::new(error),
     }
 }
 

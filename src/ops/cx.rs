@@ -21,6 +21,7 @@ use crate::{
     error::{Error, Result},
     policy::{Readings, Tagging},
     telemetry::Warning,
+    traces::Span,
 };
 
 /// Where a request came from.
@@ -40,10 +41,11 @@ pub struct Cx<'a> {
     caller: Caller,
     namespace: Namespace,
     origin: Option<Origin>,
+    trace: &'a Span,
 }
 
 impl<'a> Cx<'a> {
-    /// The context of a request by `caller`, with where it came from.
+    /// The context of a request by `caller`, with where it came from and its span.
     #[must_use]
     pub fn new(
         app: &'a App,
@@ -51,9 +53,10 @@ impl<'a> Cx<'a> {
         codec: Codec,
         caller: Caller,
         origin: Option<Origin>,
+        trace: &'a Span,
     ) -> Self {
         let namespace = Namespace { account: caller.account, region: caller.region.clone() };
-        Self { app, operation, codec, caller, namespace, origin }
+        Self { app, operation, codec, caller, namespace, origin, trace }
     }
 
     /// The operation that was asked for.
@@ -84,6 +87,11 @@ impl<'a> Cx<'a> {
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
         self.origin
+    }
+
+    /// The request's span.
+    pub(super) fn trace(&self) -> &'a Span {
+        self.trace
     }
 
     /// What the policies of resources say.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Display, sync::Arc};
 
 use millpond_api::{
     OperationId,
-    types::{AccountId, ConsumerArn, StreamArn, StreamRef},
+    types::{AccountId, ConsumerArn, StreamArn, StreamName, StreamRef},
 };
 use millpond_shards::{Error as Fact, directory::Stream, stream::consumer::ConsumerState};
 
@@ -20,6 +20,7 @@ pub(super) struct Subject<'a> {
     owner: AccountId,
     policy: Option<&'a Arc<str>>,
     tags: Option<&'a BTreeMap<String, String>>,
+    stream: Option<&'a StreamName>,
 }
 
 impl<'a> Subject<'a> {
@@ -31,6 +32,7 @@ impl<'a> Subject<'a> {
             owner: arn.account,
             policy: state.and_then(|state| state.policy.as_ref()),
             tags: state.map(|state| &state.tags),
+            stream: Some(&arn.name),
         }
     }
 
@@ -41,12 +43,13 @@ impl<'a> Subject<'a> {
             owner: arn.stream.account,
             policy: found.and_then(|consumer| consumer.policy.as_ref()),
             tags: found.map(|consumer| &consumer.tags),
+            stream: Some(&arn.stream.name),
         }
     }
 
     /// Something of this account that has neither policy nor tags.
     pub(super) fn bare(name: &'a (dyn Display + Sync), owner: AccountId) -> Self {
-        Self { name, owner, policy: None, tags: None }
+        Self { name, owner, policy: None, tags: None, stream: None }
     }
 }
 
@@ -95,6 +98,9 @@ impl Cx<'_> {
         subject: &Subject<'_>,
         tagging: Tagging<'_>,
     ) -> Result<()> {
+        if let Some(stream) = subject.stream {
+            self.trace().stream(stream);
+        }
         let (caller, is_own) = (self.caller(), subject.owner == self.caller().account);
         if is_own && subject.policy.is_none() && caller.policies().is_none() {
             return Ok(());

@@ -7,6 +7,7 @@ mod fan_out;
 mod logs;
 mod reload;
 mod storm;
+mod traces;
 
 use std::{
     fs::{self, Permissions},
