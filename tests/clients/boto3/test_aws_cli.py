@@ -1,4 +1,4 @@
-"""The AWS CLI, told where to go by its environment as the banner says."""
+"""Every command that the AWS CLI has for Kinesis."""
 
 import base64
 import json
@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from test_model import OPERATIONS
-
-SECONDS_MAX = 60
 
 # An account of its own, so that what belongs to the account is nobody else's.
 ACCOUNT = "555555555555"
@@ -30,29 +28,11 @@ def environment(endpoint_url: str, home: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def aws(endpoint_url, tmp_path):
-    """Runs a command of `aws kinesis` and gives what it prints."""
-    program = Path(sys.executable).with_name("aws")
-
-    def run(*arguments: str) -> dict:
-        command = [program, "kinesis", *arguments, "--output", "json"]
-        ended = subprocess.run(
-            command,
-            env=environment(endpoint_url, tmp_path),
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_MAX,
-            check=False,
-        )
-        assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout) if ended.stdout else {}
-
-    return run
-
-
 class Session:
-    """The same in one process, as the program takes most of a second to start, and remembers."""
+    """Runs commands of `aws kinesis` and remembers which ended well.
+
+    All of them in one process, as the program takes most of a second to start.
+    """
 
     def __init__(self, env: dict[str, str]):
         self.process = subprocess.Popen(
@@ -91,31 +71,6 @@ def session(endpoint_url, tmp_path):
     yield session
     session.process.kill()
     session.process.communicate()
-
-
-# Its waiters look every ten seconds only, so a stream that is there at once saves time.
-dev_only = pytest.mark.parametrize("endpoint_url", ["dev"], indirect=True)
-
-
-@dev_only
-def test_a_stream_from_its_creation_to_its_end(aws, new_name):
-    name = new_name()
-    stream = ["--stream-name", name]
-    assert aws("create-stream", *stream, "--shard-count", "2") == {}
-    aws("wait", "stream-exists", *stream)
-    summary = aws("describe-stream-summary", *stream)["StreamDescriptionSummary"]
-    assert (summary["StreamStatus"], summary["OpenShardCount"]) == ("ACTIVE", 2)
-
-    put = aws("put-record", *stream, "--partition-key", "k", "--data", "café")
-    shard = ["--shard-id", put["ShardId"], "--shard-iterator-type", "TRIM_HORIZON"]
-    iterator = aws("get-shard-iterator", *stream, *shard)["ShardIterator"]
-    [record] = aws("get-records", "--shard-iterator", iterator)["Records"]
-    assert record["SequenceNumber"] == put["SequenceNumber"]
-    assert base64.b64decode(record["Data"]).decode() == "café"
-
-    assert name in aws("list-streams")["StreamNames"]
-    aws("delete-stream", *stream)
-    aws("wait", "stream-not-exists", *stream)
 
 
 def shards(aws, name):
@@ -230,7 +185,7 @@ def command(operation: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", operation).lower()
 
 
-@dev_only
+@pytest.mark.parametrize("endpoint_url", ["dev"], indirect=True)
 def test_every_command_that_it_has_for_the_forty_operations(session, new_name):
     name = new_name()
     session("create-stream", "--stream-name", name, "--shard-count", "1")
