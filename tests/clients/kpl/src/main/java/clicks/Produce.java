@@ -80,9 +80,7 @@ public final class Produce implements AutoCloseable {
         return new FutureCallback<>() {
             @Override
             public void onSuccess(UserRecordResult put) {
-                System.out.printf(
-                        "{\"number\":%d,\"ShardId\":\"%s\",\"SequenceNumber\":\"%s\","
-                                + "\"failed\":[%s]}%n",
+                tell("{\"number\":%d,\"ShardId\":\"%s\",\"SequenceNumber\":\"%s\",\"failed\":[%s]}",
                         number, put.getShardId(), put.getSequenceNumber(), failed(put));
             }
 
@@ -91,9 +89,14 @@ public final class Produce implements AutoCloseable {
                 var why = failure instanceof UserRecordFailedException refused
                         ? failed(refused.getResult())
                         : "\"" + failure + "\"";
-                System.out.printf("{\"number\":%d,\"failed\":[%s]}%n", number, why);
+                tell("{\"number\":%d,\"failed\":[%s]}", number, why);
             }
         };
+    }
+
+    /** A line in one piece, as a log line may else come between: printf writes piece by piece. */
+    private static void tell(String line, Object... values) {
+        System.out.println(line.formatted(values));
     }
 
     /** The error codes of the attempts that failed, as a list of JSON. */
