@@ -3,6 +3,7 @@
 import base64
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import connect
 import dynamodb
 import kcl
 import programs
+from consume import Reader
 from maven import Java
 
 pytestmark = pytest.mark.heavy
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.heavy
 FOLDER = Path(__file__).parent
 KEYS = 500
 CLICKS = 60_000
+SPREAD = 10_000
 CLICKS_PER_SECOND = 4_000
 MIDDLE_OF_LOWER_HALF = str(2**126)
 # The two that the stream begins with, two of a split, and one of a merge.
@@ -36,21 +39,33 @@ def worker(dev, stream):
 
 
 @pytest.fixture
-def producer(secure, ca, stream):
-    command = Java(FOLDER).command("clicks.Produce", stream, str(CLICKS), str(CLICKS_PER_SECOND))
-    environment = programs.environment(secure, AWS_CA_BUNDLE=str(ca))
-    program = programs.Program(command, FOLDER, environment)
-    yield program
-    program.kill()
+def produce(secure, ca):
+    """Starts the producer, which waits at the end until it is killed."""
+    started = []
+
+    def start(stream: str, count: int) -> programs.Program:
+        command = Java(FOLDER).command("clicks.Produce", stream, str(count), str(CLICKS_PER_SECOND))
+        environment = programs.environment(secure, AWS_CA_BUNDLE=str(ca))
+        started.append(programs.Program(command, FOLDER, environment))
+        return started[-1]
+
+    yield start
+    for program in started:
+        program.kill()
+
+
+def acknowledged(producer: programs.Program, count: int) -> Iterator[dict]:
+    """What KPL tells of each click, none of which fails."""
+    for _ in range(count):
+        told = producer.next(TOLD_SECONDS_MAX)
+        assert told and "ShardId" in told, f"{told}:\n{''.join(producer.log)}"
+        yield told
 
 
 def put_all(kinesis, stream: str, producer: programs.Program) -> dict[int, dict]:
-    """What KPL told of each click; the stream is split and merged under way."""
+    """Every click that was put; the stream is split and merged under way."""
     put = {}
-    while len(put) < CLICKS:
-        told = producer.next(TOLD_SECONDS_MAX)
-        assert told and "ShardId" in told, f"{told}:\n{''.join(producer.log)}"
-        assert told["number"] not in put
+    for told in acknowledged(producer, CLICKS):
         put[told["number"]] = told
         if len(put) == CLICKS // 4:
             kinesis.split_shard(
@@ -64,6 +79,7 @@ def put_all(kinesis, stream: str, producer: programs.Program) -> dict[int, dict]
                 ShardToMerge="shardId-000000000003",
                 AdjacentShardToMerge="shardId-000000000001",
             )
+    assert put.keys() == set(range(CLICKS))
     return put
 
 
@@ -124,9 +140,9 @@ def user_records_put(dev: str, stream: str) -> float:
     return sum(answer["MetricDataResults"][0]["Values"])
 
 
-def test_every_click_that_is_acknowledged_is_read(dev, stream, worker, producer):
+def test_every_click_that_is_acknowledged_is_read(dev, stream, worker, produce):
     kinesis = connect.client(dev)
-    put = put_all(kinesis, stream, producer)
+    put = put_all(kinesis, stream, produce(stream, CLICKS))
     records = read_all(worker, put_ends(kinesis, stream))
 
     read = defaultdict(list)
@@ -155,3 +171,27 @@ def test_every_click_that_is_acknowledged_is_read(dev, stream, worker, producer)
     while user_records_put(dev, stream) < CLICKS and time.monotonic() < deadline:
         time.sleep(0.5)
     assert user_records_put(dev, stream) == CLICKS
+
+
+def test_records_that_the_service_spreads_are_not_aggregated(dev, produce):
+    kinesis = connect.client(dev)
+    kinesis.create_stream(
+        StreamName="spread",
+        StreamModeDetails={"StreamMode": "ON_DEMAND"},
+        RecordDistributionStrategy="AUTO",
+    )
+    connect.wait_active(kinesis, "spread")
+    put = {
+        (told["ShardId"], told["SequenceNumber"]): told["number"]
+        for told in acknowledged(produce("spread", SPREAD), SPREAD)
+    }
+    batches = Reader(kinesis, "spread").batches()
+    read = {
+        (batch.shard, record["SequenceNumber"]): int(record["Data"])
+        for batch in batches
+        for record in batch.records
+    }
+    assert read == put
+    assert sorted(read.values()) == list(range(SPREAD))
+    of_one_key = {shard for (shard, _), number in read.items() if number % KEYS == 0}
+    assert len(of_one_key) > 1
