@@ -1,0 +1,69 @@
+"""Spring Cloud Stream's binder for Kinesis sends, receives, and goes on after its checkpoint."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+import dynamodb
+import maven
+import programs
+
+pytestmark = pytest.mark.heavy
+
+FOLDER = Path(__file__).parent
+SECONDS_MAX = 120
+CLICKS = 20
+
+
+@pytest.fixture
+def application(dev):
+    """Starts the application, with DynamoDB for its locks and checkpoints."""
+    java = maven.built(FOLDER)
+    running = []
+
+    with dynamodb.running() as tables:
+
+        def start(first: int) -> programs.Program:
+            env = programs.environment(dev, AWS_ENDPOINT_URL_DYNAMODB=tables)
+            command = java.command("clicks.Application", f"--first={first}")
+            program = programs.Program(command, FOLDER, env)
+            running.append(program)
+            return program
+
+        yield start
+        for program in running:
+            program.kill()
+
+
+def clicks(program: programs.Program, count: int) -> list[dict]:
+    """The next so many."""
+    end = time.monotonic() + SECONDS_MAX
+    told = []
+    while len(told) < count:
+        news = program.next(end - time.monotonic())
+        assert news is not None, "".join(program.log)
+        told.append(news)
+    return told
+
+
+def test_it_sends_receives_and_goes_on(application, stream):
+    for first in (0, CLICKS):
+        program = application(first)
+        # The second one doesn't see what the first one had.
+        check(clicks(program, CLICKS), first)
+        program.stop()
+        assert program.next(1) is None, "more than it sent"
+
+
+def check(told: list[dict], first: int) -> None:
+    """Each click once, those of a user in order and in one shard, and both shards used."""
+    assert sorted(click["number"] for click in told) == list(range(first, first + CLICKS))
+    by_user = {}
+    for click in told:
+        by_user.setdefault(click["user"], []).append(click)
+    assert len(by_user) == 4
+    for of_user in by_user.values():
+        assert [click["number"] for click in of_user] == sorted(c["number"] for c in of_user)
+        assert len({click["shard"] for click in of_user}) == 1
+    assert len({click["shard"] for click in told}) == 2
