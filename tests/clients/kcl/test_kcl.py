@@ -1,6 +1,6 @@
 """KCL, polling and with fan-out, over a stream that is resharded while a worker is killed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -51,14 +51,14 @@ def fleet(request, dev, tables) -> Iterator[Fleet]:
 
 def test_every_record_is_seen_once_in_order(fleet, dev, tables):
     with writing(dev, STREAM) as writer:
-        fleet.start("one")
-        fleet.until(lambda lines: has_records(lines, "one"), START_SECONDS_MAX)
-        fleet.start("two")
-        fleet.until(lambda lines: has_records(lines, "two"), START_SECONDS_MAX)
+        for name in ("one", "two"):
+            fleet.start(name)
+            fleet.until(has_records(name), START_SECONDS_MAX)
         for turn in range(TURNS):
             if turn == TURNS // 2:
                 fleet.until(lambda lines: both_read(lines, writer), START_SECONDS_MAX)
-                fleet.kill("one")
+                killed = leader(tables)
+                fleet.kill(killed)
             writer.reshard(turn)
             writer.wait(BETWEEN_TURNS)
     kept = stored.records(dev, STREAM)
@@ -66,25 +66,31 @@ def test_every_record_is_seen_once_in_order(fleet, dev, tables):
 
     shards = writer.kinesis.list_shards(StreamName=STREAM)["Shards"]
     assert len(shards) == 4 + 3 * TURNS
-    fleet.until(lambda lines: has_all(lines, kept, shards), FAILOVER_SECONDS_MAX)
+    [survivor] = fleet.workers
+    fleet.until(lambda lines: has_all(lines, survivor, kept, shards), FAILOVER_SECONDS_MAX)
+    assert leader(tables) == survivor
     fleet.stop()
 
     tenures = history.tenures(fleet.lines)
-    assert not history.faults(kept, parents(shards), tenures, killed="one")
-    left = {tenure.shard for tenure in tenures if tenure.worker == "one" and tenure.open}
-    taken = {tenure.shard for tenure in tenures if tenure.worker == "two"}
+    assert not history.faults(kept, parents(shards), tenures, killed)
+    left = {tenure.shard for tenure in tenures if tenure.worker == killed and tenure.open}
+    taken = {tenure.shard for tenure in tenures if tenure.worker == survivor}
     assert left and left <= taken
-    checkpoints = leases(tables)
+    checkpoints = leases(tables, "checkpoint")
     for shard in writer.open_shards():
         assert checkpoints[shard["ShardId"]] == kept[shard["ShardId"]][-1][1]
     check_consumers(dev, fan_out=fleet.application.how == "fan-out")
     metrics = processed(dev)
-    for shard in taken - {tenure.shard for tenure in tenures if tenure.worker == "one"}:
-        assert metrics[shard] == len(kept[shard])
+    for shard, seen in history.of_shards(tenures).items():
+        # Whoever begins at a checkpoint counts its record again; the killed one didn't tell all.
+        if [tenure.worker for tenure in seen] == [survivor]:
+            assert metrics[shard] == len(kept[shard])
 
 
-def has_records(lines: list[dict], worker: str) -> bool:
-    return any(line["worker"] == worker and line["event"] == "record" for line in lines)
+def has_records(worker: str) -> Callable[[list[dict]], bool]:
+    return lambda lines: any(
+        line["worker"] == worker and line["event"] == "record" for line in lines
+    )
 
 
 def both_read(lines: list[dict], writer: Writer) -> bool:
@@ -94,15 +100,16 @@ def both_read(lines: list[dict], writer: Writer) -> bool:
     return {last[shard].worker for shard in shards if shard in last} == {"one", "two"}
 
 
-def has_all(lines: list[dict], kept: dict, shards: list[dict]) -> bool:
-    """The workers have seen all records and all ends of shards, and the last has what is open."""
+def has_all(lines: list[dict], survivor: str, kept: dict, shards: list[dict]) -> bool:
+    """All records and all ends of shards have been seen, and the survivor has what is open."""
     seen = {line["sequenceNumber"] for line in lines if line["event"] == "record"}
     if any(number not in seen for records in kept.values() for _, number, *_ in records):
         return False
     last = {tenure.shard: tenure for tenure in history.tenures(lines)}
     closed = {shard["ShardId"] for shard in shards if is_closed(shard)}
-    return all(
-        not last[shard].open if shard in closed else last[shard].worker == "two" for shard in kept
+    return last.keys() == kept.keys() and all(
+        not tenure.open if shard in closed else tenure.worker == survivor
+        for shard, tenure in last.items()
     )
 
 
@@ -115,12 +122,15 @@ def parents(shards: list[dict]) -> dict[str, list[str]]:
     return {shard["ShardId"]: [shard[name] for name in names if name in shard] for shard in shards}
 
 
-def leases(tables: str) -> dict[str, str]:
-    """The checkpoint of each shard's lease."""
+def leader(tables: str) -> str:
+    """The worker that assigns leases to all."""
+    return leases(tables, "ownerName")["Leader"]
+
+
+def leases(tables: str, name: str) -> dict[str, str]:
+    """What KCL's table says under a name, by shard for the most part."""
     items = of_service("dynamodb", tables).scan(TableName="reader")["Items"]
-    return {
-        item["leaseKey"]["S"]: item["checkpoint"]["S"] for item in items if "checkpoint" in item
-    }
+    return {item["leaseKey"]["S"]: item[name]["S"] for item in items if name in item}
 
 
 def check_consumers(dev: str, fan_out: bool) -> None:
