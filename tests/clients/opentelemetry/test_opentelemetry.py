@@ -62,7 +62,7 @@ def binary():
 def port(monkeypatch):
     """Where the server is told to send traces."""
     port = ports.free()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://localhost:{port}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "clicks-kinesis")
     return port
 
