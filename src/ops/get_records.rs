@@ -107,7 +107,9 @@ fn reply(
 ) -> Result<Reply> {
     let now = cx.now();
     let state = stream.state().shard(shard.id())?;
-    let ended = state.closed.is_some_and(|closing| reading.next() >= closing.end);
+    // Never with records: Telegraf and others drop what comes beside the end.
+    let closed = state.closed.is_some_and(|closing| reading.next() >= closing.end);
+    let ended = closed && reading.is_empty();
     let children = || stream.state().children(state.id).map(describe::child_shard).collect();
     let next = || {
         let iterator = ShardIterator { issued: now, position: reading.next(), ..iterator };

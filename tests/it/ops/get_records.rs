@@ -108,7 +108,8 @@ async fn a_split_shard_ends_with_its_children() {
         let limited = json!({"ShardIterator": before, "Limit": 1});
         let output = server.call("GetRecords", limited).await;
         assert_eq!(texts(&output), ["1"]);
-        assert!(output.get("NextShardIterator").is_none());
+        assert!(output.get("ChildShards").is_none());
+        let next = output["NextShardIterator"].as_str().unwrap();
         let child = |id: u32, start: &str, end: &str| {
             json!({"ShardId": shard_id(id), "ParentShards": [shard_id(0)],
                 "HashKeyRange": {"StartingHashKey": start, "EndingHashKey": end}})
@@ -117,12 +118,13 @@ async fn a_split_shard_ends_with_its_children() {
             child(1, "0", "170141183460469231731687303715884105727"),
             child(2, middle, "340282366920938463463374607431768211455"),
         ]);
-        assert_eq!(output["ChildShards"], children);
-        for kind in ["TRIM_HORIZON", "LATEST"] {
-            let output = server.get(&server.iterator("clicks", 0, kind).await).await;
-            assert!(output.get("NextShardIterator").is_none(), "{kind}");
-            assert_eq!(output["ChildShards"], children, "{kind}");
-            assert_eq!(output["MillisBehindLatest"], 0, "{kind}");
+        let latest = server.iterator("clicks", 0, "LATEST").await;
+        for iterator in [next, &latest] {
+            let output = server.get(iterator).await;
+            assert_eq!(texts(&output), [""; 0]);
+            assert!(output.get("NextShardIterator").is_none(), "{output}");
+            assert_eq!(output["ChildShards"], children);
+            assert_eq!(output["MillisBehindLatest"], 0);
         }
     })
     .await;
@@ -140,9 +142,10 @@ async fn a_closed_shard_with_more_to_read_shows_no_children_yet() {
     let iterator = server.iterator("clicks", 0, "TRIM_HORIZON").await;
     let output = server.call("GetRecords", json!({"ShardIterator": iterator, "Limit": 1})).await;
     assert!(output.get("ChildShards").is_none());
-    let next = output["NextShardIterator"].as_str().unwrap();
-    let output = server.get(next).await;
+    let output = server.get(output["NextShardIterator"].as_str().unwrap()).await;
     assert_eq!(texts(&output), ["2"]);
+    assert!(output.get("ChildShards").is_none());
+    let output = server.get(output["NextShardIterator"].as_str().unwrap()).await;
     let parents = json!([shard_id(0), shard_id(1)]);
     assert_eq!(output["ChildShards"][0]["ParentShards"], parents);
 }

@@ -67,6 +67,7 @@ async fn writes_go_to_the_parent_until_the_transition_is_over() {
     assert_eq!(server.put("clicks", "a", "2").await["ShardId"], shard_id(1));
     let output = server.get(&reader).await;
     assert_eq!(texts(&output), ["1"]);
+    let output = server.get(output["NextShardIterator"].as_str().unwrap()).await;
     assert_eq!(output["ChildShards"].as_array().unwrap().len(), 2);
 }
 
