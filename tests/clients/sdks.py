@@ -5,10 +5,12 @@
 """
 
 import json
+from itertools import chain
 from pathlib import Path
 
 import connect
 import programs
+import stored
 
 RUN_SECONDS_MAX = 60
 SHARD = "shardId-000000000000"
@@ -19,34 +21,20 @@ LARGE = [f"{number}" * 1_000_000 for number in range(5)]
 
 def check_records(command: list[str], folder: Path, env: dict[str, str]) -> None:
     """Run twice, it makes the stream the first time and finds it the second."""
-    boto3 = connect.client(plain(env))
     clicks = [f"click {number}" for number in range(100)]
     for runs in (1, 2):
         printed = programs.run([*command, "clicks"], folder, env, RUN_SECONDS_MAX)
         told = [json.loads(line) for line in printed.splitlines()]
-        assert told == stored(boto3, "clicks")
-        assert {record["shard"] for record in told} == {SHARD, "shardId-000000000001"}
+        shards = stored.records(plain(env), "clicks")
+        assert list(shards) == [SHARD, "shardId-000000000001"] and all(shards.values())
+        assert [as_stored(record) for record in told] == [*chain(*shards.values())]
         for user in range(7):
             of_user = [record["data"] for record in told if record["key"] == f"user-{user}"]
             assert of_user == clicks[user::7] * runs
 
 
-def stored(boto3, stream: str) -> list[dict]:
-    """The records of all shards, as boto3 reads them."""
-    records = []
-    for shard in boto3.list_shards(StreamName=stream)["Shards"]:
-        position = {"ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
-        iterator = boto3.get_shard_iterator(StreamName=stream, **position)["ShardIterator"]
-        records += [
-            {
-                "shard": shard["ShardId"],
-                "key": record["PartitionKey"],
-                "number": record["SequenceNumber"],
-                "data": record["Data"].decode(),
-            }
-            for record in boto3.get_records(ShardIterator=iterator)["Records"]
-        ]
-    return records
+def as_stored(told: dict) -> stored.Stored:
+    return told["shard"], told["number"], told["key"], told["data"].encode()
 
 
 def check_fan_out(command: list[str], folder: Path, env: dict[str, str]) -> str:
