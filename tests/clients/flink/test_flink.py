@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -41,14 +42,22 @@ def kinesis(dev, stream):
 
 
 @pytest.fixture
-def start(job, dev, kinesis, tmp_path):
-    """Starts the job with a reader, and stops whatever was started."""
+def scratch():
+    """A folder for checkpoints and for what Flink leaves behind when it is killed."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def start(job, dev, kinesis, scratch):
+    """Starts the job with a reader, and kills whatever was started."""
     started = []
 
     def start_job(reader: str, *resume: str) -> programs.Program:
         streams = [arn(kinesis, stream) for stream in ("clicks", "counted")]
-        arguments = [reader, *streams, str(tmp_path / "checkpoints"), *resume]
-        command = job.command("clicks.CountClicks", *arguments, heap="512m")
+        arguments = [reader, *streams, str(scratch / "checkpoints"), *resume]
+        temporary = {"java.io.tmpdir": str(scratch)}
+        command = job.command("clicks.CountClicks", *arguments, heap="512m", **temporary)
         program = programs.Program(
             command, FOLDER, programs.environment(dev, JDK_JAVA_OPTIONS=OPENED)
         )
@@ -185,12 +194,12 @@ def last_checkpoint(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("reader", ["POLLING", "EFO"])
-def test_a_killed_job_goes_on_from_its_checkpoint(dev, kinesis, start, tmp_path, reader):
+def test_a_killed_job_goes_on_from_its_checkpoint(dev, kinesis, start, scratch, reader):
     with Clicks(dev) as clicks:
         counted = Counted(kinesis, start(reader))
         reshard(kinesis, counted)
         counted.program.kill()
-        counted.program = start(reader, last_checkpoint(tmp_path / "checkpoints"))
+        counted.program = start(reader, last_checkpoint(scratch / "checkpoints"))
         acknowledged = clicks.finish()
     counted.read_until(lambda: len(set(counted.places())) >= len(acknowledged))
 

@@ -40,7 +40,7 @@ def worker(dev, stream):
 
 @pytest.fixture
 def produce(secure, ca):
-    """Starts the producer, which waits at the end until it is killed."""
+    """Starts the producer, which waits at the end until it is stopped."""
     started = []
 
     def start(stream: str, count: int) -> programs.Program:
@@ -51,7 +51,7 @@ def produce(secure, ca):
 
     yield start
     for program in started:
-        program.kill()
+        program.stop()
 
 
 def acknowledged(producer: programs.Program, count: int) -> Iterator[dict]:
