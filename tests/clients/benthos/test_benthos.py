@@ -10,8 +10,6 @@ import connect
 import dynamodb
 import programs
 
-pytestmark = pytest.mark.heavy
-
 FOLDER = Path(__file__).parent
 BUILD_SECONDS_MAX = 900
 READ_SECONDS_MAX = 60
