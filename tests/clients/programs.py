@@ -96,7 +96,10 @@ class Program:
         self._news.put(None)
 
     def next(self, seconds_max: float) -> dict | None:
-        """What it tells next, None when it has ended. Fails when it tells nothing in that time."""
+        """What it tells next, None when it has ended. Fails when it tells nothing in that time.
+
+        Not to be asked again after None.
+        """
         try:
             news = self._news.get(timeout=seconds_max)
         except queue.Empty:
