@@ -27,10 +27,11 @@ fn collector() -> (SocketAddr, mpsc::Receiver<(String, Vec<u8>)>) {
             let length = head.split("content-length: ").nth(1).unwrap().lines().next().unwrap();
             let mut body = vec![0; length.parse().unwrap()];
             stream.read_exact(&mut body).unwrap();
-            stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+            // Before the answer, after which the server may end and the test may look.
             if came.send((head, body)).is_err() {
                 return;
             }
+            stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
         }
     });
     (addr, requests)
