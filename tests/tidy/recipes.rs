@@ -12,7 +12,10 @@ pub(crate) fn untrue(document: &Source) -> Vec<String> {
 }
 
 fn fault(rest: &str) -> Option<String> {
-    let (named, after) = rest.split_once(" -->\n")?;
+    let (comment, after) = rest.split_once('\n').unwrap_or((rest, ""));
+    let Some(named) = comment.strip_suffix(" -->") else {
+        return Some(format!("{comment:?}: end the line with -->, and nothing behind"));
+    };
     let Some((path, part)) = named.split_once(' ') else {
         return Some(format!("{named}: name a file and a part"));
     };
@@ -32,4 +35,11 @@ fn fault(rest: &str) -> Option<String> {
     let indent = indent.map(|line| line.len() - line.trim_start().len()).min().unwrap_or(0);
     let kept: Vec<_> = kept.iter().map(|line| line.get(indent..).unwrap_or("")).collect();
     (shown.is_empty() || shown != kept).then(|| format!("{named}: the file has other lines"))
+}
+
+#[test]
+fn a_comment_that_is_not_well_formed_is_a_fault() {
+    for rest in ["a b", "a b -->", "a b --> \n```\n", "a b -->\r\n```\r\n", "a b\n-->\n```\n"] {
+        assert!(fault(rest).is_some(), "{rest:?}");
+    }
 }
