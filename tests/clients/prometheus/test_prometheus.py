@@ -1,8 +1,10 @@
 """Prometheus, as Debian has it: it scrapes the server and answers queries over what it found."""
 
 import json
+import os
 import shutil
 import subprocess
+import tempfile
 import time
 import urllib.parse
 import urllib.request
@@ -25,14 +27,36 @@ def bin_folder():
     if installed := shutil.which("prometheus"):
         return Path(installed).parent
     unpacked = programs.CACHE / "prometheus"
-    if not (unpacked / "usr/bin/prometheus").exists():
-        unpacked.mkdir(parents=True, exist_ok=True)
-        env = programs.environment("")
-        programs.run(["apt-get", "download", "prometheus"], unpacked, env, PACKAGE_SECONDS_MAX)
-        [package] = unpacked.glob("prometheus_*.deb")
-        programs.run(["dpkg", "-x", package.name, "."], unpacked, env, PACKAGE_SECONDS_MAX)
-        package.unlink()
+    if not unpacked.exists():
+        programs.CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=programs.CACHE) as scratch:
+            whole = unpack(Path(scratch))
+            # Another run may have been quicker.
+            if not unpacked.exists():
+                whole.rename(unpacked)
     return unpacked / "usr/bin"
+
+
+def unpack(scratch: Path) -> Path:
+    """The folder with what is in the package."""
+    download = ["apt-get", "download", "prometheus"]
+    if not succeeds(download, scratch):
+        # Its lists are empty, as in most images, or older than the package is.
+        as_root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
+        succeeds([*as_root, "apt-get", "update"], scratch)
+        assert succeeds(download, scratch), (
+            "apt-get can't download the package prometheus; type `sudo apt-get update` or install "
+            "Prometheus, then try again"
+        )
+    [package] = scratch.glob("prometheus_*.deb")
+    assert succeeds(["dpkg", "-x", package.name, "unpacked"], scratch)
+    return scratch / "unpacked"
+
+
+def succeeds(command: list[str], folder: Path) -> bool:
+    """Whether a command ends well; `env` says of one that isn't there that it doesn't."""
+    done = subprocess.run(["env", *command], cwd=folder, timeout=PACKAGE_SECONDS_MAX, check=False)
+    return done.returncode == 0
 
 
 class Prometheus:
