@@ -38,14 +38,20 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(130)
 
 
-def client(endpoint_url: str, region: str = "us-east-1", key: str = "test", attempts: int = 3):
-    """A Kinesis client with keys that open nothing anywhere.
+def client(
+    endpoint_url: str,
+    region: str = "us-east-1",
+    key: str = "test",
+    attempts: int = 3,
+    service: str = "kinesis",
+):
+    """A client with keys that open nothing anywhere.
 
     `attempts` counts the first one. A producer that must not store a record twice passes 1: after
     a broken connection nobody knows whether the call arrived, and the SDK would blindly repeat it.
     """
     return boto3.client(
-        "kinesis",
+        service,
         endpoint_url=endpoint_url,
         region_name=region,
         aws_access_key_id=key,

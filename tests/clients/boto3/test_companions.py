@@ -2,25 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
+
+import connect
 
 
 @pytest.fixture
 def client(endpoint_url):
     """Makes clients of other services that speak to the same server."""
 
-    def make(service: str):
-        return boto3.client(
-            service,
-            endpoint_url=endpoint_url,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
-
-    return make
+    return lambda service: connect.client(endpoint_url, service=service)
 
 
 def test_sts_knows_the_account_of_streams(client, kinesis, create):

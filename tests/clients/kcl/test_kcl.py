@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-import boto3
 import history
 import pytest
 from fleet import Fleet
@@ -28,16 +27,6 @@ FAILOVER_SECONDS_MAX = 150
 def tables():
     with dynamodb.running() as url:
         yield url
-
-
-def of_service(service: str, url: str):
-    return boto3.client(
-        service,
-        endpoint_url=url,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 @pytest.fixture(params=["polling", "fan-out"])
@@ -129,7 +118,7 @@ def leader(tables: str) -> str:
 
 def leases(tables: str, name: str) -> dict[str, str]:
     """What KCL's table says under a name, by shard for the most part."""
-    items = of_service("dynamodb", tables).scan(TableName="reader")["Items"]
+    items = connect.client(tables, service="dynamodb").scan(TableName="reader")["Items"]
     return {item["leaseKey"]["S"]: item[name]["S"] for item in items if name in item}
 
 
@@ -142,7 +131,7 @@ def check_consumers(dev: str, fan_out: bool) -> None:
 
 def processed(dev: str) -> dict[str, float]:
     """How many records of each shard were processed, as KCL told CloudWatch."""
-    cloudwatch = of_service("cloudwatch", dev)
+    cloudwatch = connect.client(dev, service="cloudwatch")
     metrics = cloudwatch.list_metrics(Namespace="reader", MetricName="RecordsProcessed")["Metrics"]
     queries = [
         {"Id": f"m{place}", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Sum"}}

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import boto3
 import pytest
 
 import connect
@@ -118,13 +117,7 @@ def place(record: dict) -> tuple[str, str]:
 
 def user_records_put(dev: str, stream: str) -> float:
     """How many records KPL has put by what it told CloudWatch so far."""
-    cloudwatch = boto3.client(
-        "cloudwatch",
-        endpoint_url=dev,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    cloudwatch = connect.client(dev, service="cloudwatch")
     metric = {
         "Namespace": "KinesisProducerLibrary",
         "MetricName": "UserRecordsPut",
