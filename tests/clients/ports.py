@@ -16,7 +16,7 @@ def free() -> int:
 
 
 def wait(program: programs.Program, port: int) -> None:
-    """Waits until the program answers there."""
+    """Waits until the program answers there. Kills one that doesn't: nobody else can yet."""
     end = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < end and program.process.poll() is None:
         try:
@@ -24,4 +24,5 @@ def wait(program: programs.Program, port: int) -> None:
             return
         except OSError:
             time.sleep(0.1)
+    program.kill()
     raise AssertionError(f"{program.name} did not start:\n{''.join(program.log)}")
