@@ -39,10 +39,14 @@ def run(command: Sequence[str], folder: Path, env: dict[str, str], seconds_max: 
     with start(command, folder, env, stderr=subprocess.PIPE) as process:
         try:
             stdout, stderr = process.communicate(timeout=seconds_max)
+            end = f"ended with {process.returncode}"
+        except subprocess.TimeoutExpired:
+            kill_group(process)
+            stdout, stderr = process.communicate()
+            end = f"did not end in {seconds_max} s"
         finally:
             kill_group(process)
-    said = f"{stdout}\n{stderr}"
-    assert process.returncode == 0, f"{' '.join(command)} ended with {process.returncode}:\n{said}"
+    assert end == "ended with 0", f"{' '.join(command)} {end}:\n{stdout}\n{stderr}"
     return stdout
 
 
@@ -108,6 +112,12 @@ class Program:
             ) from None
         if news is not None:
             self.told.append(news)
+        return news
+
+    def expect(self, seconds_max: float) -> dict:
+        """What it tells next. Fails when it has ended, too."""
+        news = self.next(seconds_max)
+        assert news is not None, f"{self.name} has ended:\n{''.join(self.log)}"
         return news
 
     def kill(self) -> None:

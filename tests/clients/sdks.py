@@ -44,12 +44,12 @@ def check_fan_out(command: list[str], folder: Path, env: dict[str, str]) -> str:
         boto3.put_record(StreamName="clicks", PartitionKey="k", ExplicitHashKey="0", Data=data)
     program = programs.Program([*command, "clicks", SHARD], folder, env)
     try:
-        assert "/consumer/dashboard:" in program.next(RUN_SECONDS_MAX)["consumer"]
+        assert "/consumer/dashboard:" in program.expect(RUN_SECONDS_MAX)["consumer"]
         assert received(program, len(LARGE)) == LARGE
         boto3.put_record(StreamName="clicks", PartitionKey="k", ExplicitHashKey="0", Data="news")
         assert received(program, 1) == ["news"]
         boto3.split_shard(StreamName="clicks", ShardToSplit=SHARD, NewStartingHashKey=str(2**126))
-        while not (event := program.next(RUN_SECONDS_MAX)).get("children"):
+        while not (event := program.expect(RUN_SECONDS_MAX)).get("children"):
             assert event["data"] == []
         assert event["children"] == ["shardId-000000000002", "shardId-000000000003"]
         assert program.next(RUN_SECONDS_MAX) is None
@@ -65,10 +65,10 @@ def check_error_in_stream(command: list[str], folder: Path, env: dict[str, str])
     boto3.put_record(StreamName="clicks", PartitionKey="k", ExplicitHashKey="0", Data="one")
     program = programs.Program([*command, "clicks", SHARD], folder, env)
     try:
-        consumer = program.next(RUN_SECONDS_MAX)["consumer"]
+        consumer = program.expect(RUN_SECONDS_MAX)["consumer"]
         assert received(program, 1) == ["one"]
         boto3.deregister_stream_consumer(ConsumerARN=consumer)
-        while "error" not in (event := program.next(RUN_SECONDS_MAX)):
+        while "error" not in (event := program.expect(RUN_SECONDS_MAX)):
             assert event["data"] == []
         assert event["error"] == "ResourceNotFoundException"
         assert program.next(RUN_SECONDS_MAX) is None
@@ -80,8 +80,8 @@ def received(program: programs.Program, count: int) -> list[str]:
     """The data of the next records; there may be events without any among them."""
     data = []
     while len(data) < count:
-        event = program.next(RUN_SECONDS_MAX)
-        assert event and "data" in event, f"{event}\n{''.join(program.log)}"
+        event = program.expect(RUN_SECONDS_MAX)
+        assert "data" in event, f"{event}\n{''.join(program.log)}"
         data += event["data"]
     return data
 

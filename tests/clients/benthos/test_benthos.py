@@ -60,7 +60,7 @@ def test_records_come_through_in_order_over_a_split_and_a_restart(
     def consume(count: int) -> list[dict]:
         reader = programs.Program([benthos, "-c", "consume.yaml"], FOLDER, env)
         try:
-            return [reader.next(READ_SECONDS_MAX) for _ in range(count)]
+            return [reader.expect(READ_SECONDS_MAX) for _ in range(count)]
         finally:
             reader.stop()
 

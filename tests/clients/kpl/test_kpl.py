@@ -56,8 +56,8 @@ def produce(secure, ca):
 def acknowledged(producer: programs.Program, count: int) -> Iterator[dict]:
     """What KPL tells of each click, none of which fails."""
     for _ in range(count):
-        told = producer.next(TOLD_SECONDS_MAX)
-        assert told and "ShardId" in told, f"{told}:\n{''.join(producer.log)}"
+        told = producer.expect(TOLD_SECONDS_MAX)
+        assert "ShardId" in told, f"{told}:\n{''.join(producer.log)}"
         yield told
 
 
@@ -101,7 +101,7 @@ def read_all(worker: programs.Program, open_shards: set[str]) -> list[dict]:
     """What KCL read, up to the last record of each open shard, after which comes nothing."""
     records = []
     while open_shards:
-        told = worker.next(TOLD_SECONDS_MAX)
+        told = worker.expect(TOLD_SECONDS_MAX)
         if told["event"] != "record":
             continue
         if told["partitionKey"] == "end":

@@ -1,6 +1,5 @@
 """Spring Cloud Stream's binder for Kinesis sends, receives, and goes on after its checkpoint."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -38,13 +37,7 @@ def application(dev):
 
 def clicks(program: programs.Program, count: int) -> list[dict]:
     """The next so many."""
-    end = time.monotonic() + SECONDS_MAX
-    told = []
-    while len(told) < count:
-        news = program.next(end - time.monotonic())
-        assert news is not None, "".join(program.log)
-        told.append(news)
-    return told
+    return [program.expect(SECONDS_MAX) for _ in range(count)]
 
 
 def test_it_sends_receives_and_goes_on(application, stream):

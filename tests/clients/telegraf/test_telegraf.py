@@ -60,10 +60,10 @@ def test_metrics_come_through_in_order_over_a_split(telegraf, env, dev, stream, 
     produce(range(100, 200))
     consumer = programs.Program([telegraf, "--config", "consume.conf"], FOLDER, env)
     try:
-        read = [consumer.next(READ_SECONDS_MAX) for _ in range(200)]
+        read = [consumer.expect(READ_SECONDS_MAX) for _ in range(200)]
         split("shardId-000000000001", 2**127 + 2**126)
         produce(range(200, 300))
-        read += [consumer.next(READ_SECONDS_MAX) for _ in range(100)]
+        read += [consumer.expect(READ_SECONDS_MAX) for _ in range(100)]
     finally:
         consumer.stop()
     assert all(metric["name"] == "click" for metric in read)
