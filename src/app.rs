@@ -14,6 +14,7 @@ use millpond_shards::{
     },
     state::{Command, NewMode, NewStream, ShardLimit},
     stream::Namespace,
+    tasks::Tasks,
 };
 use tokio::{net::TcpListener, sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -235,10 +236,10 @@ impl App {
             self.domain.end_subscriptions();
             Instant::now() + config.drain
         };
-        let sample = sample_streams(&self, stop.clone());
+        Tasks::default().spawn("metrics", sample_streams(Arc::clone(&self), stop.clone()));
         let tls = self.tls.as_ref().map(|tls| tls.acceptor().clone());
         let serve = http::serve(listener, router, tls, connections, stop.clone(), config.drain);
-        let (cut, drained, ()) = tokio::join!(serve, end_subscriptions, sample);
+        let (cut, drained) = tokio::join!(serve, end_subscriptions);
         if cut > 0 {
             tracing::warn!(
                 connections = cut,

@@ -51,10 +51,10 @@ impl FromStr for CollectorUrl {
 }
 
 impl CollectorUrl {
-    /// Where spans go, if this is where all signals begin.
+    /// Where spans go, if this is where all signals begin, or says so itself.
     #[must_use]
     pub fn of_traces(self) -> Self {
-        Self(self.0.below("v1/traces"))
+        if self.0.path().ends_with("/v1/traces") { self } else { Self(self.0.below("v1/traces")) }
     }
 }
 

@@ -32,7 +32,7 @@ impl Service {
         let authorization = Authorization::find(request).ok();
         let scope = authorization.as_ref().and_then(|authorization| authorization.scope().ok());
         let name = scope.map_or("", |scope| scope.service);
-        let others = [Self::CloudWatch, Self::Sts].into_iter();
-        others.into_iter().find(|service| service.name() == name).unwrap_or(Self::Kinesis)
+        let mut others = [Self::CloudWatch, Self::Sts].into_iter();
+        others.find(|service| service.name() == name).unwrap_or(Self::Kinesis)
     }
 }

@@ -64,13 +64,7 @@ fn unit(place: &Place<'_>) -> Result<Option<&'static str>, Fault> {
 
 /// The dimensions here, by name.
 fn dimensions(place: &Place<'_>) -> Result<Vec<(String, String)>, Fault> {
-    let places = place.list()?;
-    if places.len() > DIMENSIONS_MAX {
-        return Err(Fault::invalid(format!(
-            "The collection {} must not have a size greater than {DIMENSIONS_MAX}.",
-            place.path()
-        )));
-    }
+    let places = place.list(DIMENSIONS_MAX)?;
     let pair = |place: &Place<'_>| {
         let name = place.at("Name").required_text(NAME_LENGTH_MAX)?;
         let value = place.at("Value").required_text(DIMENSION_VALUE_LENGTH_MAX)?;

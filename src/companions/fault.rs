@@ -64,8 +64,11 @@ impl Fault {
     /// There is no such operation here.
     #[must_use]
     pub fn unknown_operation(service: Service, name: &str) -> Self {
-        let service = service.name();
-        let message = format!("millpond does not serve {service}:{name}.");
+        let (service, served) = match service {
+            Service::Sts => ("sts", "GetCallerIdentity"),
+            _ => ("cloudwatch", "PutMetricData, GetMetricData and ListMetrics"),
+        };
+        let message = format!("millpond does not serve {service}:{name}, but {served}.");
         Self::new("InvalidAction", "UnknownOperationException", message)
     }
 
@@ -75,6 +78,14 @@ impl Fault {
         let message = format!("The body has more than {bytes_max} bytes.");
         let fault = Self::new("RequestEntityTooLarge", "RequestEntityTooLargeException", message);
         Self { status: 413, ..fault }
+    }
+
+    /// Others hold the room for answers for too long.
+    #[must_use]
+    pub fn busy() -> Self {
+        let message = "No room for the answer now, as clients take others too slowly.";
+        let fault = Self::new("ServiceUnavailable", "ServiceUnavailableException", message);
+        Self { status: 503, ..fault }
     }
 
     /// A policy forbids it.

@@ -95,8 +95,8 @@ impl<'a> Place<'a> {
     /// The values of this list, none when it isn't there. Forms number them from 1.
     ///
     /// # Errors
-    /// When it is something else.
-    pub fn list(&self) -> Result<Vec<Self>, Fault> {
+    /// When it is something else, or has more than `size_max` values.
+    pub fn list(&self, size_max: usize) -> Result<Vec<Self>, Fault> {
         let values: Vec<_> = match self.value {
             None => Vec::new(),
             Some(Tree::List(values)) => values.iter().collect(),
@@ -107,6 +107,12 @@ impl<'a> Place<'a> {
             Some(Tree::Text(text)) if text.is_empty() => Vec::new(),
             Some(_) => return Err(self.malformed("a list")),
         };
+        if values.len() > size_max {
+            return Err(Fault::invalid(format!(
+                "The collection {} must not have a size greater than {size_max}.",
+                self.path
+            )));
+        }
         let path = |index: usize| format!("{}.member.{}", self.path, index + 1);
         let places = values.into_iter().enumerate();
         Ok(places.map(|(at, value)| Self { path: path(at), value: Some(value) }).collect())
@@ -171,7 +177,7 @@ impl<'a> Place<'a> {
     pub fn moment(&self) -> Result<Option<Timestamp>, Fault> {
         let millis = match self.value {
             None => return Ok(None),
-            Some(Tree::Number(seconds)) => Some((seconds * 1000.0) as i64),
+            Some(Tree::Number(seconds)) if seconds.is_finite() => Some((seconds * 1000.0) as i64),
             Some(Tree::Text(text)) => {
                 let moment = OffsetDateTime::parse(text, &Rfc3339).ok();
                 moment.map(|moment| moment.unix_timestamp() * 1000)

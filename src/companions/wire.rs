@@ -16,8 +16,13 @@ pub const CLOUDWATCH: &str = "GraniteServiceVersion20100801";
 /// input of PutMetricData has some 33,000, as a form.
 const MAPS_MAX: usize = 40_000;
 
-fn too_many_maps() -> Fault {
-    Fault::malformed(format!("The body has more than {MAPS_MAX} structures."))
+/// How many values of all kinds it may have.
+const VALUES_MAX: usize = 400_000;
+
+fn too_many() -> Fault {
+    Fault::malformed(format!(
+        "The body has more than {MAPS_MAX} structures or {VALUES_MAX} values."
+    ))
 }
 
 /// A protocol.

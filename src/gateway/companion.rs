@@ -1,8 +1,11 @@
 //! Requests that are signed for CloudWatch or STS: the same pipeline in their protocols.
 
-use std::io::Read as _;
+use std::{io::Read as _, sync::Arc};
 
-use axum::{body::Body, response::Response};
+use axum::{
+    body::Body,
+    response::{IntoResponse as _, Response},
+};
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
@@ -11,6 +14,7 @@ use uuid::Uuid;
 
 use super::{begin_trace, examine, origin, tell_refused};
 use crate::{
+    answers::AnswerRoom,
     app::App,
     auth::{Refusal, Service},
     companions::{
@@ -21,6 +25,9 @@ use crate::{
     },
     http::{BodyRefused, RequestBody},
 };
+
+/// Bytes of the largest answer: all data points that GetMetricData tells at once, as XML.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Tells SDKs which error of the query protocol an error of the others is.
 const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
@@ -38,59 +45,19 @@ pub(super) async fn operate(
     let trace = begin_trace(app, head, service, id);
     let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let (wire, named) = Wire::of(head.uri.path(), target);
-    let outcome = Companion { app, head, service, wire, named }.answer(body).await;
-    let (operation, code) = match &outcome {
-        Ok((operation, _)) => (operation.name(), ""),
-        Err(refused) => ("", refused.code()),
-    };
-    if !operation.is_empty() {
-        trace.operation(operation);
+    let mut operation = None;
+    let companion = Companion { app, head, service, wire, named, id };
+    let outcome = companion.answer(body, &mut operation).await;
+    let name = operation.map_or("", Operation::name);
+    if !name.is_empty() {
+        trace.operation(name);
     }
+    let code = outcome.as_ref().err().map(Refused::code);
     let took = app.clock().now().saturating_duration_since(started);
-    app.metrics().request(operation, code, took);
-    tracing::debug!(%id, service = service.name(), operation, error = code, "answered");
-    let error = Some(code).filter(|code| !code.is_empty());
-    let response = response(wire, service, outcome, &id.to_string());
-    trace.end(response.status(), error);
-    response
-}
-
-/// What became of the request, in its protocol.
-fn response(
-    wire: Wire,
-    service: Service,
-    outcome: Result<(Operation, Option<Tree>), Refused>,
-    id: &str,
-) -> Response {
-    match outcome {
-        Ok((operation, output)) => {
-            let operation = operation.name();
-            let body = wire.write(Answer { service, operation, output }, id);
-            respond(wire, StatusCode::OK, body)
-        }
-        Err(Refused::Fault(fault)) => {
-            let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
-            let mut response = respond(wire, status, wire.write_fault(service, &fault, id));
-            if let Ok(code) = HeaderValue::try_from(format!("{};Sender", fault.code)) {
-                response.headers_mut().insert(QUERY_ERROR, code);
-            }
-            response
-        }
-        Err(Refused::Body(refused)) => axum::response::IntoResponse::into_response(refused),
-    }
-}
-
-fn respond(wire: Wire, status: StatusCode, body: Vec<u8>) -> Response {
-    let is_empty = body.is_empty();
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    if !is_empty {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(wire.content_type()));
-    }
-    if wire == Wire::Cbor {
-        headers.insert(SMITHY_PROTOCOL, HeaderValue::from_static("rpc-v2-cbor"));
-    }
+    app.metrics().request(name, code.unwrap_or_default(), took);
+    tracing::debug!(%id, service = service.name(), operation = name, error = code, "answered");
+    let response = outcome.unwrap_or_else(|refused| companion.refuse(refused));
+    trace.end(response.status(), code);
     response
 }
 
@@ -115,6 +82,15 @@ impl From<Fault> for Refused {
     }
 }
 
+impl From<BodyRefused> for Refused {
+    fn from(refused: BodyRefused) -> Self {
+        match refused {
+            BodyRefused::TooLarge => Fault::too_large(BODY_BYTES_MAX).into(),
+            refused => Self::Body(refused),
+        }
+    }
+}
+
 struct Companion<'a> {
     app: &'a App,
     head: &'a Parts,
@@ -122,10 +98,16 @@ struct Companion<'a> {
     wire: Wire,
     /// The operation, where that isn't in the body.
     named: Option<&'a str>,
+    id: Uuid,
 }
 
 impl Companion<'_> {
-    async fn answer(&self, body: RequestBody) -> Result<(Operation, Option<Tree>), Refused> {
+    /// The answer; `operation` learns what was asked for.
+    async fn answer(
+        &self,
+        body: RequestBody,
+        operation: &mut Option<Operation>,
+    ) -> Result<Response, Refused> {
         let claim = match examine(self.app, self.head, self.service) {
             Ok(claim) => claim,
             Err(refusal) => {
@@ -137,14 +119,17 @@ impl Companion<'_> {
             body.discard().await;
             return Err(Fault::too_large(BODY_BYTES_MAX).into());
         }
-        let body = body.collect().await.map_err(Refused::Body)?;
+        let body = body.collect().await?;
         let refused = |refusal: Refusal| {
             tell_refused(self.app, self.head, &refusal);
             Fault::from(&refusal)
         };
         let caller = claim.confirm(&body).map_err(refused)?;
+        // Before anything is unpacked, so that nobody holds that while waiting.
+        let room = self.app.answers().room(ANSWER_BYTES_MAX).await.ok_or_else(Fault::busy)?;
         let input = self.wire.read(&self.unpacked(body)?)?;
-        let operation = self.operation(&input)?;
+        let asked = self.operation(&input)?;
+        *operation = Some(asked);
         let call = Call {
             caller: &caller,
             origin: origin(self.head),
@@ -152,7 +137,42 @@ impl Companion<'_> {
             metrics: self.app.metric_store(),
             input: &input,
         };
-        Ok((operation, operation.serve(&call)?))
+        let output = asked.serve(&call)?;
+        let answer = Answer { service: self.service, operation: asked.name(), output };
+        let body = self.wire.write(answer, &self.id.to_string());
+        Ok(self.respond(StatusCode::OK, body, room))
+    }
+
+    /// Why there is no answer, in the request's protocol.
+    fn refuse(&self, refused: Refused) -> Response {
+        let fault = match refused {
+            Refused::Fault(fault) => fault,
+            Refused::Body(refused) => return refused.into_response(),
+        };
+        let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
+        let body = self.wire.write_fault(self.service, &fault, &self.id.to_string());
+        let mut response = self.respond(status, body, AnswerRoom::default());
+        if let Ok(code) = HeaderValue::try_from(format!("{};Sender", fault.code)) {
+            response.headers_mut().insert(QUERY_ERROR, code);
+        }
+        response
+    }
+
+    /// The body holds what it needs of the room until it is sent.
+    fn respond(&self, status: StatusCode, body: Vec<u8>, room: AnswerRoom) -> Response {
+        let is_empty = body.is_empty();
+        let room = Arc::new(room.shrunk_to(body.capacity()));
+        let mut response = Response::new(Body::from(room.hold(body)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        if !is_empty {
+            let media_type = HeaderValue::from_static(self.wire.content_type());
+            headers.insert(header::CONTENT_TYPE, media_type);
+        }
+        if self.wire == Wire::Cbor {
+            headers.insert(SMITHY_PROTOCOL, HeaderValue::from_static("rpc-v2-cbor"));
+        }
+        response
     }
 
     /// SDKs send what is large in packed form, and sign that.

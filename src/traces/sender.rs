@@ -9,7 +9,10 @@ use opentelemetry_sdk::{
     trace::{Span, SpanData, SpanExporter, SpanProcessor},
 };
 use prometheus::IntCounterVec;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::Warning;
@@ -63,12 +66,13 @@ impl SpanProcessor for Queue {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        if !span.span_context.is_sampled() || self.spans.try_send(span).is_ok() {
+        if !span.span_context.is_sampled() {
             return;
         }
+        let Err(refused) = self.spans.try_send(span) else { return };
         let dropped = self.counts.with_label_values(&[DROPPED]);
         dropped.inc();
-        if self.full.is_due() {
+        if matches!(refused, TrySendError::Full(_)) && self.full.is_due() {
             tracing::warn!(
                 total = dropped.get(),
                 "traces are dropped, as their collector is slower than requests"

@@ -143,7 +143,7 @@ impl TestServer {
     pub(crate) fn gather_metrics(&self) -> DropGuard {
         let (app, stop) = (Arc::clone(&self.app), CancellationToken::new());
         let told = stop.clone();
-        Tasks::default().spawn("metrics", async move { sample_streams(&app, told).await });
+        Tasks::default().spawn("metrics", sample_streams(app, told));
         stop.drop_guard()
     }
 

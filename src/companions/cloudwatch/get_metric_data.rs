@@ -88,20 +88,20 @@ pub(crate) fn serve(call: &Call<'_>, input: &Place<'_>) -> Result<Tree, Fault> {
 
 fn queries<'a>(input: &Place<'a>) -> Result<Vec<Query<'a>>, Fault> {
     let at = input.at("MetricDataQueries");
-    let places = at.list()?;
+    let places = at.list(QUERIES_MAX)?;
     if places.is_empty() {
         return Err(at.missing());
-    }
-    if places.len() > QUERIES_MAX {
-        return Err(Fault::unsupported(format!(
-            "The collection {} must not have a size greater than {QUERIES_MAX}.",
-            at.path()
-        )));
     }
     let mut ids = BTreeSet::new();
     let mut queries = Vec::new();
     for place in &places {
         let id = place.at("Id").required_text(NAME_LENGTH_MAX)?;
+        let mut letters = id.chars();
+        let is_id = letters.next().is_some_and(|first| first.is_ascii_lowercase())
+            && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        if !is_id {
+            return Err(place.at("Id").invalid_value(&id));
+        }
         if !ids.insert(id) {
             return Err(Fault::unsupported(format!("The values of {}.Id repeat.", at.path())));
         }

@@ -15,6 +15,9 @@ const RESERVED: &str = "AWS/";
 /// The greatest value, and less this the least, that CloudWatch takes: 2^360.
 const VALUE_MAX: f64 = 2.348_542_582_773_833e108;
 
+/// The least number of values: with it no average is beyond all numbers. CloudWatch's least value.
+const COUNT_MIN: f64 = 8.515_920e-109;
+
 /// One metric's values.
 struct Datum {
     metric: Metric,
@@ -30,20 +33,13 @@ pub(crate) fn serve(call: &Call<'_>, input: &Place<'_>) -> Result<(), Fault> {
         return Err(at.invalid_value(&namespace));
     }
     let data = input.at("MetricData");
-    let places = data.list()?;
+    let mut all = data.list(METRICS_MAX)?;
     // Metrics with an entity are metrics like others; the entity is for CloudWatch's console.
-    let mut all = places;
-    for entity in input.at("EntityMetricData").list()? {
-        all.extend(entity.at("MetricData").list()?);
+    for entity in input.at("EntityMetricData").list(METRICS_MAX)? {
+        all.extend(entity.at("MetricData").list(METRICS_MAX - all.len())?);
     }
     if all.is_empty() {
         return Err(data.missing());
-    }
-    if all.len() > METRICS_MAX {
-        return Err(Fault::invalid(format!(
-            "The collection {} must not have a size greater than {METRICS_MAX}.",
-            data.path()
-        )));
     }
     let read = |place: &Place<'_>| datum(namespace, place, call.now);
     let data = all.iter().map(read).collect::<Result<Vec<_>, _>>()?;
@@ -107,15 +103,9 @@ fn values(place: &Place<'_>) -> Result<Statistics, Fault> {
 }
 
 fn counted(values: &Place<'_>, counts: &Place<'_>) -> Result<Statistics, Fault> {
-    let (all, times) = (values.list()?, counts.list()?);
+    let (all, times) = (values.list(VALUES_MAX)?, counts.list(VALUES_MAX)?);
     if all.is_empty() {
         return Err(values.missing());
-    }
-    if all.len() > VALUES_MAX {
-        return Err(Fault::invalid(format!(
-            "The collection {} must not have a size greater than {VALUES_MAX}.",
-            values.path()
-        )));
     }
     if counts.is_there() && times.len() != all.len() {
         return Err(Fault::invalid(format!(
@@ -156,5 +146,5 @@ fn number(place: &Place<'_>) -> Result<f64, Fault> {
 
 fn positive(place: &Place<'_>) -> Result<f64, Fault> {
     let number = number(place)?;
-    if number > 0.0 { Ok(number) } else { Err(place.invalid_value(&number)) }
+    if number >= COUNT_MIN { Ok(number) } else { Err(place.invalid_value(&number)) }
 }

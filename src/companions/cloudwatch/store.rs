@@ -12,8 +12,13 @@ use millpond_shards::stream::Namespace;
 /// How long a minute is kept: as long as ListMetrics' `RecentlyActive` looks back.
 const KEPT_MINUTES: i64 = 3 * 60;
 
-/// Bytes that all metrics may take. Beyond them those that nobody has put to for longest go.
+/// Bytes that all metrics may take. Beyond them the oldest minutes go, and when the last hour alone
+/// is too much, the metrics that nobody has put to for longest.
 const BYTES_MAX: usize = 32 << 20;
+const SURE_MINUTES: i64 = 60;
+
+/// Minutes that go at once, as all metrics are gone through for it.
+const STEP_MINUTES: i64 = 10;
 
 const MINUTE_MILLIS: i64 = 60_000;
 
@@ -26,6 +31,16 @@ pub struct Metric {
     pub name: String,
     /// Names and values, in their order.
     pub dimensions: Vec<(String, String)>,
+}
+
+impl Metric {
+    /// About what it takes in memory, without its minutes.
+    pub(super) fn bytes(&self) -> usize {
+        let dimensions = self.dimensions.iter();
+        let texts = dimensions
+            .map(|(name, value)| size_of::<(String, String)>() + name.len() + value.len());
+        256 + self.namespace.len() + self.name.len() + texts.sum::<usize>()
+    }
 }
 
 /// What values come to.
@@ -108,21 +123,15 @@ impl MetricStore {
         if start.millis() / MINUTE_MILLIS >= inner.horizon {
             inner.put(owner, metric, minute);
         }
-        if inner.bytes > BYTES_MAX {
-            inner.forget_silent();
-        }
+        inner.make_room(now.millis() / MINUTE_MILLIS - SURE_MINUTES);
     }
 
-    /// The metrics of an account in a region that `is_wanted`, in order.
-    pub fn metrics(
-        &self,
-        owner: &Namespace,
-        now: Timestamp,
-        is_wanted: impl Fn(&Metric) -> bool,
-    ) -> Vec<Arc<Metric>> {
+    /// The metrics of an account in a region, in order.
+    #[must_use]
+    pub fn metrics(&self, owner: &Namespace, now: Timestamp) -> Vec<Arc<Metric>> {
         let inner = self.inner(now);
         let metrics = inner.owners.get(owner).into_iter().flat_map(BTreeMap::keys);
-        metrics.filter(|metric| is_wanted(metric)).map(Arc::clone).collect()
+        metrics.map(Arc::clone).collect()
     }
 
     /// The minutes of a metric, in order.
@@ -146,7 +155,7 @@ impl Inner {
         self.puts += 1;
         let metrics = self.owners.entry(owner.clone()).or_default();
         let series = metrics.entry(Arc::new(metric)).or_insert_with_key(|metric| {
-            self.bytes += size_of_metric(metric);
+            self.bytes += metric.bytes();
             Series::default()
         });
         series.last_put = self.puts;
@@ -178,6 +187,16 @@ impl Inner {
         });
     }
 
+    /// Keeps within the bound, if that is possible with the minutes before `sure` only.
+    fn make_room(&mut self, sure: i64) {
+        while self.bytes > BYTES_MAX && self.horizon < sure {
+            self.forget_before((self.horizon + STEP_MINUTES).min(sure));
+        }
+        while self.bytes > BYTES_MAX {
+            self.forget_silent();
+        }
+    }
+
     /// Gives up the tenth of all metrics that was put to least recently.
     fn forget_silent(&mut self) {
         let all = self.owners.values().flat_map(BTreeMap::values);
@@ -195,7 +214,7 @@ impl Inner {
             metrics.retain(|metric, series| {
                 let is_kept = is_kept(series);
                 if is_kept {
-                    *bytes += size_of_metric(metric);
+                    *bytes += metric.bytes();
                     *bytes += series.minutes.len() * size_of::<Minute>();
                 }
                 is_kept
@@ -203,12 +222,4 @@ impl Inner {
             !metrics.is_empty()
         });
     }
-}
-
-/// About what a metric takes in memory without its minutes.
-fn size_of_metric(metric: &Metric) -> usize {
-    let dimensions = metric.dimensions.iter();
-    let texts =
-        dimensions.map(|(name, value)| size_of::<(String, String)>() + name.len() + value.len());
-    256 + metric.namespace.len() + metric.name.len() + texts.sum::<usize>()
 }

@@ -1,7 +1,7 @@
 //! Kinesis' own metrics: once a minute, what each stream has taken and given goes to the metrics of
 //! the stream's owner, under CloudWatch's names.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use millpond_api::types::{MetricsName, ShardId};
 use millpond_quotas::Usage;
@@ -65,8 +65,8 @@ const COUNTERS: [Counter; 6] = [
 ];
 
 /// Goes on until `stop`.
-pub async fn sample_streams(app: &App, stop: CancellationToken) {
-    let clock = app.clock();
+pub async fn sample_streams(app: Arc<App>, stop: CancellationToken) {
+    let clock = app.clock().clone();
     let mut sampler = Sampler { app, last: HashMap::new() };
     let sample = async {
         loop {
@@ -77,13 +77,13 @@ pub async fn sample_streams(app: &App, stop: CancellationToken) {
     stop.run_until_cancelled(sample).await;
 }
 
-struct Sampler<'a> {
-    app: &'a App,
+struct Sampler {
+    app: Arc<App>,
     // What each shard had counted at the last look.
     last: HashMap<(StreamNumber, ShardId), [u64; COUNTERS.len()]>,
 }
 
-impl Sampler<'_> {
+impl Sampler {
     fn sample(&mut self) {
         let snapshot = self.app.domain().directory().snapshot();
         let mut last = HashMap::new();

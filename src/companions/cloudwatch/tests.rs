@@ -209,7 +209,7 @@ fn what_was_silent_longest_goes_when_there_is_too_much() {
         put(format!("m{n}"));
         put("busy".to_owned());
     }
-    let names: Vec<_> = store.metrics(&owner, now, |_| true);
+    let names: Vec<_> = store.metrics(&owner, now);
     assert!((700..1200).contains(&names.len()), "{} are left", names.len());
     let has = |name| names.iter().any(|metric| metric.name == name);
     assert!(has("busy") && has("m2999") && !has("m0"));
@@ -283,6 +283,8 @@ fn what_isnt_served_is_said_so() {
         let metric = json!({"Namespace": "app", "MetricName": "m"});
         json!({"Id": "a", "MetricStat": {"Metric": metric, "Period": period, "Stat": stat}})
     };
+    let id = "The value M-1 for parameter MetricDataQueries.member.1.Id is invalid.";
+    assert_eq!(ask(&json!({"Id": "M-1"})).message, id);
     let refused = [
         ask(&json!({"Id": "a", "Expression": "m1/2"})),
         ask(&stat("p99", 60)),

@@ -8,7 +8,7 @@ use minicbor::{
     decode::Error,
 };
 
-use super::{Fault, MAPS_MAX, Tree, too_many_maps};
+use super::{Fault, MAPS_MAX, Tree, VALUES_MAX, too_many};
 use crate::companions::tree::approximate;
 
 /// How deep values may stand in one another. Inputs need five.
@@ -19,10 +19,10 @@ pub(super) fn read(body: &[u8]) -> Result<Tree, Fault> {
     if body.is_empty() {
         return Ok(Tree::map([]));
     }
-    let mut reader = Reader { decoder: Decoder::new(body), maps: 0 };
+    let mut reader = Reader { decoder: Decoder::new(body), maps: 0, values: 0 };
     let tree = reader.tree(DEPTH_MAX);
-    if reader.maps > MAPS_MAX {
-        return Err(too_many_maps());
+    if reader.is_full() {
+        return Err(too_many());
     }
     let tree = tree.map_err(|error| Fault::malformed(format!("The body is not CBOR: {error}.")))?;
     Ok(tree.unwrap_or(Tree::map([])))
@@ -31,12 +31,21 @@ pub(super) fn read(body: &[u8]) -> Result<Tree, Fault> {
 struct Reader<'a> {
     decoder: Decoder<'a>,
     maps: usize,
+    values: usize,
 }
 
 impl Reader<'_> {
+    fn is_full(&self) -> bool {
+        self.maps > MAPS_MAX || self.values > VALUES_MAX
+    }
+
     /// Nothing for null, which is as good as absent.
     fn tree(&mut self, depth: u32) -> Result<Option<Tree>, Error> {
         let depth = depth.checked_sub(1).ok_or_else(|| Error::message("it is nested too deep"))?;
+        self.values += 1;
+        if self.is_full() {
+            return Err(Error::message("it is too large"));
+        }
         let decoder = &mut self.decoder;
         Ok(Some(match decoder.datatype()? {
             Type::Null | Type::Undefined => {
@@ -68,9 +77,6 @@ impl Reader<'_> {
 
     fn map(&mut self, depth: u32) -> Result<BTreeMap<String, Tree>, Error> {
         self.maps += 1;
-        if self.maps > MAPS_MAX {
-            return Err(Error::message("it has too many maps"));
-        }
         let (mut left, mut members) = (self.decoder.map()?, BTreeMap::new());
         while self.goes_on(&mut left)? {
             let name = self.decoder.str()?.to_owned();

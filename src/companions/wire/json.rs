@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Fault, MAPS_MAX, Tree, too_many_maps};
+use super::{Fault, MAPS_MAX, Tree, too_many};
 
 pub(super) fn read(body: &[u8]) -> Result<Tree, Fault> {
     if body.split(|byte| *byte == b'{').count() > MAPS_MAX {
-        return Err(too_many_maps());
+        return Err(too_many());
     }
     let value = serde_json::from_slice(body)
         .map_err(|error| Fault::malformed(format!("The body is not JSON: {error}.")))?;

@@ -10,7 +10,7 @@ use std::{
 use millpond_api::types::Timestamp;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Answer, Fault, MAPS_MAX, Service, Tree, too_many_maps};
+use super::{Answer, Fault, MAPS_MAX, Service, Tree, too_many};
 
 /// How deep a field may stand.
 const DEPTH_MAX: usize = 16;
@@ -23,7 +23,7 @@ pub(super) fn read(body: &[u8]) -> Result<Tree, Fault> {
             put(&mut root, &name, value, &mut maps);
         }
         if maps > MAPS_MAX {
-            return Err(too_many_maps());
+            return Err(too_many());
         }
     }
     Ok(Tree::Map(root))
@@ -89,7 +89,7 @@ fn element(xml: &mut String, name: &str, tree: &Tree) -> fmt::Result {
     write!(xml, "<{name}>")?;
     match tree {
         Tree::Text(text) => escape(xml, text)?,
-        Tree::Number(number) => write!(xml, "{number}")?,
+        Tree::Number(number) => write!(xml, "{number:?}")?,
         Tree::Time(at) => xml.push_str(&rfc3339(*at)),
         Tree::Flag(flag) => write!(xml, "{flag}")?,
         Tree::List(values) => values.iter().try_for_each(|value| element(xml, "member", value))?,

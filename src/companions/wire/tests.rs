@@ -37,7 +37,7 @@ fn an_input_is_the_same_in_every_protocol() {
         let tree = wire.read(&body).unwrap();
         let input = Place::of(&tree);
         assert_eq!(input.at("Namespace").text(), Ok(Some("my app")), "{wire:?}");
-        let data = input.at("MetricData").list().unwrap();
+        let data = input.at("MetricData").list(10).unwrap();
         let names: Vec<_> = data.iter().map(|datum| datum.at("MetricName").text()).collect();
         assert_eq!(names, [Ok(Some("second")), Ok(Some("tenth"))], "{wire:?}");
         let first = data.first().unwrap();
@@ -77,7 +77,7 @@ fn an_output_is_written_as_each_protocol_has_it() {
         text(Wire::Query),
         "<ListMetricsResponse xmlns=\"http://monitoring.amazonaws.com/doc/2010-08-01/\">\
          <ListMetricsResult><At>2023-11-14T22:13:20Z</At><Text>a &lt;&amp;&gt; b?&#10;</Text>\
-         <Values><member>1</member><member>0.5</member></Values></ListMetricsResult>\
+         <Values><member>1.0</member><member>0.5</member></Values></ListMetricsResult>\
          <ResponseMetadata><RequestId>the-id</RequestId></ResponseMetadata></ListMetricsResponse>"
     );
     let json = r#"{"At":1700000000,"Text":"a <&> b\u0001\n","Values":[1.0,0.5]}"#;
@@ -87,7 +87,7 @@ fn an_output_is_written_as_each_protocol_has_it() {
     let output = Place::of(&read);
     assert_eq!(output.at("At").number(), Ok(Some(1_700_000_000.0)));
     assert_eq!(output.at("Text").text(), Ok(Some("a <&> b\u{1}\n")));
-    assert_eq!(output.at("Values").list().unwrap().len(), 2);
+    assert_eq!(output.at("Values").list(10).unwrap().len(), 2);
 }
 
 #[test]
@@ -133,6 +133,7 @@ fn an_input_takes_no_more_memory_than_the_largest_that_is_served() {
         (Wire::Query, fields.join("&").into_bytes()),
         (Wire::Json, format!("[{}{{}}]", "{},".repeat(many)).into_bytes()),
         (Wire::Cbor, [&b"\x9f"[..], &b"\xa0".repeat(many), b"\xff"].concat()),
+        (Wire::Cbor, [&b"\x9f"[..], &b"\x00".repeat(VALUES_MAX), b"\xff"].concat()),
     ];
     for (wire, body) in bodies {
         let refused = wire.read(&body).unwrap_err();

@@ -3,18 +3,19 @@
 set -eu
 
 # docs: write
-aws kinesis create-stream --stream-name clicks --shard-count 2
-aws kinesis wait stream-exists --stream-name clicks
-aws kinesis put-record --stream-name clicks --partition-key user-1 --data café
+aws kinesis create-stream --stream-name visits --shard-count 2
+aws kinesis wait stream-exists --stream-name visits
+aws kinesis put-record --stream-name visits --partition-key user-1 --data café
+aws kinesis put-record --stream-name visits --partition-key user-1 --data thé
 # docs: end
 
 # docs: read
-shard=$(aws kinesis list-shards --stream-name clicks --query 'Shards[1].ShardId' --output text)
-iterator=$(aws kinesis get-shard-iterator --stream-name clicks --shard-id "$shard" \
+shard=$(aws kinesis list-shards --stream-name visits --query 'Shards[1].ShardId' --output text)
+iterator=$(aws kinesis get-shard-iterator --stream-name visits --shard-id "$shard" \
     --shard-iterator-type TRIM_HORIZON --query ShardIterator --output text)
-aws kinesis get-records --shard-iterator "$iterator" --query 'Records[].Data' --output text |
-    base64 --decode
+aws kinesis get-records --shard-iterator "$iterator" --query 'Records[].[Data]' --output text |
+    while read -r data; do echo "$data" | base64 --decode; echo; done
 # docs: end
 
-aws kinesis delete-stream --stream-name clicks
-aws kinesis wait stream-not-exists --stream-name clicks
+aws kinesis delete-stream --stream-name visits
+aws kinesis wait stream-not-exists --stream-name visits

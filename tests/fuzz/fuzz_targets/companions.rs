@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use millpond::{
@@ -18,8 +18,6 @@ use millpond_api::types::Timestamp;
 
 /// 2023-11-14T22:13:20Z, of which the seeds are.
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-
-static METRICS: LazyLock<MetricStore> = LazyLock::new(MetricStore::default);
 
 fuzz_target!(|bytes: &[u8]| {
     let [operation, wire, body @ ..] = bytes else { return };
@@ -47,10 +45,12 @@ fuzz_target!(|bytes: &[u8]| {
         access_key_id: Arc::from("AKIDEXAMPLE"),
         identity: None,
     };
-    let call = Call { caller: &caller, origin: None, now: NOW, metrics: &METRICS, input: &input };
+    let metrics = MetricStore::default();
+    let call = Call { caller: &caller, origin: None, now: NOW, metrics: &metrics, input: &input };
     if let Ok(output) = operation.serve(&call) {
         for wire in [Wire::Query, Wire::Json, Wire::Cbor] {
-            assert!(!wire.write(answer(output.clone()), "id").is_empty(), "{wire:?}");
+            let written = wire.write(answer(output.clone()), "id");
+            assert_eq!(written.is_empty(), wire == Wire::Cbor && output.is_none());
         }
     }
 });
