@@ -192,27 +192,86 @@ fn metrics_are_gone_after_three_hours() {
     assert!(scene.names(&json!({})).is_empty());
 }
 
+/// Where nobody but the test puts metrics.
+struct Store {
+    store: MetricStore,
+    owner: Namespace,
+}
+
+impl Store {
+    fn new() -> Self {
+        let owner = Namespace {
+            account: "000000000000".parse().unwrap(),
+            region: "us-east-1".parse().unwrap(),
+        };
+        Self { store: MetricStore::default(), owner }
+    }
+
+    fn put(&self, name: &str, value_length: usize, at: i64) {
+        let dimensions = vec![("Name".to_owned(), "v".repeat(value_length)); 30];
+        let metric = Metric { namespace: "app".to_owned(), name: name.to_owned(), dimensions };
+        let (at, now) = (Timestamp::from_millis(at), Timestamp::from_millis(NOW));
+        self.store.put(&self.owner, metric, "None", at, Statistics::of(1.0, 1.0), now);
+    }
+
+    fn metrics(&self) -> Vec<Arc<Metric>> {
+        self.store.metrics(&self.owner, Timestamp::from_millis(NOW))
+    }
+}
+
 #[test]
 fn what_was_silent_longest_goes_when_there_is_too_much() {
-    let store = MetricStore::default();
-    let owner = Namespace {
-        account: "000000000000".parse().unwrap(),
-        region: "us-east-1".parse().unwrap(),
-    };
-    let now = Timestamp::from_millis(NOW);
-    let put = |name: String| {
-        let dimensions = vec![("Name".to_owned(), "v".repeat(1024)); 30];
-        let metric = Metric { namespace: "app".to_owned(), name, dimensions };
-        store.put(&owner, metric, "None", now, Statistics::of(1.0, 1.0), now);
-    };
+    let store = Store::new();
     for n in 0..3000 {
-        put(format!("m{n}"));
-        put("busy".to_owned());
+        store.put(&format!("m{n}"), 1024, NOW);
+        store.put("busy", 1024, NOW);
     }
-    let names: Vec<_> = store.metrics(&owner, now);
+    let names = store.metrics();
     assert!((700..1200).contains(&names.len()), "{} are left", names.len());
     let has = |name| names.iter().any(|metric| metric.name == name);
     assert!(has("busy") && has("m2999") && !has("m0"));
+}
+
+#[test]
+fn the_oldest_minutes_go_before_any_metric() {
+    let store = Store::new();
+    for age in (0..180).rev() {
+        for n in 0..3000 {
+            store.put(&format!("m{n}"), 0, NOW - age * MINUTE);
+        }
+    }
+    let metrics = store.metrics();
+    assert_eq!(metrics.len(), 3000);
+    let now = Timestamp::from_millis(NOW);
+    for metric in metrics {
+        let minutes = store.store.minutes(&store.owner, &metric, now);
+        assert!((60..180).contains(&minutes.len()), "{} are left", minutes.len());
+        assert_eq!(minutes.last().unwrap().start.millis().div_euclid(MINUTE), NOW / MINUTE);
+    }
+}
+
+#[test]
+fn a_page_of_metrics_has_a_bound_in_bytes() {
+    let scene = Scene::new();
+    let dimensions: Vec<_> =
+        (0..30).map(|n| json!({"Name": format!("{n}"), "Value": "v".repeat(1024)})).collect();
+    for n in 0..100 {
+        let name = format!("m{n}");
+        scene.put(&json!({"MetricName": name, "Value": 1, "Dimensions": dimensions})).unwrap();
+    }
+    let (mut input, mut pages) = (json!({}), Vec::new());
+    loop {
+        let output = scene.ask(Operation::ListMetrics, &input).unwrap();
+        assert!(output.to_string().len() < 2 << 20);
+        pages.push(output["Metrics"].as_array().unwrap().len());
+        let Some(token) = output.get("NextToken") else { break };
+        input["NextToken"] = token.clone();
+    }
+    assert_eq!(pages.iter().sum::<usize>(), 100);
+    assert!(pages.len() > 2, "{pages:?}");
+    let filters = json!({"Dimensions": vec![json!({"Name": "A"}); 11]});
+    let refused = scene.ask(Operation::ListMetrics, &filters).unwrap_err();
+    assert_eq!(refused.message, "The collection Dimensions must not have a size greater than 10.");
 }
 
 #[test]
