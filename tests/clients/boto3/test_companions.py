@@ -65,5 +65,5 @@ def test_errors_have_the_types_of_the_sdk(client):
             Namespace="AWS/Kinesis", MetricData=[{"MetricName": "m", "Value": 1}]
         )
     assert "AWS/Kinesis" in str(refused.value)
-    with pytest.raises(ClientError, match="millpond does not serve monitoring:DescribeAlarms"):
+    with pytest.raises(ClientError, match="millpond does not serve cloudwatch:DescribeAlarms"):
         cloudwatch.describe_alarms()
