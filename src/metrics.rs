@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
+use millpond_api::types::MetricsName;
 use millpond_quotas::Usage;
 use millpond_shards::directory::{Directory, Snapshot, Stream};
 use prometheus::{
@@ -21,28 +22,62 @@ pub struct Metrics {
     spans: IntCounterVec,
 }
 
-/// A counter of shards: its name, what it means, and where it is read from.
-type ShardCounter = (&'static str, &'static str, fn(&Usage) -> u64);
+/// A number that each shard counts.
+pub(crate) struct ShardCounter {
+    /// What Kinesis calls it.
+    pub(crate) metric: MetricsName,
+    /// Its unit, as CloudWatch names it.
+    pub(crate) unit: &'static str,
+    /// Where it is read from.
+    pub(crate) value: fn(&Usage) -> u64,
+    /// What Prometheus calls it, without prefix and suffix, and what it is told of it.
+    name: &'static str,
+    help: &'static str,
+}
 
-const SHARD_COUNTERS: [ShardCounter; 6] = [
-    ("incoming_records", "Records stored: IncomingRecords.", |usage| usage.incoming_records),
-    ("incoming_bytes", "Bytes of data and partition keys stored: IncomingBytes.", |usage| {
-        usage.incoming_bytes
-    }),
-    ("outgoing_records", "Records read: OutgoingRecords.", |usage| usage.outgoing_records),
-    ("outgoing_bytes", "Bytes of data and partition keys read: OutgoingBytes.", |usage| {
-        usage.outgoing_bytes
-    }),
-    (
-        "write_provisioned_throughput_exceeded",
-        "Records refused: WriteProvisionedThroughputExceeded.",
-        |usage| usage.write_throttles,
-    ),
-    (
-        "read_provisioned_throughput_exceeded",
-        "GetRecords calls refused: ReadProvisionedThroughputExceeded.",
-        |usage| usage.read_throttles,
-    ),
+pub(crate) const SHARD_COUNTERS: [ShardCounter; 6] = [
+    ShardCounter {
+        metric: MetricsName::IncomingRecords,
+        unit: "Count",
+        value: |usage| usage.incoming_records,
+        name: "incoming_records",
+        help: "Records stored: IncomingRecords.",
+    },
+    ShardCounter {
+        metric: MetricsName::IncomingBytes,
+        unit: "Bytes",
+        value: |usage| usage.incoming_bytes,
+        name: "incoming_bytes",
+        help: "Bytes of data and partition keys stored: IncomingBytes.",
+    },
+    ShardCounter {
+        metric: MetricsName::OutgoingRecords,
+        unit: "Count",
+        value: |usage| usage.outgoing_records,
+        name: "outgoing_records",
+        help: "Records read: OutgoingRecords.",
+    },
+    ShardCounter {
+        metric: MetricsName::OutgoingBytes,
+        unit: "Bytes",
+        value: |usage| usage.outgoing_bytes,
+        name: "outgoing_bytes",
+        help: "Bytes of data and partition keys read: OutgoingBytes.",
+    },
+    ShardCounter {
+        metric: MetricsName::WriteProvisionedThroughputExceeded,
+        unit: "Count",
+        value: |usage| usage.write_throttles,
+        name: "write_provisioned_throughput_exceeded",
+        help: "Records refused: WriteProvisionedThroughputExceeded.",
+    },
+    ShardCounter {
+        metric: MetricsName::ReadProvisionedThroughputExceeded,
+        unit: "Count",
+        value: |usage| usage.read_throttles,
+        name: "read_provisioned_throughput_exceeded",
+        help: "GetRecords calls refused: ReadProvisionedThroughputExceeded.",
+    },
 ];
 
 impl Default for Metrics {
@@ -105,7 +140,7 @@ fn write_shards(snapshot: &Snapshot, text: &mut String) -> std::fmt::Result {
         let open = stream.state().open_shards().count();
         writeln!(text, "millpond_open_shards{{{}}} {open}", labels(stream))?;
     }
-    for (name, help, value) in SHARD_COUNTERS {
+    for ShardCounter { name, help, value, .. } in SHARD_COUNTERS {
         writeln!(text, "# HELP millpond_{name}_total {help}")?;
         writeln!(text, "# TYPE millpond_{name}_total counter")?;
         for stream in snapshot.streams() {

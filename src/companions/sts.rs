@@ -1,4 +1,4 @@
-//! STS: GetCallerIdentity, by which the KPL learns its account.
+//! STS: GetCallerIdentity, by which clients learn their account.
 
 use super::{Call, tree::Tree};
 

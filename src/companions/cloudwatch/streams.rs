@@ -4,7 +4,6 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use millpond_api::types::{MetricsName, ShardId};
-use millpond_quotas::Usage;
 use millpond_shards::{
     directory::Stream,
     stream::{Namespace, StreamNumber},
@@ -12,59 +11,16 @@ use millpond_shards::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Metric, Statistics};
-use crate::{app::App, companions::tree::approximate};
+use crate::{
+    app::App,
+    companions::tree::approximate,
+    metrics::{SHARD_COUNTERS, ShardCounter},
+};
 
 const PERIOD: Duration = Duration::from_mins(1);
 
-/// A number that shards count.
-struct Counter {
-    name: MetricsName,
-    unit: &'static str,
-    /// Whether a stream has the metric, too, and not only a shard with enhanced monitoring.
-    is_of_streams: bool,
-    value: fn(&Usage) -> u64,
-}
-
-const COUNTERS: [Counter; 6] = [
-    Counter {
-        name: MetricsName::IncomingRecords,
-        unit: "Count",
-        is_of_streams: true,
-        value: |usage| usage.incoming_records,
-    },
-    Counter {
-        name: MetricsName::IncomingBytes,
-        unit: "Bytes",
-        is_of_streams: true,
-        value: |usage| usage.incoming_bytes,
-    },
-    Counter {
-        name: MetricsName::OutgoingRecords,
-        unit: "Count",
-        is_of_streams: false,
-        value: |usage| usage.outgoing_records,
-    },
-    Counter {
-        name: MetricsName::OutgoingBytes,
-        unit: "Bytes",
-        is_of_streams: false,
-        value: |usage| usage.outgoing_bytes,
-    },
-    Counter {
-        name: MetricsName::WriteProvisionedThroughputExceeded,
-        unit: "Count",
-        is_of_streams: true,
-        value: |usage| usage.write_throttles,
-    },
-    Counter {
-        name: MetricsName::ReadProvisionedThroughputExceeded,
-        unit: "Count",
-        is_of_streams: true,
-        value: |usage| usage.read_throttles,
-    },
-];
-
-/// Goes on until `stop`.
+/// Puts the metrics of all streams once a minute of service time, until `stop`. What was counted
+/// since the last minute is lost then.
 pub async fn sample_streams(app: Arc<App>, stop: CancellationToken) {
     let clock = app.clock().clone();
     let mut sampler = Sampler { app, last: HashMap::new() };
@@ -80,7 +36,7 @@ pub async fn sample_streams(app: Arc<App>, stop: CancellationToken) {
 struct Sampler {
     app: Arc<App>,
     // What each shard had counted at the last look.
-    last: HashMap<(StreamNumber, ShardId), [u64; COUNTERS.len()]>,
+    last: HashMap<(StreamNumber, ShardId), [u64; SHARD_COUNTERS.len()]>,
 }
 
 impl Sampler {
@@ -88,12 +44,12 @@ impl Sampler {
         let snapshot = self.app.domain().directory().snapshot();
         let mut last = HashMap::new();
         for stream in snapshot.streams() {
-            let mut of_stream = [0; COUNTERS.len()];
+            let mut of_stream = [0; SHARD_COUNTERS.len()];
             for shard in stream.shards() {
                 let key = (stream.state().number, shard.id());
                 let mut counts = self.last.remove(&key).unwrap_or_default();
                 let usage = shard.meter().snapshot();
-                let counters = COUNTERS.iter().zip(&mut counts).zip(&mut of_stream);
+                let counters = SHARD_COUNTERS.iter().zip(&mut counts).zip(&mut of_stream);
                 for ((counter, count), of_stream) in counters {
                     let more = (counter.value)(&usage).saturating_sub(*count);
                     *count += more;
@@ -102,7 +58,7 @@ impl Sampler {
                 }
                 last.insert(key, counts);
             }
-            for (counter, more) in COUNTERS.iter().zip(of_stream) {
+            for (counter, more) in SHARD_COUNTERS.iter().zip(of_stream) {
                 self.put(stream, None, counter, more);
             }
         }
@@ -110,11 +66,14 @@ impl Sampler {
     }
 
     /// Puts what was counted since the last look, if that is something and anybody asked for it.
-    fn put(&self, stream: &Stream, shard: Option<ShardId>, counter: &Counter, more: u64) {
+    fn put(&self, stream: &Stream, shard: Option<ShardId>, counter: &ShardCounter, more: u64) {
         let state = stream.state();
         let is_wanted = match shard {
-            Some(_) => state.shard_level_metrics.contains(&counter.name),
-            None => counter.is_of_streams,
+            Some(_) => state.shard_level_metrics.contains(&counter.metric),
+            // What is read from a stream has other names, by operation, which aren't counted.
+            None => {
+                !matches!(counter.metric, MetricsName::OutgoingRecords | MetricsName::OutgoingBytes)
+            }
         };
         if more == 0 || !is_wanted {
             return;
@@ -124,7 +83,7 @@ impl Sampler {
         dimensions.sort();
         let metric = Metric {
             namespace: "AWS/Kinesis".to_owned(),
-            name: counter.name.to_string(),
+            name: counter.metric.to_string(),
             dimensions,
         };
         let now = self.app.domain().now();
