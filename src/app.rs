@@ -20,13 +20,14 @@ use tokio::{net::TcpListener, sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admin::{self, Access, Admin},
     answers::Answers,
     auth::{Credential, Files, InvalidCredentials, Mode, Settings, Source, Verifier},
     companions::cloudwatch::{MetricStore, sample_streams},
     config::{self, Config},
     error,
     gateway::{self, Pages},
-    http::{self, BodyBudget, BodyLimits, ConnectionLimits, Probes},
+    http::{self, BodyBudget, BodyLimits, BodyReader, ConnectionLimits, Probes},
     ids,
     metrics::Metrics,
     policy::Readings,
@@ -61,6 +62,7 @@ pub struct App {
     pages: Pages,
     tls: Option<Tls>,
     traces: Option<Traces>,
+    admin_access: Access,
 }
 
 impl App {
@@ -86,8 +88,7 @@ impl App {
                 config::ShardLimit::Shards(limit) => ShardLimit::Fixed(u32::from(limit).into()),
             },
             tail_bytes_max: TAIL_BYTES_MAX,
-            token_key: ids::secret_key()
-                .map_err(|_| StartError::new("the system has no random numbers to give"))?,
+            token_key: ids::secret_key().map_err(StartError::new)?,
             keys,
         };
         let domain = Domain::open(engine, clock.clone(), options).await.map_err(StartError::new)?;
@@ -116,6 +117,7 @@ impl App {
             pages: pages(config),
             tls,
             traces,
+            admin_access: admin_access(config)?,
         };
         app.make_streams(config).await?;
         Ok(Arc::new(app))
@@ -266,8 +268,11 @@ impl App {
         let ready = move || asked.domain.writable().map_err(|error| error::unwritable(&error));
         let authority = self.tls.as_ref().and_then(|tls| tls.authority().cloned());
         let probes = Probes::new(config.metrics, metrics, ready, authority);
+        let home = Namespace { account: config.account, region: config.region.clone() };
+        let admin = Admin::new(Arc::clone(&self), home);
+        let admin = admin::router(admin, self.admin_access.clone());
         let gateway = move |head, body| gateway::handle(Arc::clone(&self), head, body);
-        http::router(gateway, &probes, limits, budget)
+        http::router(gateway, (admin::PATH, admin), &probes, BodyReader { limits, budget })
     }
 
     /// Makes the streams of `--stream`; those that exist stay as they are.
@@ -312,6 +317,19 @@ pub fn open_engine(config: &Config) -> Result<Arc<dyn Engine>, StartError> {
         config::Durability::Os => Durability::Os,
     };
     Ok(Arc::new(RocksEngine::open(&options).map_err(StartError::new)?))
+}
+
+/// What opens the admin API. Makes the token of a data directory that has none.
+fn admin_access(config: &Config) -> Result<Access, StartError> {
+    if config.admin == config::Switch::Off {
+        return Ok(Access::Off);
+    }
+    let token = match (&config.admin_token, &config.storage) {
+        (Some(token), _) => Some(token.clone()),
+        (None, config::Storage::Directory(path)) => Some(admin::token(path)?),
+        (None, config::Storage::Memory { .. }) => None,
+    };
+    Ok(Access::On { token, is_open_here: config.mode == config::Mode::Dev })
 }
 
 fn pages(config: &Config) -> Pages {

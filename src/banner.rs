@@ -3,8 +3,9 @@
 use std::{fmt::Write as _, net::SocketAddr};
 
 use crate::{
+    admin::{PATH, TOKEN_FILE},
     auth::Mode as Auth,
-    config::{Config, Durability, Keys, Quotas, Storage},
+    config::{Config, Durability, Keys, Mode, Quotas, Storage, Switch},
     http::AUTHORITY_PATH,
     tls::TlsSettings,
 };
@@ -21,6 +22,7 @@ pub fn banner(config: &Config, addr: SocketAddr) -> String {
         ("requests", requests(config).to_owned()),
         ("keys", keys(&config.keys)),
         ("quotas", quotas(config.quotas).to_owned()),
+        ("admin", admin(config)),
         ("defaults", format!("account {}, region {}", config.account, config.region)),
     ];
     let version = env!("CARGO_PKG_VERSION");
@@ -110,6 +112,21 @@ const fn quotas(quotas: Quotas) -> &'static str {
     }
 }
 
+fn admin(config: &Config) -> String {
+    let token = match (&config.admin_token, &config.storage) {
+        (Some(_), _) => "with the token of --admin-token".to_owned(),
+        (None, Storage::Directory(path)) => {
+            format!("with the token in {}", path.join(TOKEN_FILE).display())
+        }
+        (None, Storage::Memory { .. }) => "nobody else, for want of --admin-token".to_owned(),
+    };
+    match (config.admin, config.mode) {
+        (Switch::Off, _) => "off; see --admin".to_owned(),
+        (Switch::On, Mode::Serve) => format!("under {PATH}/, {token}"),
+        (Switch::On, Mode::Dev) => format!("under {PATH}/, to this host, and {token}"),
+    }
+}
+
 /// A key id that works, or a place for the user's own.
 fn example_key(config: &Config) -> &'static str {
     // A known key is verified in either case, and nobody has read the file yet.
@@ -152,6 +169,7 @@ mod tests {
   requests  any access key and secret will do; known keys are verified
   keys      made up from their names, and no secret
   quotas    no rates; counts, such as 20 consumers a stream, are kept
+  admin     under /_millpond/, to this host, and nobody else, for want of --admin-token
   defaults  account 000000000000, region us-east-1
 
   export AWS_ENDPOINT_URL_KINESIS=http://127.0.0.1:4567 AWS_DEFAULT_REGION=us-east-1
@@ -193,6 +211,7 @@ mod tests {
   requests  verified: signature, date and scope of a known key
   keys      none, so no stream can be encrypted; see --keyring
   quotas    as Kinesis has them, per shard, consumer and account
+  admin     off; see --admin
   defaults  account 000000000000, region eu-west-1
 
   export AWS_ENDPOINT_URL_KINESIS=http://127.0.0.1:4567 AWS_DEFAULT_REGION=eu-west-1

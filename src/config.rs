@@ -62,6 +62,10 @@ pub struct Config {
     pub account: AccountId,
     /// The region of requests that name no other.
     pub region: Region,
+    /// Whether the admin API is served.
+    pub admin: Switch,
+    /// What opens it, unless a data directory keeps that.
+    pub admin_token: Option<Secret>,
     /// Who may read the metrics.
     pub metrics: MetricsAccess,
     /// Whether Kinesis' limits are kept.
@@ -173,8 +177,8 @@ impl Config {
         flags: Flags,
         variable: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, Refused> {
-        refuse_what_is_not_served(&flags)?;
         let storage = storage(&flags)?;
+        check_admin(mode, &flags, &storage)?;
         let keys = keys(mode, &flags)?;
         let traces = traces::settings(flags.otlp_endpoint.clone(), variable)?;
         let credentials_were_given = !flags.credential.is_empty() || flags.credentials.is_some();
@@ -207,6 +211,8 @@ impl Config {
             keys,
             account: flags.account,
             region: flags.region,
+            admin: flags.admin,
+            admin_token: flags.admin_token,
             metrics: flags.metrics,
             quotas: flags.quotas,
             transition: flags.transition,
@@ -219,11 +225,23 @@ impl Config {
     }
 }
 
-fn refuse_what_is_not_served(flags: &Flags) -> Result<(), Refused> {
-    if flags.admin == Switch::On {
-        return Err(Refused("the admin API is not served yet: leave --admin out".to_owned()));
+fn check_admin(mode: Mode, flags: &Flags, storage: &Storage) -> Result<(), Refused> {
+    let refused = |sentence: &str| Err(Refused(sentence.to_owned()));
+    match (flags.admin, &flags.admin_token) {
+        (_, Some(token)) if !is_header_text(token.expose()) => {
+            refused("--admin-token is one word of visible ASCII characters")
+        }
+        (Switch::Off, Some(_)) => refused("--admin-token is of use with --admin on only"),
+        (Switch::On, None) if mode == Mode::Serve && matches!(storage, Storage::Memory { .. }) => {
+            refused("--admin on needs --admin-token TOKEN where no data directory can keep one")
+        }
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether a header can carry the text as one word.
+fn is_header_text(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn tls(flags: &Flags, storage: &Storage) -> Option<TlsSettings> {

@@ -12,35 +12,45 @@ mod pace;
 mod probes;
 mod server;
 
-use axum::{Router, extract::Request, response::Response, routing::get};
+use axum::{Extension, Router, extract::Request, response::Response, routing::get};
 use http::request::Parts;
 
 pub use answer::EndsWithin;
-pub use body::{BodyLimits, BodyRefused, RequestBody};
+pub use body::{BodyLimits, BodyReader, BodyRefused, RequestBody};
 pub use budget::BodyBudget;
 pub use connection::Peer;
+pub(crate) use probes::is_local;
 pub use probes::{MetricsAccess, Probes};
 pub use server::{ConnectionLimits, serve};
 
 /// Where a server shows the certificate of its own authority for TLS.
 pub const AUTHORITY_PATH: &str = "/_millpond/ca.pem";
 
-/// The routes of one port: what `probes` answer, and all the rest for `gateway`.
-pub fn router<G, A>(gateway: G, probes: &Probes, limits: BodyLimits, budget: BodyBudget) -> Router
+/// The routes of one port: what `probes` answer, what `admin` has below its path, and all the
+/// rest for `gateway`.
+pub fn router<G, A>(
+    gateway: G,
+    admin: (&str, Router),
+    probes: &Probes,
+    bodies: BodyReader,
+) -> Router
 where
     G: Fn(Parts, RequestBody) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Response> + Send + 'static,
 {
+    let for_admin = bodies.clone();
     let gateway = move |request: Request| {
         let (head, body) = request.into_parts();
-        let body = RequestBody::new(body, &head.headers, limits, budget.clone());
+        let body = bodies.body(body, &head.headers);
         gateway(head, body)
     };
+    let (admin_path, admin) = admin;
     Router::new()
         .route("/metrics", get(probes.metrics()).fallback(gateway.clone()))
         .route(AUTHORITY_PATH, get(probes.authority()).fallback(gateway.clone()))
         .route("/_millpond/health/live", get(probes.live()).fallback(gateway.clone()))
         .route("/_millpond/health/ready", get(probes.ready()).fallback(gateway.clone()))
+        .nest(admin_path, admin.layer(Extension(for_admin)))
         .fallback(gateway)
 }
 

@@ -2,10 +2,8 @@
 
 use base64_simd::STANDARD;
 use millpond_shards::token::KEY_BYTES;
-use ring::{
-    error::Unspecified,
-    rand::{self, Random, SystemRandom},
-};
+use ring::rand::{self, Random, SystemRandom};
+use thiserror::Error;
 use uuid::Uuid;
 
 /// Bytes of `x-amz-id-2`, as AWS sends them at the least.
@@ -29,6 +27,11 @@ pub fn extended_request_id() -> String {
 ///
 /// # Errors
 /// When the operating system has no randomness to give.
-pub fn secret_key() -> Result<[u8; KEY_BYTES], Unspecified> {
-    rand::generate(&SystemRandom::new()).map(Random::expose)
+pub fn secret_key() -> Result<[u8; KEY_BYTES], NoRandomness> {
+    rand::generate(&SystemRandom::new()).map(Random::expose).map_err(|_| NoRandomness)
 }
+
+/// The operating system gives nothing that nobody can guess.
+#[derive(Debug, Error)]
+#[error("the system has no random numbers to give")]
+pub struct NoRandomness;

@@ -8,6 +8,7 @@
 //!   one pipeline behind it; [`auth`] says who asks.
 //! * [`ops`] has the table of operations, and one file each. They work on the streams and shards
 //!   of `millpond-shards`, with the types of `millpond-api`.
+//! * [`admin`] is what tests and operators may do that clients of Kinesis can't.
 //! * [`companions`] is what clients of Kinesis want of CloudWatch and STS.
 //! * [`kms`] is where the master keys of encrypted streams are.
 //! * [`policy`] reads and asks IAM policies.
@@ -18,6 +19,7 @@
 //! * [`outbound`] calls the services of others.
 //! * [`metrics`], [`traces`], [`telemetry`], [`banner`] and [`ids`] are what they are called.
 
+pub mod admin;
 pub mod answers;
 pub mod app;
 pub mod auth;

@@ -1,9 +1,11 @@
-//! Files that hold secrets: read whole, up to a bound, and only if nobody but their owner can.
+//! Files that hold secrets: read whole, up to a bound, and only if nobody but their owner can;
+//! written so that this holds.
 
 use std::{
-    fs::{File, Metadata},
-    io::{self, Read as _},
-    os::unix::fs::PermissionsExt as _,
+    ffi::OsString,
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -52,6 +54,34 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<(String, Metadata), NotRead> 
     Ok((text, metadata))
 }
 
+/// The text of such a file; `None` when there is no such file. Blocks on the disk.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn find(path: &Path, bytes_max: u64) -> Result<Option<String>, NotRead> {
+    match read(path, bytes_max) {
+        Ok((text, _)) => Ok(Some(text)),
+        Err(NotRead::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Writes a file for its owner alone, of which there is never a half, whatever was there before.
+/// Blocks on the disk.
+///
+/// # Errors
+/// When the system refuses.
+pub fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut draft = OsString::from(path);
+    draft.push(".new");
+    let draft = PathBuf::from(draft);
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, path)
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _};
@@ -70,5 +100,17 @@ mod tests {
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert!(matches!(read(&path, 3), Err(NotRead::TooLarge(3))));
+    }
+
+    #[test]
+    fn what_is_written_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret.pem");
+        assert_eq!(find(&path, 4).unwrap(), None);
+        for text in ["one", "two"] {
+            write(&path, text).unwrap();
+            assert_eq!(find(&path, 4).unwrap().as_deref(), Some(text));
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
     }
 }

@@ -89,15 +89,12 @@ pub(super) struct Flags {
     /// The region of requests that name no other, and of streams made at start
     #[arg(long, value_name = "NAME", help_heading = "Access")]
     pub region: Region,
-    /// The admin API is not served yet, only 'off' is accepted
-    #[arg(
-        long,
-        value_enum,
-        value_name = "off",
-        hide_possible_values = true,
-        help_heading = "Access"
-    )]
+    /// Serve the admin API under /_millpond/, with which tests own clock, faults and state
+    #[arg(long, value_enum, value_name = "on|off", help_heading = "Access")]
     pub admin: Switch,
+    /// What opens the admin API; unless said, data directories keep one in admin.token
+    #[arg(long, value_name = "TOKEN", help_heading = "Access")]
+    pub admin_token: Option<Secret>,
     /// Show /metrics to clients on this host only, or to all
     #[arg(long, value_enum, value_name = "WHO", help_heading = "Access")]
     pub metrics: MetricsAccess,
@@ -129,7 +126,7 @@ pub(super) struct Flags {
 /// Flag, default of `serve`, default of `dev`; empty where there is none.
 pub(super) const DEFAULTS: &[(&str, &str, &str)] = &[
     ("account", "000000000000", "000000000000"),
-    ("admin", "off", "off"),
+    ("admin", "off", "on"),
     ("auth", "verify", "any"),
     ("data-dir", super::DATA_DIR, ""),
     ("drain", "30s", "30s"),

@@ -214,11 +214,14 @@ fn serve_needs_credentials_of_its_own_to_be_reached_by_others() {
 }
 
 #[test]
-fn what_is_not_served_yet_is_refused() {
-    for mode in ["serve", "dev"] {
-        assert!(refusal(&format!("{mode} --admin on")).contains("not served yet"));
-        config(&format!("{mode} --admin off"));
-    }
+fn an_admin_api_that_strangers_could_reach_has_a_token() {
+    assert!(refusal("serve --admin on --in-memory").contains("needs --admin-token TOKEN"));
+    config("serve --admin on");
+    config("serve --admin on --in-memory --admin-token t");
+    config("dev --admin on --listen 0.0.0.0:4567");
+    assert!(refusal("serve --admin-token t").contains("of use with --admin on only"));
+    let empty = Said { arguments: "dev --admin-token=", ..Said::default() }.refusal();
+    assert!(empty.contains("one word"), "{empty}");
 }
 
 #[test]
@@ -320,7 +323,8 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("kms-ca", "/ca", "ca: Some(\"/ca\")"),
     ("account", "123456789012", "account: 123456789012,"),
     ("region", "eu-west-1", "region: eu-west-1,"),
-    ("admin", "off", "mode:"),
+    ("admin", "on", "admin: On,"),
+    ("admin-token", "t", "admin_token: Some((secret)),"),
     ("metrics", "open", "metrics: Open,"),
     ("quotas", "off", "quotas: Off,"),
     ("transition", "9s", "transition: 9s,"),
@@ -345,6 +349,7 @@ fn every_flag_is_a_variable_and_a_key_and_stands_in_the_help() {
             "tls-dir" | "tls-name" => "serve --tls self-signed",
             "kms-endpoint" => "serve --kms-credential a:b",
             "kms-credential" => "serve --kms-endpoint https://kms",
+            "admin-token" => "serve --admin on",
             "kms-ca" => "serve --kms-endpoint https://kms --kms-credential a:b",
             _ => "serve",
         };

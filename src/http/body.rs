@@ -51,6 +51,23 @@ const DISCARD_BYTES_MAX: u64 = 32 << 20;
 /// See [`DISCARD_BYTES_MAX`].
 const DISCARD_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// How bodies are read: their bounds, and the memory that they share.
+#[derive(Debug, Clone)]
+pub struct BodyReader {
+    /// What one body may cost.
+    pub limits: BodyLimits,
+    /// What all of them may hold together.
+    pub budget: BodyBudget,
+}
+
+impl BodyReader {
+    /// The `body` that follows a head with these `headers`.
+    #[must_use]
+    pub fn body(&self, body: Body, headers: &HeaderMap) -> RequestBody {
+        RequestBody::new(body, headers, self.limits, self.budget.clone())
+    }
+}
+
 /// A request's body, not read yet.
 ///
 /// Whoever holds it may refuse the request from its head alone: [`RequestBody::discard`] and

@@ -87,7 +87,7 @@ fn answer_authority(authority: Option<&Arc<str>>) -> Response {
 }
 
 /// Whether nobody else asks than a client on this host, as far as proxies say whom they speak for.
-fn is_local(request: &Request) -> bool {
+pub(crate) fn is_local(request: &Request) -> bool {
     let peer = request.extensions().get::<Peer>();
     let forwarded = ["forwarded", "x-forwarded-for", "via"];
     peer.is_some_and(|peer| peer.address.ip().to_canonical().is_loopback())

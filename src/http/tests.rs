@@ -83,7 +83,8 @@ impl Setup {
             let gates = gates.clone();
             move |head, body| echo(gates.clone(), head, body)
         };
-        let app = router(gateway, &probes, self.body, budget);
+        let bodies = BodyReader { limits: self.body, budget };
+        let app = router(gateway, ("/_millpond", Router::new()), &probes, bodies);
         let serving = serve(listener, app, self.tls, self.connections, stop.clone(), self.drain);
         let served = TaskTracker::new().spawn(serving);
         TestServer { addr, stop, served, gates }
@@ -220,7 +221,8 @@ async fn metrics_are_for_this_host_unless_opened() {
         let probes = Probes::new(access, || "secret\n".to_owned(), || Ok(()), None);
         let gateway = |_, _| std::future::ready(StatusCode::OK.into_response());
         let budget = BodyBudget::new(1 << 20, 1 << 20);
-        let mut app = router(gateway, &probes, BodyLimits::default(), budget);
+        let bodies = BodyReader { limits: BodyLimits::default(), budget };
+        let mut app = router(gateway, ("/_millpond", Router::new()), &probes, bodies);
         let mut request = Request::get("/metrics").body(Body::empty()).unwrap();
         let peer = Peer { address: peer.parse().unwrap(), is_secure: false };
         request.extensions_mut().insert(peer);

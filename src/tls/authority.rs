@@ -7,10 +7,9 @@
 //! | `ca-key.pem` | its private key, for this server only |
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    fs::{self, File},
+    io,
     net::{IpAddr, Ipv4Addr},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -209,11 +208,8 @@ fn lock(dir: &Path) -> io::Result<File> {
 
 /// The key, which must be its owner's alone.
 fn read_key(path: &Path) -> Result<Option<String>, AuthorityError> {
-    match secret_file::read(path, KEY_BYTES_MAX) {
-        Ok((text, _)) => Ok(Some(text)),
-        Err(NotRead::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(fault) => Err(AuthorityError::Key { path: path.to_owned(), fault }),
-    }
+    let key = secret_file::find(path, KEY_BYTES_MAX);
+    key.map_err(|fault| AuthorityError::Key { path: path.to_owned(), fault })
 }
 
 fn read(path: &Path) -> Result<Option<String>, AuthorityError> {
@@ -224,17 +220,9 @@ fn read(path: &Path) -> Result<Option<String>, AuthorityError> {
     }
 }
 
-/// Writes a file of which there is never a half.
 fn write(path: &Path, text: &str) -> Result<(), AuthorityError> {
-    let draft = path.with_extension("pem.new");
-    let written = || {
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&draft, path)
-    };
-    written().map_err(|error| AuthorityError::Io { path: path.to_owned(), error })
+    let written = secret_file::write(path, text);
+    written.map_err(|error| AuthorityError::Io { path: path.to_owned(), error })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this crate is tests")]
 
 mod addressing;
+mod admin;
 mod companions;
 mod cors;
 mod errors;

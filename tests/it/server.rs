@@ -9,6 +9,7 @@ use millpond::{
     auth::Files,
     companions::cloudwatch::sample_streams,
     config::{self, Config},
+    http::Peer,
     kms,
 };
 use millpond_api::Codec;
@@ -165,6 +166,23 @@ impl TestServer {
         )
     }
 
+    /// The answer of the admin API to a client on this host.
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let request = Request::builder().method(method).uri(format!("/_millpond/{path}"));
+        let request = request.header("host", "localhost:4567").extension(here());
+        let answer = self.send(request.body(Body::from(body)).unwrap()).await;
+        let output = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        (answer.status.as_u16(), output)
+    }
+
+    /// What the admin API answers a client on this host with. Panics when it refuses.
+    pub(crate) async fn administer(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, output) = self.admin(method, path, &body).await;
+        assert_eq!(status, 200, "{method} {path}: {output}");
+        output
+    }
+
     /// A request of this client to an operation, with any body.
     pub(crate) fn request(&self, operation: &str, body: impl Into<bytes::Bytes>) -> Request<Body> {
         let headers = [
@@ -319,6 +337,11 @@ impl TestServer {
         }
         texts
     }
+}
+
+/// A connection of a client on the same host.
+pub(crate) fn here() -> Peer {
+    Peer { address: ([127, 0, 0, 1], 50_000).into(), is_secure: false }
 }
 
 /// When tests begin.

@@ -1,0 +1,76 @@
+//! What a request to the admin API brings: a body in JSON, and the account and region it means.
+
+use std::{fmt::Display, str::FromStr};
+
+use axum::{
+    Json,
+    extract::{FromRequest, FromRequestParts, Query, Request, rejection::QueryRejection},
+};
+use bytes::Bytes;
+use http::{StatusCode, request::Parts};
+use millpond_shards::stream::Namespace;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{Admin, Fault};
+use crate::http::BodyReader;
+
+/// A body in JSON, whatever its media type is said to be. No body is an empty object.
+pub struct Input<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Admin> for Input<T> {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, _: &Admin) -> Result<Self, Fault> {
+        let body = body(request).await?;
+        let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
+        match Json::from_bytes(text) {
+            Ok(Json(input)) => Ok(Self(input)),
+            Err(rejection) => Err(Fault::invalid(rejection.body_text())),
+        }
+    }
+}
+
+/// The body of a request, within the bounds that all bodies have.
+///
+/// # Errors
+/// When it is too large, too slow, or there is no room for it.
+pub(super) async fn body(request: Request) -> Result<Bytes, Fault> {
+    let (mut head, body) = request.into_parts();
+    let reader = head.extensions.remove::<BodyReader>();
+    let reader = reader.ok_or_else(|| Fault::failed("the body can't be read"))?;
+    let body = reader.body(body, &head.headers).collect().await;
+    body.map_err(|refused| Fault::unreadable(refused.status(), refused.to_string()))
+}
+
+/// The account and region that a request means by `?account=…&region=…`; those of `--account` and
+/// `--region` where it doesn't say.
+pub struct Scope(pub Namespace);
+
+#[derive(Deserialize)]
+struct Named {
+    account: Option<String>,
+    region: Option<String>,
+}
+
+impl FromRequestParts<Admin> for Scope {
+    type Rejection = Fault;
+
+    async fn from_request_parts(head: &mut Parts, admin: &Admin) -> Result<Self, Fault> {
+        let refused = |rejection: QueryRejection| {
+            Fault::unreadable(StatusCode::BAD_REQUEST, rejection.body_text())
+        };
+        let Query(named) = Query::<Named>::try_from_uri(&head.uri).map_err(refused)?;
+        let Namespace { account, region } = admin.home.clone();
+        let account = named.account.map_or(Ok(account), |text| parsed("account", &text))?;
+        let region = named.region.map_or(Ok(region), |text| parsed("region", &text))?;
+        Ok(Self(Namespace { account, region }))
+    }
+}
+
+/// A parameter or field as what it should be.
+///
+/// # Errors
+/// A sentence that names it.
+pub(super) fn parsed<T: FromStr<Err: Display>>(name: &str, text: &str) -> Result<T, Fault> {
+    text.parse().map_err(|error| Fault::invalid(format!("{name}: {error}, here '{text}'")))
+}

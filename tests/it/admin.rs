@@ -1,0 +1,118 @@
+//! The admin API: who may use it, and what it says to whom it refuses.
+
+use axum::body::Body;
+use http::{Method, Request, request::Builder};
+use millpond::http::Peer;
+use serde_json::{Value, json};
+
+use crate::server::{TestServer, here};
+
+const CLOCK: &str = "/_millpond/clock";
+
+fn ask(host: &str) -> Builder {
+    Request::get(CLOCK).header("host", host).extension(here())
+}
+
+/// The status and the message.
+async fn told(server: &TestServer, request: Builder) -> (u16, String) {
+    let answer = server.send(request.body(Body::empty()).unwrap()).await;
+    let output: Value = serde_json::from_slice(&answer.body).unwrap();
+    let message = output["message"].as_str().unwrap_or_default().to_owned();
+    (answer.status.as_u16(), message)
+}
+
+#[tokio::test]
+async fn dev_answers_programs_on_this_host() {
+    let server = TestServer::new().await;
+    for host in ["localhost:4567", "127.0.0.1:4567", "[::1]:4567", "LOCALHOST", "10.0.0.7:1"] {
+        assert_eq!(told(&server, ask(host)).await.0, 200, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn no_web_page_gets_in() {
+    let server = TestServer::with("--admin-token s3same").await;
+    let bearer = ("authorization", "Bearer s3same");
+    for origin in ["http://localhost:3000", "https://evil.example", "null"] {
+        let request = ask("localhost").header("origin", origin).header(bearer.0, bearer.1);
+        assert_eq!(told(&server, request).await.0, 403, "{origin}");
+    }
+    // A page that makes its own name point to this host sends that name, and perhaps no origin.
+    let (status, message) = told(&server, ask("evil.example:4567")).await;
+    assert_eq!(status, 401);
+    assert!(message.contains("Authorization: Bearer"), "{message}");
+}
+
+#[tokio::test]
+async fn others_need_the_token() {
+    let elsewhere = Peer { address: ([10, 0, 0, 7], 50_000).into(), is_secure: false };
+    let server = TestServer::with("--admin-token s3same").await;
+    let from = |peer: Peer| Request::get(CLOCK).header("host", "millpond:4567").extension(peer);
+    let with = |text: &str| from(elsewhere).header("authorization", text);
+    assert_eq!(told(&server, from(elsewhere)).await.0, 401);
+    let without_peer = Request::get(CLOCK).header("host", "localhost");
+    assert_eq!(told(&server, without_peer).await.0, 401);
+    let proxied = ask("localhost").header("x-forwarded-for", "10.0.0.7");
+    assert_eq!(told(&server, proxied).await.0, 401);
+    assert_eq!(told(&server, with("Bearer s3same")).await.0, 200);
+    assert_eq!(told(&server, with("bearer s3same")).await.0, 200);
+    for wrong in ["Bearer s3sam", "Bearer s3samee", "Bearer ", "Basic s3same", "s3same"] {
+        assert_eq!(told(&server, with(wrong)).await.0, 401, "{wrong}");
+    }
+    let kinesis = server.authorization();
+    assert_eq!(told(&server, with(&kinesis)).await.0, 401, "a credential of Kinesis");
+    let answer = server.send(with("Bearer no").body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"millpond admin\"");
+}
+
+#[tokio::test]
+async fn without_a_token_only_this_host_is_answered_and_told_so() {
+    let elsewhere = Peer { address: ([10, 0, 0, 7], 50_000).into(), is_secure: false };
+    let server = TestServer::new().await;
+    let request = || Request::get(CLOCK).header("host", "millpond").extension(elsewhere);
+    for request in [request(), request().header("authorization", "Bearer ")] {
+        let (status, message) = told(&server, request).await;
+        assert_eq!(status, 401);
+        assert!(message.contains("--admin-token"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn serve_has_none_unless_asked_and_then_asks_everybody_for_the_token() {
+    let server = TestServer::run("serve --in-memory").await;
+    let (status, message) = told(&server, ask("localhost")).await;
+    assert_eq!(status, 404);
+    assert_eq!(message, "the admin API is off: start millpond with --admin on");
+    let server = TestServer::run("serve --in-memory --admin on --admin-token s3same").await;
+    assert_eq!(told(&server, ask("localhost")).await.0, 401);
+    let request = ask("localhost").header("authorization", "Bearer s3same");
+    assert_eq!(told(&server, request).await.0, 200);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_so() {
+    let server = TestServer::new().await;
+    let (status, output) = server.admin("GET", "clocks", &Value::Null).await;
+    assert_eq!(
+        (status, output),
+        (
+            404,
+            json!({"message": "the admin API has no GET \
+        /_millpond/clocks"})
+        )
+    );
+    let (status, output) = server.admin("DELETE", "clock", &Value::Null).await;
+    assert_eq!(status, 405);
+    assert_eq!(output["message"], "/_millpond/clock is there, but not for DELETE");
+    // Probes stay what they are.
+    let live = Request::builder().method(Method::GET).uri("/_millpond/health/live");
+    let answer = server.send(live.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.text(), "live\n");
+}
+
+#[tokio::test]
+async fn the_clock_is_shown() {
+    let server = TestServer::new().await;
+    let clock = server.administer("GET", "clock", Value::Null).await;
+    assert_eq!(clock["epoch_seconds"], 1_700_000_000.0);
+}
