@@ -1,5 +1,6 @@
 //! The real program, over loopback and with real files: how it starts, ends, and survives.
 
+mod admin;
 mod child;
 mod client;
 mod encryption;
