@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod budget;
 mod connection;
+mod local;
 mod pace;
 mod probes;
 mod server;
@@ -19,7 +20,7 @@ pub use answer::EndsWithin;
 pub use body::{BodyLimits, BodyReader, BodyRefused, RequestBody};
 pub use budget::BodyBudget;
 pub use connection::Peer;
-pub(crate) use probes::is_local;
+pub(crate) use local::is_local;
 pub use probes::{MetricsAccess, Probes};
 pub use server::{ConnectionLimits, serve};
 

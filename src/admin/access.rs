@@ -10,7 +10,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, header, uri::Authority};
+use http::{HeaderMap, header};
 use subtle::ConstantTimeEq as _;
 
 use super::Fault;
@@ -55,7 +55,7 @@ impl Access {
                 "this is not the admin token: it stands in admin.token in the data directory, or \
                  is what --admin-token says",
             )),
-            (None, _) if *is_open_here && is_local(request) && is_addressed_here(request) => Ok(()),
+            (None, _) if *is_open_here && is_local(request) => Ok(()),
             (None, Some(_)) => Err(Fault::unauthorized(
                 "send the admin token as Authorization: Bearer TOKEN; it stands in admin.token in \
                  the data directory, or is what --admin-token says",
@@ -76,17 +76,4 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 fn is_equal(given: &str, token: &str) -> bool {
     given.as_bytes().ct_eq(token.as_bytes()).into()
-}
-
-/// Whether the request names this host by an address or as localhost. A page that rebinds its own
-/// name to a loopback address is told apart by that.
-fn is_addressed_here(request: &Request) -> bool {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.and_then(|host| host.parse::<Authority>().ok());
-    let authority = host.as_ref().or(request.uri().authority());
-    authority.is_some_and(|authority| {
-        let host = authority.host();
-        let address = host.trim_start_matches('[').trim_end_matches(']');
-        host.eq_ignore_ascii_case("localhost") || address.parse::<std::net::IpAddr>().is_ok()
-    })
 }

@@ -12,7 +12,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 
-use super::connection::Peer;
+use super::local::is_local;
 
 /// The text format of Prometheus.
 const METRICS_CONTENT_TYPE: HeaderValue =
@@ -84,14 +84,6 @@ fn answer_authority(authority: Option<&Arc<str>>) -> Response {
         return (StatusCode::NOT_FOUND, hint).into_response();
     };
     ([(header::CONTENT_TYPE, "application/x-pem-file")], pem.to_string()).into_response()
-}
-
-/// Whether nobody else asks than a client on this host, as far as proxies say whom they speak for.
-pub(crate) fn is_local(request: &Request) -> bool {
-    let peer = request.extensions().get::<Peer>();
-    let forwarded = ["forwarded", "x-forwarded-for", "via"];
-    peer.is_some_and(|peer| peer.address.ip().to_canonical().is_loopback())
-        && !forwarded.iter().any(|name| request.headers().contains_key(*name))
 }
 
 fn answer_metrics(

@@ -207,7 +207,7 @@ async fn probes_are_answered_beside_the_gateway() {
         ("/_millpond/health/live", 200, "live\n"),
         ("/_millpond/health/ready", 503, "the disk is full\n"),
     ] {
-        client.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        client.send(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await;
         let response = client.response().await;
         assert_eq!((response.status, response.body.as_str()), (status, body));
     }
@@ -217,7 +217,7 @@ async fn probes_are_answered_beside_the_gateway() {
 async fn metrics_are_for_this_host_unless_opened() {
     use MetricsAccess::{Local, Open};
 
-    let ask_by = async |access, peer: &str, proxy: Option<&str>| {
+    let ask_with = async |access, peer: &str, (name, value): (&'static str, &'static str)| {
         let probes = Probes::new(access, || "secret\n".to_owned(), || Ok(()), None);
         let gateway = |_, _| std::future::ready(StatusCode::OK.into_response());
         let budget = BodyBudget::new(1 << 20, 1 << 20);
@@ -226,20 +226,29 @@ async fn metrics_are_for_this_host_unless_opened() {
         let mut request = Request::get("/metrics").body(Body::empty()).unwrap();
         let peer = Peer { address: peer.parse().unwrap(), is_secure: false };
         request.extensions_mut().insert(peer);
-        if let Some(name) = proxy {
-            let name = http::HeaderName::try_from(name).unwrap();
-            request.headers_mut().insert(name, HeaderValue::from_static("10.0.0.1"));
-        }
+        let headers = request.headers_mut();
+        headers.insert("host", HeaderValue::from_static("localhost:4567"));
+        headers.insert(name, HeaderValue::from_static(value));
         tower_service::Service::call(&mut app, request).await.unwrap().status()
     };
-    let ask = async |access, peer: &str| ask_by(access, peer, None).await;
+    let ask = async |access, peer: &str| ask_with(access, peer, ("x-none", "")).await;
     assert_eq!(ask(Local, "127.0.0.1:9").await, StatusCode::OK);
     assert_eq!(ask(Local, "[::ffff:127.0.0.1]:9").await, StatusCode::OK);
     assert_eq!(ask(Local, "10.0.0.1:9").await, StatusCode::FORBIDDEN);
     assert_eq!(ask(Open, "10.0.0.1:9").await, StatusCode::OK);
     for proxy in ["forwarded", "x-forwarded-for", "via"] {
-        assert_eq!(ask_by(Local, "127.0.0.1:9", Some(proxy)).await, StatusCode::FORBIDDEN);
-        assert_eq!(ask_by(Open, "127.0.0.1:9", Some(proxy)).await, StatusCode::OK);
+        let through = (proxy, "10.0.0.1");
+        assert_eq!(ask_with(Local, "127.0.0.1:9", through).await, StatusCode::FORBIDDEN);
+        assert_eq!(ask_with(Open, "127.0.0.1:9", through).await, StatusCode::OK);
+    }
+    for (host, status) in [
+        ("127.0.0.1:4567", StatusCode::OK),
+        ("[::1]:4567", StatusCode::OK),
+        ("LocalHost", StatusCode::OK),
+        ("rebound.example:4567", StatusCode::FORBIDDEN),
+        ("no host at all", StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(ask_with(Local, "127.0.0.1:9", ("host", host)).await, status, "{host}");
     }
 }
 

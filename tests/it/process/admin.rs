@@ -6,10 +6,8 @@ use super::{DEV, child::Millpond, serve};
 
 fn status(server: &Millpond, authorization: &str) -> u16 {
     let mut client = server.client();
-    let head = format!(
-        "GET /_millpond/clock HTTP/1.1\r\nhost: {}\r\n{authorization}\r\n",
-        server.addr()
-    );
+    let head =
+        format!("GET /_millpond/clock HTTP/1.1\r\nhost: {}\r\n{authorization}\r\n", server.addr());
     client.write(head.as_bytes());
     client.read().status
 }
