@@ -7,6 +7,7 @@ mod access;
 mod clock;
 mod fault;
 mod input;
+mod streams;
 mod token;
 
 use std::sync::Arc;
@@ -48,6 +49,9 @@ pub fn router(admin: Admin, access: Access) -> Router {
     }
     Router::new()
         .route("/clock", get(clock::show))
+        .route("/streams", get(streams::list))
+        .route("/streams/{name}", get(streams::describe))
+        .route("/streams/{name}/shards", get(streams::shards))
         .fallback(async |method: Method, uri: Uri| Fault::no_endpoint(&method, &uri))
         .method_not_allowed_fallback(async |method: Method, uri: Uri| {
             Fault::not_allowed(&method, &uri)

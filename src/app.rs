@@ -3,16 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use millpond_api::types::{StreamArn, Timestamp};
-use millpond_quotas::{CallQuota, Clock, Quotas, limits};
+use millpond_api::types::Timestamp;
+use millpond_quotas::{CallQuota, Clock, Quotas};
 use millpond_shards::{
-    Domain, Error as Fact, Options,
+    Domain, Options,
     crypt::KeyService,
     engine::{
         Durability, Engine,
         rocks::{Location, RocksEngine, RocksOptions},
     },
-    state::{Command, NewMode, NewStream, ShardLimit},
+    state::ShardLimit,
     stream::Namespace,
     tasks::Tasks,
 };
@@ -24,7 +24,7 @@ use crate::{
     answers::Answers,
     auth::{Credential, Files, InvalidCredentials, Mode, Settings, Source, Verifier},
     companions::cloudwatch::{MetricStore, sample_streams},
-    config::{self, Config},
+    config::{self, Config, Declaration},
     error,
     gateway::{self, Pages},
     http::{self, BodyBudget, BodyLimits, BodyReader, ConnectionLimits, Probes},
@@ -36,6 +36,8 @@ use crate::{
     tls::Tls,
     traces::Traces,
 };
+
+mod start_streams;
 
 /// Bytes of the newest records that are kept in memory.
 const TAIL_BYTES_MAX: usize = 64 << 20;
@@ -63,6 +65,7 @@ pub struct App {
     tls: Option<Tls>,
     traces: Option<Traces>,
     admin_access: Access,
+    streams: Vec<Declaration>,
 }
 
 impl App {
@@ -118,8 +121,9 @@ impl App {
             tls,
             traces,
             admin_access: admin_access(config)?,
+            streams: config.streams.clone(),
         };
-        app.make_streams(config).await?;
+        app.make_streams(None).await?;
         Ok(Arc::new(app))
     }
 
@@ -273,32 +277,6 @@ impl App {
         let admin = admin::router(admin, self.admin_access.clone());
         let gateway = move |head, body| gateway::handle(Arc::clone(&self), head, body);
         http::router(gateway, (admin::PATH, admin), &probes, BodyReader { limits, budget })
-    }
-
-    /// Makes the streams of `--stream`; those that exist stay as they are.
-    async fn make_streams(&self, config: &Config) -> Result<(), StartError> {
-        for spec in &config.streams {
-            let region = spec.region.as_ref().unwrap_or(&config.region).clone();
-            let arn: StreamArn =
-                Namespace { account: config.account, region }.arn(spec.name.clone());
-            let now = self.domain.now();
-            let stream = NewStream {
-                arn,
-                mode: NewMode::Provisioned { shards: u32::from(spec.shards) },
-                max_record_kib: limits::RECORD_SIZE_DEFAULT_KIB as u32,
-                tags: Vec::new(),
-                now,
-                due: now,
-            };
-            match self.domain.control().submit(Command::CreateStream(stream)).await {
-                Ok(()) | Err(Fact::StreamExists { .. }) => {}
-                Err(error) => {
-                    let name = &spec.name;
-                    return Err(StartError::new(format!("stream {name} can't be made: {error}")));
-                }
-            }
-        }
-        Ok(())
     }
 }
 

@@ -2,9 +2,13 @@
 //!
 //! No other place reads the environment, except that OpenTelemetry's SDK reads its own variables.
 
+mod ask;
+mod declared;
 mod flags;
 mod layers;
 mod refusal;
+mod streams;
+mod table;
 mod traces;
 mod values;
 
@@ -14,14 +18,15 @@ use clap::error::ErrorKind;
 use millpond_api::types::{AccountId, Region};
 
 use self::{flags::Flags, layers::Layers, values::TlsChoice};
-use crate::{auth::Mode as Auth, http::MetricsAccess, tls::TlsSettings, traces::TraceSettings};
-
-pub use values::{
-    Durability, Keys, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, StreamSpec, Switch,
+use crate::{
+    auth::Mode as Auth, cli::Ask, http::MetricsAccess, tls::TlsSettings, traces::TraceSettings,
 };
 
+pub use streams::{Declaration, DeclaredConsumer, DeclaredMode};
+pub use values::{Durability, Keys, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, Switch};
+
 /// Where `serve` keeps its data unless told otherwise.
-const DATA_DIR: &str = "./millpond-data";
+pub(crate) const DATA_DIR: &str = "./millpond-data";
 
 /// Where our own authority for TLS is kept within the data.
 const AUTHORITY_DIR: &str = "tls";
@@ -75,7 +80,7 @@ pub struct Config {
     /// Shards an account may have in a region.
     pub shard_limit: ShardLimit,
     /// Streams to make at start.
-    pub streams: Vec<StreamSpec>,
+    pub streams: Vec<Declaration>,
     /// Where spans of requests are sent, if anywhere.
     pub traces: Option<TraceSettings>,
     /// How log lines look.
@@ -91,6 +96,8 @@ pub enum Request {
     Run(Box<Config>),
     /// Print the certificate of the authority that is kept in this directory.
     PrintAuthority(PathBuf),
+    /// Ask a running server.
+    Ask(Box<Ask>),
     /// Print this text, help or version, and stop with success.
     Print(String),
 }
@@ -129,7 +136,9 @@ pub fn unknown_variables_of_this_process() -> impl Iterator<Item = (String, Opti
 fn unknown_variables(
     names: impl IntoIterator<Item = OsString>,
 ) -> impl Iterator<Item = (String, Option<String>)> {
-    let known: Vec<_> = settings().into_iter().map(|setting| setting.variable).collect();
+    let settings = settings().into_iter().map(|setting| setting.variable);
+    // Those of commands may stand in the same environment.
+    let known: Vec<_> = settings.chain(ask::variables()).collect();
     let ours = names.into_iter().filter_map(|name| name.into_string().ok());
     let ours = ours.filter(|name| name.starts_with(flags::VARIABLE_PREFIX));
     ours.filter(move |name| !known.contains(name)).map(|name| {
@@ -157,10 +166,15 @@ pub fn read(
             let flags = Layers::gather(Mode::Serve, rest, &variable)?.parse()?;
             return authority(&flags).map(Request::PrintAuthority);
         }
+        Some((name, _)) if flags::is_ask(name) => {
+            return ask::read(&command_line, &variable).map(Box::new).map(Request::Ask);
+        }
         _ => return Ok(Request::Print(flags::command().render_version())),
     };
-    let flags = Layers::gather(mode, command_line, &variable)?.parse()?;
-    Config::resolve(mode, flags, &variable).map(Box::new).map(Request::Run)
+    let layers = Layers::gather(mode, command_line, &variable)?;
+    let flags = layers.parse()?;
+    let streams = streams::all(&flags, layers.declared(&flags)?, &variable)?;
+    Config::resolve(mode, flags, streams, &variable).map(Box::new).map(Request::Run)
 }
 
 /// Help and version come as errors too.
@@ -175,6 +189,7 @@ impl Config {
     fn resolve(
         mode: Mode,
         flags: Flags,
+        streams: Vec<Declaration>,
         variable: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, Refused> {
         let storage = storage(&flags)?;
@@ -217,7 +232,7 @@ impl Config {
             quotas: flags.quotas,
             transition: flags.transition,
             shard_limit: flags.shard_limit,
-            streams: flags.stream,
+            streams,
             traces,
             log_format: flags.log_format,
             log_filter: flags.log_level,

@@ -10,6 +10,8 @@
 //!   of `millpond-shards`, with the types of `millpond-api`.
 //! * [`admin`] is what tests and operators may do that clients of Kinesis can't.
 //! * [`companions`] is what clients of Kinesis want of CloudWatch and STS.
+//! * [`payload`] takes apart what producers put into records.
+//! * [`cli`] has the commands that look into a running server, over its admin API.
 //! * [`kms`] is where the master keys of encrypted streams are.
 //! * [`policy`] reads and asks IAM policies.
 //! * [`reload`] keeps credentials as their files say.
@@ -25,6 +27,7 @@ pub mod app;
 pub mod auth;
 pub mod banner;
 pub mod blocks;
+pub mod cli;
 pub mod companions;
 pub mod config;
 pub mod error;
@@ -35,6 +38,7 @@ pub mod kms;
 pub mod metrics;
 pub mod ops;
 pub mod outbound;
+pub mod payload;
 pub mod policy;
 pub mod process;
 pub mod reload;

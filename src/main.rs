@@ -4,7 +4,7 @@ use std::{io, process::ExitCode, sync::Arc};
 
 use millpond::{
     app::{self, App},
-    banner,
+    banner, cli,
     config::{self, Config, LogFormat, Refused, Request, Storage},
     kms,
     process::{self, StartError},
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
             print!("{text}");
             return ExitCode::SUCCESS;
         }
+        Ok(Request::Ask(ask)) => return cli::run(*ask),
         Ok(Request::PrintAuthority(dir)) => {
             process::keep_files_private();
             let now = Timestamp::from_millis(Clock::system().wall().millis());

@@ -79,6 +79,7 @@ mod update_stream_warm_throughput;
 mod write;
 
 pub use cx::{Cx, Origin};
+pub(crate) use tags::is_legal as is_legal_in_tags;
 
 use crate::{
     answers::AnswerRoom,

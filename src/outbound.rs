@@ -1,5 +1,5 @@
-//! Calls to services of others over HTTP/1.1: one request and its answer over a connection of its
-//! own, as there is one every few seconds or minutes.
+//! Calls over HTTP/1.1. To services of others goes one request over a connection of its own, as
+//! there is one every few seconds or minutes; commands keep theirs.
 
 use std::{fmt, net::IpAddr, path::Path, sync::Arc};
 
@@ -8,6 +8,7 @@ use http::{Request, StatusCode, Uri, uri::Scheme};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use millpond_shards::tasks::Tasks;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
@@ -62,8 +63,13 @@ impl Url {
 
     /// Whether nobody can listen on the way there: it is TLS, or doesn't leave this host.
     pub(crate) fn is_private(&self) -> bool {
+        self.is_tls || self.is_local()
+    }
+
+    /// Whether the service is on this host.
+    pub(crate) fn is_local(&self) -> bool {
         let is_loopback = |addr: IpAddr| addr.to_canonical().is_loopback();
-        self.is_tls || self.host == "localhost" || self.host.parse().is_ok_and(is_loopback)
+        self.host == "localhost" || self.host.parse().is_ok_and(is_loopback)
     }
 
     /// The host, and the port where the URL names one: the host header.
@@ -100,8 +106,8 @@ pub(crate) enum Failure {
     Connect(#[from] std::io::Error),
     #[error("the connection failed: {0}")]
     Http(#[from] hyper::Error),
-    #[error("its answer is cut off or has more than {ANSWER_BYTES_MAX} bytes")]
-    Answer,
+    #[error("its answer is cut off or has more than {0} bytes")]
+    Answer(usize),
     #[error("it didn't answer in time")]
     TimedOut,
 }
@@ -138,6 +144,15 @@ impl Connector {
         &self.url
     }
 
+    /// A connection for several requests.
+    pub(crate) async fn open(&self) -> Result<Connection, Failure> {
+        let stream = TcpStream::connect((self.url.host.as_str(), self.url.port)).await?;
+        match &self.tls {
+            None => Connection::over(stream).await,
+            Some((tls, name)) => Connection::over(tls.connect(name.clone(), stream).await?).await,
+        }
+    }
+
     /// Sends the request; the answer's status and body.
     pub(crate) async fn exchange(
         &self,
@@ -157,17 +172,44 @@ async fn exchange_over(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Bytes>,
 ) -> Result<(StatusCode, Bytes), Failure> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let exchange = async move {
-        let response = sender.send_request(request.map(Full::new)).await?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        Ok((status, body.map_err(|_| Failure::Answer)?.to_bytes()))
-    };
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // The connection ends when nobody can send on it any more. How it ends doesn't matter when
     // there is an answer.
+    let exchange = async move { Connection(sender).exchange(request, ANSWER_BYTES_MAX).await };
     let (answer, _) = tokio::join!(exchange, connection);
     answer
+}
+
+/// A connection that takes one request after the other.
+pub(crate) struct Connection(http1::SendRequest<Full<Bytes>>);
+
+impl Connection {
+    async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Self, Failure> {
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        // It ends with the sender; whoever sends on it is told how.
+        Tasks::default().spawn("connection", async { drop(connection.await) });
+        Ok(Self(sender))
+    }
+
+    /// Whether it is open as far as anybody knows.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.0.is_closed()
+    }
+
+    /// Sends the request; the answer's status and body, which has so many bytes at most.
+    pub(crate) async fn exchange(
+        &mut self,
+        request: Request<Bytes>,
+        bytes_max: usize,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        self.0.ready().await?;
+        let response = self.0.send_request(request.map(Full::new)).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), bytes_max).collect().await;
+        Ok((status, body.map_err(|_| Failure::Answer(bytes_max))?.to_bytes()))
+    }
 }
 
 fn tls(host: &str, ca: Option<&Path>) -> Result<(TlsConnector, ServerName<'static>), TlsFault> {

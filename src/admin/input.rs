@@ -46,6 +46,25 @@ pub(super) async fn body(request: Request) -> Result<Bytes, Fault> {
 /// `--region` where it doesn't say.
 pub struct Scope(pub Namespace);
 
+/// The parameters of a request.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Admin> for Params<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(head: &mut Parts, _: &Admin) -> Result<Self, Fault> {
+        query(head).map(Self)
+    }
+}
+
+fn query<T: DeserializeOwned>(head: &Parts) -> Result<T, Fault> {
+    let refused = |rejection: QueryRejection| {
+        Fault::unreadable(StatusCode::BAD_REQUEST, rejection.body_text())
+    };
+    let Query(parameters) = Query::try_from_uri(&head.uri).map_err(refused)?;
+    Ok(parameters)
+}
+
 #[derive(Deserialize)]
 struct Named {
     account: Option<String>,
@@ -56,10 +75,7 @@ impl FromRequestParts<Admin> for Scope {
     type Rejection = Fault;
 
     async fn from_request_parts(head: &mut Parts, admin: &Admin) -> Result<Self, Fault> {
-        let refused = |rejection: QueryRejection| {
-            Fault::unreadable(StatusCode::BAD_REQUEST, rejection.body_text())
-        };
-        let Query(named) = Query::<Named>::try_from_uri(&head.uri).map_err(refused)?;
+        let named: Named = query(head)?;
         let Namespace { account, region } = admin.home.clone();
         let account = named.account.map_or(Ok(account), |text| parsed("account", &text))?;
         let region = named.region.map_or(Ok(region), |text| parsed("region", &text))?;

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use clap::{Arg, ArgAction, Args as _, Command, builder::BoolishValueParser};
+use clap::{Arg, ArgAction, Args as _, Command, Subcommand as _, builder::BoolishValueParser};
 use millpond_api::types::{AccountId, Region};
 
 use super::{
@@ -13,7 +13,12 @@ use super::{
     },
 };
 use crate::{
-    auth::Mode as Auth, http::MetricsAccess, kms::KmsUrl, tls::HostName, traces::CollectorUrl,
+    auth::Mode as Auth,
+    cli::{self, CommonFlags, WITH_VARIABLE},
+    http::MetricsAccess,
+    kms::KmsUrl,
+    tls::HostName,
+    traces::CollectorUrl,
 };
 
 /// The flags as clap reads them. Both subcommands have all of them; only defaults differ.
@@ -205,6 +210,7 @@ pub(super) fn command() -> Command {
         .subcommand(subcommand(Mode::Serve, "Run it for real: durable, verified, with quotas"))
         .subcommand(subcommand(Mode::Dev, "Run it for tests: in memory, any credentials, at once"))
         .subcommand(authority())
+        .subcommands(asks())
         .subcommand(Command::new("version").about("Print the version"))
 }
 
@@ -217,6 +223,30 @@ fn subcommand(mode: Mode, about: &'static str) -> Command {
         .about(about)
         .after_help(after_help)
         .mut_args(|arg| explained(mode, arg).required(false))
+}
+
+/// The commands that ask a running server.
+fn asks() -> impl Iterator<Item = Command> {
+    let common = CommonFlags::augment_args(Command::new("common"));
+    let common: Vec<_> = common.get_arguments().map(explained_ask).collect();
+    let commands = cli::Command::augment_subcommands(Command::new("asks"));
+    let commands: Vec<_> = commands.get_subcommands().cloned().collect();
+    commands.into_iter().map(move |command| command.args(common.clone()))
+}
+
+/// Whether this is one of them.
+pub(super) fn is_ask(name: &str) -> bool {
+    cli::Command::has_subcommand(name)
+}
+
+fn explained_ask(arg: &Arg) -> Arg {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    match long(arg) {
+        flag if WITH_VARIABLE.contains(&flag) => {
+            arg.clone().help(format!("{help}\n[env: {}]", variable_of(flag)))
+        }
+        _ => arg.clone(),
+    }
 }
 
 /// The flags that decide where the authority is; the others are taken too, so that a server's own

@@ -11,11 +11,13 @@ use std::{
 };
 
 use clap::{ArgMatches, parser::ValueSource};
+use millpond_shards::stream::Namespace;
 
 use super::{
-    Refused,
+    Refused, declared,
     flags::{self, Flag, Flags},
     refusal,
+    streams::Declaration,
     values::Mode,
 };
 
@@ -42,9 +44,12 @@ impl Source {
     }
 }
 
-/// The values of flags, the first source to give a flag having won.
+/// The values of flags, the first source to give a flag having won; and what the file declares.
 #[derive(Default)]
-pub(super) struct Layers(BTreeMap<String, (Source, Vec<OsString>)>);
+pub(super) struct Layers {
+    said: BTreeMap<String, (Source, Vec<OsString>)>,
+    declared: Option<(PathBuf, toml::Value)>,
+}
 
 impl Layers {
     /// Gathers what every source says.
@@ -57,9 +62,12 @@ impl Layers {
         let mut layers = Self::default();
         layers.add(&Source::CommandLine, said_on_command_line(&flags, command_line));
         layers.add(&Source::Environment, said_by_variables(&flags, variable));
-        if let Some((_, values)) = layers.0.get("config") {
+        if let Some((_, values)) = layers.said.get("config") {
             let path = values.first().map(PathBuf::from).unwrap_or_default();
-            let said = said_by_file(&flags, &path)?;
+            let mut table = read_file(&path)?;
+            let declared = table.remove(declared::KEY);
+            layers.declared = declared.map(|value| (path.clone(), value));
+            let said = said_by_file(&flags, &path, table)?;
             layers.add(&Source::File(path), said);
         }
         layers.add(&Source::Default, defaults(mode, &flags));
@@ -67,24 +75,31 @@ impl Layers {
     }
 
     /// Reads all values, each as if it were a flag.
-    pub(super) fn parse(self) -> Result<Flags, Refused> {
+    pub(super) fn parse(&self) -> Result<Flags, Refused> {
         let mut arguments = Vec::new();
-        for (flag, (_, values)) in &self.0 {
+        for (flag, (_, values)) in &self.said {
             arguments.extend(values.iter().map(|value| argument(flag, value)));
         }
         flags::parse(arguments).map_err(|error| {
             Refused(refusal::sentence(&error, |flag| {
-                let source = self.0.get(flag).map_or(&Source::CommandLine, |(source, _)| source);
+                let source = self.said.get(flag).map_or(&Source::CommandLine, |(source, _)| source);
                 source.spell(flag)
             }))
         })
     }
 
+    /// Reads the streams that the file declares; `flags` say where they are unless they do.
+    pub(super) fn declared(&self, flags: &Flags) -> Result<Vec<Declaration>, Refused> {
+        let Some((file, value)) = &self.declared else { return Ok(Vec::new()) };
+        let namespace = Namespace { account: flags.account, region: flags.region.clone() };
+        declared::read(file, value, &namespace)
+    }
+
     fn add(&mut self, source: &Source, said: Vec<(String, Vec<OsString>)>) {
-        let storage_is_settled = STORAGE.iter().any(|flag| self.0.contains_key(*flag));
+        let storage_is_settled = STORAGE.iter().any(|flag| self.said.contains_key(*flag));
         for (flag, values) in said {
             if !(storage_is_settled && STORAGE.contains(&flag.as_str())) {
-                self.0.entry(flag).or_insert_with(|| (source.clone(), values));
+                self.said.entry(flag).or_insert_with(|| (source.clone(), values));
             }
         }
     }
@@ -122,15 +137,23 @@ fn said_by_variables(
     flags.iter().filter_map(values).collect()
 }
 
-fn said_by_file(flags: &[Flag], path: &Path) -> Result<Vec<(String, Vec<OsString>)>, Refused> {
+fn read_file(path: &Path) -> Result<toml::Table, Refused> {
     let refused = |reason: String| Refused(format!("{}: {reason}", path.display()));
     let text = fs::read_to_string(path)
         .map_err(|error| refused(format!("the configuration file cannot be read: {error}")))?;
     // Not the error's own display, which quotes the line: it may hold a secret.
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+    text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         refused(format!("line {}: {}", before.matches('\n').count() + 1, error.message()))
-    })?;
+    })
+}
+
+fn said_by_file(
+    flags: &[Flag],
+    path: &Path,
+    table: toml::Table,
+) -> Result<Vec<(String, Vec<OsString>)>, Refused> {
+    let refused = |reason: String| Refused(format!("{}: {reason}", path.display()));
     let mut said = Vec::new();
     for (key, value) in table {
         let flag = flags.iter().find(|flag| flag.name == key && key != "config");
@@ -143,7 +166,7 @@ fn said_by_file(flags: &[Flag], path: &Path) -> Result<Vec<(String, Vec<OsString
 fn unknown_key(flags: &[Flag], key: &str) -> String {
     let names: Vec<_> = flags.iter().map(|flag| flag.name.as_str()).collect();
     let known = names.join(", ").replacen("config, ", "", 1);
-    format!("unknown key `{key}`; the keys are {known}")
+    format!("unknown key `{key}`; the keys are {known}, and the tables [[{}]]", declared::KEY)
 }
 
 fn values_in_file(flag: &Flag, value: toml::Value) -> Result<Vec<OsString>, String> {

@@ -7,7 +7,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 /// What is wrong and what would be right; `spell` names a flag as its source does.
 pub(super) fn sentence(error: &clap::Error, spell: impl Fn(&str) -> String) -> String {
     let value = context(error, ContextKind::InvalidValue);
-    let name = spell(flag_name(&context(error, ContextKind::InvalidArg)));
+    let name = match context(error, ContextKind::InvalidArg) {
+        positional if positional.starts_with(['<', '[']) => positional,
+        flag => spell(flag_name(&flag)),
+    };
     let reason = error.source().map(ToString::to_string);
     match (error.kind(), reason) {
         (ErrorKind::ValueValidation, Some(reason)) => {
@@ -20,6 +23,10 @@ pub(super) fn sentence(error: &clap::Error, spell: impl Fn(&str) -> String) -> S
         }
         (ErrorKind::MissingSubcommand, _) => {
             "say what to run: 'millpond dev' for tests, 'millpond serve' for real".to_owned()
+        }
+        (ErrorKind::MissingRequiredArgument, _) => {
+            let missing = context(error, ContextKind::InvalidArg);
+            format!("{missing} is missing; --help after the command shows how it is used")
         }
         _ => {
             let text = error.to_string();

@@ -166,33 +166,48 @@ impl FromStr for ShardLimit {
 
 /// A stream to make at start: `NAME[:SHARDS[:REGION]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamSpec {
+pub(super) struct StreamSpec {
     /// Its name.
-    pub name: StreamName,
-    /// How many shards it is made with; one unless said.
-    pub shards: NonZeroU32,
+    pub(super) name: StreamName,
+    /// How many shards it is made with, if that is said.
+    pub(super) shards: Option<NonZeroU32>,
     /// Where; in the configured region unless said.
-    pub region: Option<Region>,
+    pub(super) region: Option<Region>,
 }
 
 impl FromStr for StreamSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut parts = text.splitn(3, ':');
-        let name = parts.next().unwrap_or_default();
+        let (name, shards, region) = parts(text);
+        Self::of(name, shards, region)
+    }
+}
+
+impl StreamSpec {
+    /// The same in the notation of kinesis-mock and LocalStack, where parts may be empty.
+    pub(super) fn with_empty_parts(text: &str) -> Result<Self, String> {
+        let (name, shards, region) = parts(text);
+        let said = |part: &&str| !part.is_empty();
+        Self::of(name, shards.filter(said), region.filter(said))
+    }
+
+    fn of(name: &str, shards: Option<&str>, region: Option<&str>) -> Result<Self, String> {
         let name = name.parse().map_err(|error| format!("{error}, here '{name}'"))?;
-        let shards = parts.next().map_or(Ok(NonZeroU32::MIN), |shards| {
-            shards
-                .parse()
-                .map_err(|_| format!("after the name comes the number of shards, such as {name}:4"))
-        })?;
-        let region = parts
-            .next()
-            .map(|region| region.parse().map_err(|error| format!("{error}, here '{region}'")))
-            .transpose()?;
+        let number = |shards: &str| {
+            let right = format!("after the name comes the number of shards, such as {name}:4");
+            shards.parse().map_err(|_| right)
+        };
+        let known =
+            |region: &str| region.parse().map_err(|error| format!("{error}, here '{region}'"));
+        let (shards, region) = (shards.map(number).transpose()?, region.map(known).transpose()?);
         Ok(Self { name, shards, region })
     }
+}
+
+fn parts(text: &str) -> (&str, Option<&str>, Option<&str>) {
+    let mut parts = text.splitn(3, ':');
+    (parts.next().unwrap_or_default(), parts.next(), parts.next())
 }
 
 /// Text that never shows in logs or messages.
@@ -319,18 +334,35 @@ mod tests {
         }
     }
 
+    fn told(spec: StreamSpec) -> (String, Option<u32>, Option<String>) {
+        let StreamSpec { name, shards, region } = spec;
+        (name.to_string(), shards.map(NonZeroU32::get), region.map(|region| region.to_string()))
+    }
+
     #[test]
     fn a_stream_has_a_name_and_perhaps_shards_and_a_region() {
-        let spec = |text: &str| {
-            let StreamSpec { name, shards, region } = text.parse().unwrap();
-            (name.to_string(), shards.get(), region.map(|region| region.to_string()))
-        };
-        assert_eq!(spec("clicks"), ("clicks".to_owned(), 1, None));
-        assert_eq!(spec("clicks:4"), ("clicks".to_owned(), 4, None));
-        let abroad = ("clicks".to_owned(), 4, Some("eu-west-1".to_owned()));
+        let spec = |text: &str| told(text.parse().unwrap());
+        let abroad = ("clicks".to_owned(), Some(4), Some("eu-west-1".to_owned()));
+        assert_eq!(spec("clicks"), ("clicks".to_owned(), None, None));
+        assert_eq!(spec("clicks:4"), ("clicks".to_owned(), Some(4), None));
         assert_eq!(spec("clicks:4:eu-west-1"), abroad);
         for text in ["", "a b", "clicks:", "clicks:0", "clicks:x", "clicks:4:", "clicks:4:EU"] {
             assert!(text.parse::<StreamSpec>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_tools_leave_parts_of_a_stream_empty() {
+        let spec = |text: &str| told(StreamSpec::with_empty_parts(text).unwrap());
+        let abroad = Some("us-west-2".to_owned());
+        for text in ["clicks", "clicks:", "clicks::"] {
+            assert_eq!(spec(text), ("clicks".to_owned(), None, None), "{text}");
+        }
+        assert_eq!(spec("clicks:3:"), ("clicks".to_owned(), Some(3), None));
+        assert_eq!(spec("clicks::us-west-2"), ("clicks".to_owned(), None, abroad.clone()));
+        assert_eq!(spec("clicks:3:us-west-2"), ("clicks".to_owned(), Some(3), abroad));
+        for text in ["", ":3", "a b", "clicks:0", "clicks:x", "clicks:3:EU", "clicks:3:eu:1"] {
+            assert!(StreamSpec::with_empty_parts(text).is_err(), "{text}");
         }
     }
 

@@ -8,14 +8,18 @@ use crate::error::{Result, invalid};
 pub(super) fn check_model_characters(
     texts: impl IntoIterator<Item = impl AsRef<str>>,
 ) -> Result<()> {
-    let legal = |c: char| c.is_alphabetic() || c.is_numeric() || " _./=+-@:".contains(c);
-    if texts.into_iter().all(|text| text.as_ref().chars().all(legal)) {
+    if texts.into_iter().all(|text| text.as_ref().chars().all(is_legal)) {
         return Ok(());
     }
     Err(invalid(
         "Some tags contain invalid characters. Valid characters: Unicode letters, digits, white \
          space, _ . : / = + - @.",
     ))
+}
+
+/// Whether keys and values of tags may have this character.
+pub(crate) fn is_legal(c: char) -> bool {
+    c.is_alphabetic() || c.is_numeric() || " _./=+-@:".contains(c)
 }
 
 /// What is being done with the tags.

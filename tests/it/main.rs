@@ -17,4 +17,5 @@ mod server;
 mod settings;
 mod sharing;
 mod signing;
+mod start;
 mod wire;

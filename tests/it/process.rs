@@ -6,6 +6,7 @@ mod client;
 mod encryption;
 mod fan_out;
 mod logs;
+mod looking;
 mod reload;
 mod storm;
 mod traces;

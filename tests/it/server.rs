@@ -97,6 +97,12 @@ impl TestServer {
         Self { codec: self.codec, account: self.account.clone(), ..opened }
     }
 
+    /// What is left of this server after a crash, started again with other flags.
+    pub(crate) async fn restarted_with(&self, flags: &str) -> Self {
+        let (config, keys) = (config_of(&format!("dev {flags}")), Arc::clone(&self.keys));
+        Self::open(config, self.engine.crash(0), keys, self.clock.clone()).await
+    }
+
     /// The same server, spoken to in this format.
     pub(crate) fn speaking(&self, codec: Codec) -> Self {
         Self { codec, ..self.clone() }

@@ -32,7 +32,12 @@ fn command(arguments: &str) -> Command {
 
 /// Runs the program until it ends by itself: its exit code, and what it printed on both outputs.
 pub(super) fn run_to_end(arguments: &str) -> (Option<i32>, String, String) {
-    let output = command(arguments).output().unwrap();
+    run_in(arguments, &[])
+}
+
+/// The same with these environment variables.
+pub(super) fn run_in(arguments: &str, variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let output = command(arguments).envs(variables.iter().copied()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
