@@ -94,7 +94,10 @@ impl Writer {
                 () = stop.cancelled() => break,
                 request = requests.recv() => {
                     let Some(Request { command, reply }) = request else { break };
-                    let outcome = self.commit(&command).await;
+                    let outcome = match command {
+                        Command::Reset => self.reset().await,
+                        command => self.commit(&command).await,
+                    };
                     self.settle_due().await;
                     // Who asked may be gone; what was asked is done.
                     reply.send(outcome).ok();
@@ -129,6 +132,26 @@ impl Writer {
         self.state = next;
         self.directory.publish(&self.state);
         Ok(())
+    }
+
+    /// Deletes everything. Requests that were routed before must not bring back a log that was
+    /// dropped, so all shards are sealed.
+    async fn reset(&mut self) -> Result<(), Error> {
+        let streams: Vec<_> = self.state.streams().cloned().collect();
+        for stream in &streams {
+            let open: Vec<_> = stream.open_shards().map(|shard| shard.id).collect();
+            // Where a shard ends doesn't matter any more, or why nobody knows.
+            self.seal(stream, &open).await.ok();
+        }
+        let reset = self.commit(&Command::Reset).await;
+        // After any other failure this may be durable all the same.
+        if let Err(Error::Engine(EngineError::Full(_))) = reset {
+            for stream in &streams {
+                let open: Vec<_> = stream.open_shards().map(|shard| shard.id).collect();
+                self.unseal(stream, &open).await;
+            }
+        }
+        reset
     }
 
     /// Carries through what is due.
@@ -220,6 +243,12 @@ impl Writer {
         if logs.is_empty() {
             return Ok(());
         }
+        // Who keeps them may need the writer, which must not wait.
+        let keeping = Arc::clone(&self.services.keeping);
+        let Ok(_keeping) = keeping.try_read() else {
+            self.retries.unused_logs = Some(self.services.clock.now() + RETRY_AFTER);
+            return Ok(());
+        };
         self.services.engine.drop_logs(logs.clone()).await?;
         self.commit(&Command::ForgetLogs { logs }).await
     }

@@ -259,8 +259,10 @@ impl Crypt {
                 let missing = || Error::DataKeyMissing { stream: arn.clone(), number };
                 let key = state.encryption.data_keys.get(&number).ok_or_else(missing)?;
                 let expires = self.now() + limits::DATA_KEY_LIFE;
+                let own = || (state.number, arn);
+                let (of, arn) = key.origin.as_ref().map_or_else(own, |of| (of.number, &of.arn));
                 let plain = self.keys.decrypt(&key.wrapped, arn).await?;
-                let cipher = Arc::new(Cipher::new(state.number, number, &plain, expires));
+                let cipher = Arc::new(Cipher::new(of, number, &plain, expires));
                 stream.vault().ok_or_else(missing)?.keep(&cipher);
                 Ok(())
             }
@@ -278,6 +280,16 @@ impl Crypt {
                 }
             }
         }
+    }
+
+    /// A new data key in its wrapped form for a fork of `stream`.
+    pub(crate) async fn data_key_of(
+        &self,
+        stream: &Stream,
+        key_id: &str,
+        fork: &StreamArn,
+    ) -> Result<Vec<u8>, Error> {
+        in_time(stream, self.new_data_key(key_id, fork)).await
     }
 
     /// A new data key in its wrapped form, which the master key was seen to open.

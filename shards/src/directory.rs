@@ -202,6 +202,7 @@ impl Directory {
                 let (stream, services) = (state.arn.clone(), self.services.clone());
                 Arc::new(Shard::new(stream, shard, tier, quota, services))
             });
+            handle.follow(&shard.segments);
             handle.place(tier);
             handle.set_record_bytes_max(bytes_max);
             shards.insert(shard.id, handle);

@@ -6,6 +6,8 @@ use millpond_api::types::{ConsumerArn, ShardId, Timestamp};
 use millpond_quotas::{Clock, Quotas, Time};
 use tokio::sync::Semaphore;
 
+mod forks;
+
 use crate::{
     Error,
     control::Control,
@@ -68,7 +70,8 @@ impl Domain {
         let tail_budget = TailBudget::new(options.tail_bytes_max);
         let tasks = Tasks::default();
         let waiting_kib = Arc::new(Semaphore::new(WAITING_KIB_MAX));
-        let services = Services { engine, clock, tail_budget, tasks, waiting_kib };
+        let keeping = Arc::default();
+        let services = Services { engine, clock, tail_budget, tasks, keeping, waiting_kib };
         let key = prepare(&services, options.token_key).await?;
         let limit = options.shard_limit;
         let directory = Arc::new(Directory::new(services.clone(), options.quotas, limit));

@@ -20,7 +20,7 @@ use crate::{batch::Chunk, record::Records};
 pub struct Offset(u64);
 
 impl Offset {
-    /// The first position of every new log.
+    /// The first position of every shard.
     pub const ZERO: Self = Self(0);
 
     /// The position of this number.
@@ -153,7 +153,8 @@ pub trait ShardLog: Send + Sync {
     /// none.
     fn seek(&self, at: Timestamp) -> BoxFuture<'_, Result<Offset, EngineError>>;
 
-    /// From the trim point to the position after the last committed record.
+    /// From the trim point to the position after the last committed record; both are the first
+    /// position as long as there never was one.
     fn bounds(&self) -> Range<Offset>;
 
     /// Arrival of the last committed record, also when it was trimmed since; the epoch when there
@@ -164,7 +165,8 @@ pub trait ShardLog: Send + Sync {
     /// chunks go; a chunk that straddles `before` stays. Durable when it resolves.
     fn trim(&self, before: Offset) -> BoxFuture<'_, Result<(), EngineError>>;
 
-    /// From now on appended data is expected to live as long as `tier` says.
+    /// From now on appended data is expected to live as long as `tier` says; until then, as in the
+    /// first tier.
     fn place(&self, tier: RetentionTier);
 }
 
@@ -190,12 +192,13 @@ pub type MetadataRows = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Logs and metadata of one data directory, or of one server's memory.
 pub trait Engine: Send + Sync {
-    /// Opens the log, which comes into being when something is appended. Opening an open log gives
-    /// the same log.
+    /// Opens the log, which comes into being when something is appended: its first record gets
+    /// position `first`, which is of no account from then on. Opening an open log gives the same
+    /// log.
     fn open_log(
         &self,
         id: LogId,
-        tier: RetentionTier,
+        first: Offset,
     ) -> BoxFuture<'_, Result<Arc<dyn ShardLog>, EngineError>>;
 
     /// Forgets the logs and everything in them, all or none, at a cost that hardly grows with their

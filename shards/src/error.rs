@@ -89,6 +89,8 @@ pub enum Error {
     SubscribedTooOften { consumer: ConsumerArn, shard: ShardId },
     #[error("another subscription of {consumer} to shard {shard} took over")]
     Superseded { consumer: ConsumerArn, shard: ShardId },
+    #[error("{stream} has been forked and written to more than {limit} times")]
+    TooManyForks { stream: StreamArn, limit: usize },
     #[error("the server is shutting down")]
     Stopping,
     #[error(transparent)]

@@ -25,6 +25,7 @@ pub mod directory;
 pub mod domain;
 pub mod engine;
 mod error;
+mod holds;
 pub mod iterator;
 mod maintenance;
 pub mod record;

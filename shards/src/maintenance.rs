@@ -3,15 +3,17 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use millpond_api::types::{ShardId, Timestamp};
+use millpond_api::types::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     control::Control,
-    directory::{Directory, Stream},
+    directory::{Directory, Snapshot, Stream},
+    engine::{LogId, Offset},
+    holds::{Hold, holds},
     services::Services,
     state::{Command, EncryptionCommand},
-    stream::{ShardState, StreamNumber, retention},
+    stream::{ShardState, retention, segments},
 };
 
 /// How often all streams are gone through.
@@ -22,8 +24,15 @@ pub(crate) struct Maintenance {
     directory: Arc<Directory>,
     control: Control,
     services: Services,
-    // The horizon that each shard was last trimmed to.
-    trimmed: HashMap<(StreamNumber, ShardId), Timestamp>,
+    // What each log was last trimmed to.
+    trimmed: HashMap<LogId, Trimmed>,
+}
+
+/// What a log was trimmed to.
+#[derive(Debug, Clone, Copy)]
+struct Trimmed {
+    horizon: Timestamp,
+    truncated_before: Offset,
 }
 
 impl Maintenance {
@@ -49,20 +58,19 @@ impl Maintenance {
         for stream in snapshot.streams() {
             self.forget_expired_shards(stream, now).await;
             self.forget_expired_keys(stream, now).await;
-            self.trim(stream, now).await;
             let idle = Timestamp::from_millis(now.millis() - PERIOD.as_millis() as i64);
             stream.shards().for_each(|shard| shard.forget_if_idle(idle));
         }
-        self.trimmed.retain(|(number, shard), _| {
-            let stream = snapshot.stream_of_number(*number);
-            stream.is_some_and(|stream| stream.shard(*shard).is_some())
-        });
+        self.trim(&snapshot, now).await;
     }
 
     async fn forget_expired_shards(&self, stream: &Stream, now: Timestamp) {
         let state = stream.state();
         let horizon = state.horizon(now);
-        if !state.shards.values().any(|shard| shard.is_expired(horizon)) {
+        let has_expired = |shard: &ShardState| {
+            shard.is_expired(horizon) || segments::expired(&shard.segments, horizon) > 0
+        };
+        if !state.shards.values().any(has_expired) {
             return;
         }
         let (arn, number) = (state.arn.clone(), state.number);
@@ -87,35 +95,37 @@ impl Maintenance {
         }
     }
 
-    async fn trim(&mut self, stream: &Stream, now: Timestamp) {
-        let state = stream.state();
-        let horizon = state.horizon(now);
-        for shard in state.shards.values() {
-            let key = (state.number, shard.id);
-            let last = self.trimmed.get(&key).copied();
-            let Some(handle) = stream.shard(shard.id) else { continue };
-            if !is_due(shard, state.retention_hours, last, horizon) {
-                continue;
-            }
-            match handle.trim(horizon).await {
+    async fn trim(&mut self, snapshot: &Snapshot, now: Timestamp) {
+        let holds = holds(snapshot.streams().map(|stream| stream.state()), now);
+        self.trimmed.retain(|log, _| holds.contains_key(log));
+        for (log, hold) in holds {
+            let last = self.trimmed.get(&log).copied();
+            let Some(to) = due(&hold, last) else { continue };
+            let keeping = self.services.keeping.read().await;
+            let trimmed = hold.trim(self.services.engine.as_ref(), log).await;
+            drop(keeping);
+            match trimmed {
                 Ok(()) => {
-                    self.trimmed.insert(key, horizon);
+                    self.trimmed.insert(log, to);
                 }
-                Err(error) => {
-                    tracing::warn!(stream = %state.arn, shard = %shard.id, %error, "not trimmed");
-                }
+                Err(error) => tracing::warn!(?log, %error, "not trimmed"),
             }
         }
     }
 }
 
-/// Whether enough may have expired since the shard was last trimmed to be worth the trouble. A
-/// shard that is younger than its retention period holds nothing that has expired; one that has
-/// expired as a whole is forgotten instead.
-fn is_due(shard: &ShardState, hours: u32, last: Option<Timestamp>, horizon: Timestamp) -> bool {
-    let since = last.unwrap_or(shard.created).millis();
-    let step = if last.is_some() { retention::trim_step_millis(hours) } else { 1 };
-    !shard.is_expired(horizon) && horizon.millis() - since >= step
+/// What to trim a log to, if enough may have been given up since it was last trimmed to be worth
+/// the trouble. A log of shards that are younger than their retention period holds nothing that has
+/// expired.
+fn due(hold: &Hold, last: Option<Trimmed>) -> Option<Trimmed> {
+    let oldest = hold.oldest()?;
+    let since = last.map_or(oldest.created, |last| last.horizon).millis();
+    let step = retention::trim_step_millis(oldest.retention_hours);
+    let step = if last.is_some() { step } else { 1 };
+    let before = last.map(|last| last.truncated_before).unwrap_or_default();
+    let to = Trimmed { horizon: oldest.horizon, truncated_before: hold.truncated_before() };
+    let is_due = oldest.horizon.millis() - since >= step || to.truncated_before > before;
+    is_due.then_some(to)
 }
 
 #[cfg(test)]
@@ -127,21 +137,26 @@ mod tests {
     use crate::{
         batch::RecordBatch,
         domain::tests::{open, writes_of},
-        engine::{Offset, memory::MemoryEngine},
+        engine::memory::MemoryEngine,
         state::{NewMode, NewStream, tests::stream_of},
-        stream::{Closing, Namespace},
+        stream::{Closing, Namespace, StreamState},
     };
 
     const DAY: Duration = Duration::from_hours(24);
 
     #[test]
     fn a_shard_that_is_forgotten_is_not_trimmed() {
-        let stream = stream_of(1);
-        let mut shard = stream.open_shards().next().unwrap().clone();
-        let horizon = Timestamp::from_millis(shard.created.millis() + DAY.as_millis() as i64);
-        assert!(is_due(&shard, 24, None, horizon));
-        shard.closed = Some(Closing { at: shard.created, end: Offset::new(1) });
-        assert!(!is_due(&shard, 24, None, horizon));
+        let mut stream = stream_of(1);
+        let shard = stream.open_shards().next().unwrap().clone();
+        let now = Timestamp::from_millis(shard.created.millis() + 2 * DAY.as_millis() as i64);
+        let is_due = |stream: &StreamState| {
+            let holds = holds(std::iter::once(stream), now);
+            holds.values().any(|hold| due(hold, None).is_some())
+        };
+        assert!(is_due(&stream));
+        let closed = Some(Closing { at: shard.created, end: Offset::new(1) });
+        stream.shards.insert(shard.id, ShardState { closed, ..shard });
+        assert!(!is_due(&stream));
     }
 
     #[tokio::test]

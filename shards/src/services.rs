@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millpond_api::types::Timestamp;
 use millpond_quotas::Clock;
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 
 use crate::{engine::Engine, shard::TailBudget, tasks::Tasks};
 
@@ -19,6 +19,8 @@ pub struct Services {
     pub tail_budget: Arc<TailBudget>,
     /// Home of the tasks.
     pub tasks: Tasks,
+    /// Whoever trims or drops logs reads it; whoever needs all of them as they are writes.
+    pub keeping: Arc<RwLock<()>>,
     /// Room for records that wait to be durable, in KiB.
     pub waiting_kib: Arc<Semaphore>,
 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use millpond_api::types::{SequenceNumber, ShardId, StreamArn, Timestamp};
 use millpond_quotas::{Meter, Refusal, ShardQuota};
 use tokio::sync::{OnceCell, mpsc, oneshot};
@@ -20,6 +21,7 @@ use crate::{
 };
 
 mod actor;
+mod history;
 mod reading;
 mod tail;
 
@@ -27,6 +29,7 @@ pub use reading::{Limit, Reading};
 pub use tail::TailBudget;
 
 use actor::{Actor, Message, Waiter};
+use history::History;
 use tail::Tail;
 
 /// Batches that may wait for a shard's actor; more wait in their requests.
@@ -45,7 +48,10 @@ pub struct Shard {
     stream: StreamArn,
     id: ShardId,
     created: Timestamp,
+    // The log that the shard writes.
     segment: Segment,
+    // What was written before it; for most shards there is nothing.
+    history: ArcSwap<History>,
     // Read when the log is opened, and written when the retention period changes: never contended.
     tier: Mutex<RetentionTier>,
     quota: ShardQuota,
@@ -60,6 +66,15 @@ pub struct Shard {
 struct Storage {
     log: Arc<dyn ShardLog>,
     tail: Arc<Tail>,
+    // When the last record before the log arrived.
+    after: Timestamp,
+}
+
+impl Storage {
+    /// When the last record arrived.
+    fn last_arrival(&self) -> Timestamp {
+        self.log.last_arrival().max(self.after)
+    }
 }
 
 /// Where a batch was stored.
@@ -97,6 +112,7 @@ impl Shard {
             id: state.id,
             created: state.created,
             segment: state.segment(),
+            history: ArcSwap::from_pointee(History::of(&state.segments)),
             tier: Mutex::new(tier),
             quota,
             meter: Arc::default(),
@@ -204,22 +220,23 @@ impl Shard {
         Ok(self.storage().await?.log.bounds().end)
     }
 
-    /// Position of the first record that arrived at or after `at`; the end when there is none.
+    /// Where the shard ends at this moment; it may grow on.
     ///
     /// # Errors
-    /// When storage fails.
-    pub async fn seek(&self, at: Timestamp) -> Result<Offset, EngineError> {
-        self.storage().await?.log.seek(at).await
+    /// When the log can't be opened.
+    pub async fn ends_now(&self) -> Result<ShardEnd, EngineError> {
+        let storage = self.storage().await?;
+        let (end, last_arrival) = (storage.log.bounds().end, storage.last_arrival());
+        Ok(ShardEnd { shard: self.id, end, last_arrival })
     }
 
-    /// Gives up the records that arrived before `horizon`.
-    ///
-    /// # Errors
-    /// When storage fails.
-    pub async fn trim(&self, horizon: Timestamp) -> Result<(), EngineError> {
-        let log = &self.storage().await?.log;
-        let before = log.seek(horizon).await?;
-        if before > log.bounds().start { log.trim(before).await } else { Ok(()) }
+    /// The records before its first segment are gone, and others may be in other logs by now.
+    pub(crate) fn follow(&self, segments: &[Segment]) {
+        let Some(history) = self.history.load().followed_by(segments) else { return };
+        if let Some(storage) = self.storage.get() {
+            storage.tail.forget_before(history.begins());
+        }
+        self.history.store(Arc::new(history));
     }
 
     /// From now on records are expected to live as long as `tier` says.
@@ -247,7 +264,7 @@ impl Shard {
     pub fn sequence_number(&self, offset: Offset, arrival: Timestamp) -> SequenceNumber {
         SequenceNumber {
             shard_created: self.created.seconds().cast_unsigned(),
-            index: offset.value() - self.segment.from.value() + 1,
+            index: offset.value() + 1,
             arrival: arrival.seconds().cast_unsigned(),
             shard: self.id,
         }
@@ -257,22 +274,21 @@ impl Shard {
     /// it arrived at `arrival`, or one below the first.
     #[must_use]
     pub fn number_before(&self, next: Offset, arrival: Timestamp) -> SequenceNumber {
-        let index = next.value().saturating_sub(self.segment.from.value());
-        SequenceNumber { index, ..self.sequence_number(self.segment.from, arrival) }
+        SequenceNumber { index: next.value(), ..self.sequence_number(Offset::ZERO, arrival) }
     }
 
     /// Position of the first record whose sequence number is at or above `number`, which belongs to
     /// this shard.
     #[must_use]
     pub fn offset_at(&self, number: SequenceNumber) -> Offset {
-        self.segment.from.plus(number.index.saturating_sub(1))
+        Offset::new(number.index.saturating_sub(1))
     }
 
     /// Position of the first record whose sequence number is above `number`, which belongs to this
     /// shard.
     #[must_use]
     pub fn offset_after(&self, number: SequenceNumber) -> Offset {
-        self.segment.from.plus(number.index)
+        Offset::new(number.index)
     }
 
     /// Whether `number` is of this shard, of this incarnation of the stream.
@@ -283,10 +299,11 @@ impl Shard {
 
     async fn storage(&self) -> Result<&Storage, EngineError> {
         let open = async || {
-            let tier = *self.tier();
-            let log = self.services.engine.open_log(self.segment.log, tier).await?;
+            let Segment { log, from, after } = self.segment;
+            let log = self.services.engine.open_log(log, from).await?;
+            log.place(*self.tier());
             let tail = Tail::new(log.bounds().end, Arc::clone(&self.services.tail_budget));
-            Ok(Storage { log, tail: Arc::new(tail) })
+            Ok(Storage { log, tail: Arc::new(tail), after })
         };
         self.storage.get_or_try_init(open).await
     }

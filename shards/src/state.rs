@@ -21,6 +21,7 @@ mod capacity;
 mod command;
 mod consumers;
 mod encryption;
+mod forks;
 mod policies;
 pub(crate) mod rows;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use capacity::CapacityCommand;
 pub use command::{Command, NewMode, NewStream, ShardEnd};
 pub use consumers::ConsumerCommand;
 pub use encryption::EncryptionCommand;
+pub use forks::{Fork, ForkKey};
 pub use policies::{PolicyCommand, Resource};
 
 /// Everything that the metadata says. A clone shares the streams: it costs a name and a pointer for
@@ -141,6 +143,13 @@ impl State {
     /// Whether the account is committed to a minimum throughput.
     pub(crate) fn is_committed(&self, namespace: &Namespace, now: Timestamp) -> bool {
         self.commitments.get(namespace).is_some_and(|commitment| commitment.in_force(now))
+    }
+
+    /// The number of a new stream.
+    pub(crate) fn take_number(&mut self) -> StreamNumber {
+        let number = self.next_stream;
+        self.next_stream = StreamNumber(number.0 + 1);
+        number
     }
 
     pub(crate) fn put(&mut self, stream: StreamState) {

@@ -16,6 +16,7 @@ use crate::engine::{LogId, Offset};
 use consumer::ConsumerState;
 use encryption::Encryption;
 use on_demand::OnDemand;
+pub use segments::Segment;
 
 pub mod consumer;
 pub mod encryption;
@@ -23,6 +24,7 @@ pub mod on_demand;
 pub mod reshard;
 pub mod retention;
 pub mod routing;
+pub mod segments;
 
 /// A day, in the milliseconds of timestamps.
 pub(crate) const DAY_MILLIS: i64 = limits::DAY.as_millis() as i64;
@@ -142,20 +144,11 @@ pub struct ShardState {
     pub parents: Parents,
     /// When it was opened; whole seconds count, as they stand in sequence numbers.
     pub created: Timestamp,
-    /// Where its records are, in ascending order; the last is written to while the shard is open.
-    /// Other shards may refer to the same logs.
+    /// Where its records are, in ascending order, at least one; the last is written to while the
+    /// shard is open. Other shards may refer to the same logs.
     pub segments: Vec<Segment>,
     /// When and where it was closed.
     pub closed: Option<Closing>,
-}
-
-/// A part of a log that holds records of a shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Segment {
-    /// The log.
-    pub log: LogId,
-    /// Position of the shard's first record in it.
-    pub from: Offset,
 }
 
 /// The shards whose hash keys a shard took over.
@@ -270,6 +263,12 @@ impl ShardState {
     #[must_use]
     pub fn is_expired(&self, horizon: Timestamp) -> bool {
         self.closed.is_some_and(|closing| closing.at < horizon)
+    }
+
+    /// Position of the oldest record that can be read, or of the next one to come.
+    #[must_use]
+    pub fn begins(&self) -> Offset {
+        self.segments.first().expect("every shard has a segment").from
     }
 
     /// The log that the shard writes, and where its records begin in it.

@@ -7,7 +7,7 @@ use millpond_api::types::{Blob, Timestamp};
 use millpond_shards::{
     batch::RecordBatch,
     engine::{
-        Engine, EngineError, LogId, MetadataChange, Offset, ReadLimit, RetentionTier, ShardLog,
+        Engine, EngineError, LogId, MetadataChange, Offset, ReadLimit, ShardLog,
         conformance::{self, Fault, Fixture},
         memory::{self, MemoryEngine},
     },
@@ -216,7 +216,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn open(engine: &MemoryEngine, log: u64) -> Arc<dyn ShardLog> {
-    now(engine.open_log(LogId::new(log), RetentionTier::Standard)).expect("a log can be opened")
+    now(engine.open_log(LogId::new(log), Offset::ZERO)).expect("a log can be opened")
 }
 
 fn texts(log: &Arc<dyn ShardLog>) -> Vec<String> {

@@ -26,6 +26,8 @@ async fn it_conforms_in_memory() {
     conformance::place::run(fixture).await;
     conformance::metadata::run(fixture).await;
     conformance::history::run(fixture).await;
+    conformance::begin::a_log_begins_where_it_is_told_to(fixture).await;
+    conformance::begin::a_log_that_holds_nothing_begins_anew(fixture).await;
     // The other cases of logs close the engine, and open it to see what is left.
     conformance::logs::neighbours_keep_apart(fixture).await;
     conformance::logs::a_dropped_log_is_gone(fixture).await;

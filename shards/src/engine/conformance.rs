@@ -4,6 +4,7 @@
 //! its word. [`run_all`] runs them all; each module's `run` runs those of one subject.
 
 pub mod append;
+pub mod begin;
 pub mod faults;
 pub mod history;
 pub mod logs;
@@ -60,6 +61,7 @@ pub async fn run_all(fixture: &mut dyn Fixture) {
     trim::run(fixture).await;
     place::run(fixture).await;
     logs::run(fixture).await;
+    begin::run(fixture).await;
     metadata::run(fixture).await;
     faults::run(fixture).await;
     history::run(fixture).await;

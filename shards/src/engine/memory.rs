@@ -98,11 +98,12 @@ impl Engine for MemoryEngine {
     fn open_log(
         &self,
         id: LogId,
-        _tier: RetentionTier,
+        first: Offset,
     ) -> BoxFuture<'_, Result<Arc<dyn ShardLog>, EngineError>> {
         Box::pin(async move {
-            self.shared.lock().open_log(id)?;
-            let log: Arc<dyn ShardLog> = Arc::new(MemoryLog { id, shared: self.shared.clone() });
+            self.shared.lock().open_log(id, first)?;
+            let shared = self.shared.clone();
+            let log: Arc<dyn ShardLog> = Arc::new(MemoryLog { id, first, shared });
             Ok(log)
         })
     }
@@ -134,6 +135,7 @@ impl Engine for MemoryEngine {
 #[derive(Debug)]
 struct MemoryLog {
     id: LogId,
+    first: Offset,
     shared: Shared,
 }
 
@@ -145,7 +147,7 @@ impl MemoryLog {
 
 impl ShardLog for MemoryLog {
     fn append(&self, chunks: Vec<Chunk>) -> Commit {
-        self.shared.commit(Write::Append(self.id, chunks))
+        self.shared.commit(Write::Append(self.id, self.first, chunks))
     }
 
     fn read(&self, from: Offset, limit: ReadLimit) -> BoxFuture<'_, Result<Page, EngineError>> {

@@ -15,9 +15,7 @@ use std::{
 use futures::future::{self, BoxFuture, FutureExt};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::engine::{
-    Engine, EngineError, LogId, MetadataChange, MetadataRows, RetentionTier, ShardLog,
-};
+use crate::engine::{Engine, EngineError, LogId, MetadataChange, MetadataRows, Offset, ShardLog};
 
 mod committer;
 mod directory;
@@ -155,13 +153,13 @@ impl Core {
 
     /// The log's state: the one that is in use, or, after a failure or when there is none, as
     /// storage has it.
-    fn state(&self, db: &Db, id: LogId, tier: RetentionTier) -> Outcome<Arc<LogState>> {
+    fn state(&self, db: &Db, id: LogId, first: Offset) -> Outcome<Arc<LogState>> {
         let mut logs = lock(&self.logs);
         if let Some(state) = logs.get(&id).filter(|state| state.usable().is_ok()) {
-            state.place(tier);
             return Ok(state.clone());
         }
-        let state = Arc::new(LogState::new(id, tier, read::recover(db, id)?));
+        let view = read::recover(db, id)?.unwrap_or_else(|| View::beginning_at(first));
+        let state = Arc::new(LogState::new(id, view));
         logs.insert(id, state.clone());
         Ok(state)
     }
@@ -171,7 +169,7 @@ impl Core {
     fn drop_logs(&self, ids: &[LogId]) -> Outcome<()> {
         let mut table = lock(&self.logs);
         let take = |&id: &LogId| {
-            let unopened = || LogState::new(id, RetentionTier::default(), View::default());
+            let unopened = || LogState::new(id, View::default());
             let log = table.remove(&id).unwrap_or_else(|| Arc::new(unopened()));
             log.set_dropped();
             log
@@ -237,13 +235,9 @@ impl Core {
 }
 
 impl Engine for RocksEngine {
-    fn open_log(
-        &self,
-        id: LogId,
-        tier: RetentionTier,
-    ) -> BoxFuture<'_, Outcome<Arc<dyn ShardLog>>> {
+    fn open_log(&self, id: LogId, first: Offset) -> BoxFuture<'_, Outcome<Arc<dyn ShardLog>>> {
         let open = async move {
-            let state = self.core.blocking(move |core, db| core.state(db, id, tier)).await?;
+            let state = self.core.blocking(move |core, db| core.state(db, id, first)).await?;
             Ok(Arc::new(RocksLog { core: self.core.clone(), state }) as Arc<dyn ShardLog>)
         };
         open.boxed()

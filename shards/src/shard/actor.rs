@@ -73,7 +73,7 @@ impl Actor {
         clock: Clock,
         messages: mpsc::Receiver<Message>,
     ) -> Self {
-        let last_arrival = storage.log.last_arrival();
+        let last_arrival = storage.last_arrival();
         Self {
             stream,
             shard,
@@ -207,8 +207,7 @@ impl Actor {
         if self.sealing.is_empty() || !self.commits.is_empty() {
             return;
         }
-        let log = &self.storage.log;
-        let (end, last_arrival) = (log.bounds().end, log.last_arrival());
+        let (end, last_arrival) = (self.storage.log.bounds().end, self.storage.last_arrival());
         let end = match &self.failed {
             None => Ok(ShardEnd { shard: self.shard, end, last_arrival }),
             Some(error) => Err(error.clone()),

@@ -5,10 +5,10 @@ use std::{borrow::Cow, sync::Arc};
 use millpond_api::types::Timestamp;
 use tokio::sync::futures::Notified;
 
-use super::{Shard, Storage};
+use super::{Shard, history::History, tail::Tail};
 use crate::{
     crypt::Cipher,
-    engine::{EngineError, Offset, Page, ReadLimit},
+    engine::{EngineError, Offset, Page, ReadLimit, ShardLog},
     record::RecordView,
     stream::encryption::DataKeyNumber,
 };
@@ -128,7 +128,43 @@ impl Shard {
         horizon: Timestamp,
         limit: Limit,
     ) -> Result<Reading, EngineError> {
-        self.storage().await?.read(from, horizon, limit).await
+        let storage = self.storage().await?;
+        let end = storage.log.bounds().end;
+        if from >= end {
+            // One beyond the end is of a life of the shard that a restore has ended.
+            return Ok(Reading::nothing(end, end));
+        }
+        let limit_of_log = ReadLimit { records: limit.records, bytes: limit.payload_bytes };
+        let (from, history) = self.history_from(from);
+        for older in history.iter().flat_map(|history| history.from(from, horizon)) {
+            let log = older.log(self.services.engine.as_ref()).await?;
+            let reader = Reader { log, tail: None };
+            let (from, mut page) =
+                reader.unexpired(from.max(older.from()), horizon, limit_of_log).await?;
+            page.retain(|chunk| chunk.first < older.to());
+            if !page.is_empty() {
+                return Reading::of(page, from, end, limit);
+            }
+        }
+        let reader = Reader { log: storage.log.as_ref(), tail: Some(storage.tail.as_ref()) };
+        let (from, page) = reader.unexpired(from, horizon, limit_of_log).await?;
+        Reading::of(page, from, end, limit)
+    }
+
+    /// Position of the first record that arrived at or after `at`; the end when there is none.
+    ///
+    /// # Errors
+    /// When storage fails.
+    pub async fn seek(&self, at: Timestamp) -> Result<Offset, EngineError> {
+        let storage = self.storage().await?;
+        let (begins, history) = self.history_from(Offset::ZERO);
+        for older in history.iter().flat_map(|history| history.from(begins, at)) {
+            let found = older.log(self.services.engine.as_ref()).await?.seek(at).await?;
+            if found < older.to() {
+                return Ok(found.max(older.from()));
+            }
+        }
+        Ok(storage.log.seek(at).await?.max(begins))
     }
 
     /// Counts what was read and is going to be told against the shard's read quota.
@@ -141,19 +177,30 @@ impl Shard {
     pub(crate) async fn published(&self) -> Result<Notified<'_>, EngineError> {
         Ok(self.storage().await?.tail.published())
     }
+
+    /// The first position from `from` on that may hold a record, and the older segments, if there
+    /// are any.
+    fn history_from(&self, from: Offset) -> (Offset, Option<Arc<History>>) {
+        let history = self.history.load();
+        let older = history.has_older().then(|| Arc::clone(&history));
+        (from.max(history.begins()), older)
+    }
 }
 
-impl Storage {
-    async fn read(
+/// What reads one log, and its newest records from memory where they are there.
+struct Reader<'a> {
+    log: &'a dyn ShardLog,
+    tail: Option<&'a Tail>,
+}
+
+impl Reader<'_> {
+    /// Chunks from `from` on that don't begin before `horizon`, and where in them reading begins.
+    async fn unexpired(
         &self,
         from: Offset,
         horizon: Timestamp,
-        limit: Limit,
-    ) -> Result<Reading, EngineError> {
-        let end = self.log.bounds().end;
-        if from >= end {
-            return Ok(Reading::nothing(from, end));
-        }
+        limit: ReadLimit,
+    ) -> Result<(Offset, Page), EngineError> {
         let mut from = from;
         let mut page = self.page(from, limit).await?;
         // What expired is skipped by the time index, not record by record.
@@ -161,12 +208,11 @@ impl Storage {
             from = from.max(self.log.seek(horizon).await?);
             page = self.page(from, limit).await?;
         }
-        Reading::of(page, from, end, limit)
+        Ok((from, page))
     }
 
-    async fn page(&self, from: Offset, limit: Limit) -> Result<Page, EngineError> {
-        let limit = ReadLimit { records: limit.records, bytes: limit.payload_bytes };
-        match self.tail.read(from, limit) {
+    async fn page(&self, from: Offset, limit: ReadLimit) -> Result<Page, EngineError> {
+        match self.tail.and_then(|tail| tail.read(from, limit)) {
             Some(page) => Ok(page),
             None => self.log.read(from, limit).await,
         }

@@ -134,6 +134,14 @@ impl Tail {
         }
     }
 
+    /// Gives the memory of records back that lie before `begin`.
+    pub(crate) fn forget_before(&self, begin: Offset) {
+        let mut ring = self.ring();
+        while ring.oldest_end().is_some_and(|end| end <= begin) {
+            ring.drop_oldest(&self.budget);
+        }
+    }
+
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().expect("nothing panics while it holds the ring")
     }
@@ -172,6 +180,12 @@ impl Ring {
                 budget.tails.fetch_sub(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// The position after the oldest chunk.
+    fn oldest_end(&self) -> Option<Offset> {
+        self.chunks.front()?;
+        Some(self.chunks.get(1).map_or(self.end, |next| next.first))
     }
 
     fn clear(&mut self, budget: &TailBudget) {
@@ -258,6 +272,21 @@ mod tests {
         drop(late);
         drop(early);
         assert_eq!((budget.used(), budget.tails.load(Ordering::Relaxed)), (0, 0));
+    }
+
+    #[test]
+    fn what_was_truncated_takes_no_memory() {
+        let budget = TailBudget::new(1 << 20);
+        let tail = Tail::new(Offset::ZERO, Arc::clone(&budget));
+        (0..3).for_each(|i| push(&tail, i, 10));
+        let each = budget.used() / 3;
+        tail.forget_before(Offset::new(2));
+        assert_eq!((budget.used(), tail.read(Offset::new(1), ALL)), (each, None));
+        assert_eq!(tail.read(Offset::new(2), ALL).unwrap().len(), 1);
+        tail.forget_before(Offset::new(3));
+        assert_eq!((budget.used(), tail.read(Offset::new(2), ALL)), (0, None));
+        push(&tail, 3, 10);
+        assert!(tail.read(Offset::new(3), ALL).is_some());
     }
 
     #[test]

@@ -17,6 +17,7 @@ fn shard(engine: &MemoryEngine) -> Shard {
         clock: Clock::manual(Time::from_seconds(1000)),
         tail_budget: TailBudget::new(1 << 20),
         tasks: Tasks::default(),
+        keeping: Arc::default(),
         waiting_kib: Arc::new(Semaphore::new(WAITING_KIB_MAX)),
     };
     let stream = stream_of(1);

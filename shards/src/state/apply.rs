@@ -8,17 +8,18 @@ use millpond_api::types::{
 use millpond_quotas::limits;
 
 use super::{
-    Command, NewMode, NewStream, ShardEnd, State, capacity, consumers, encryption, policies,
+    Command, NewMode, NewStream, ShardEnd, State, capacity, consumers, encryption, forks, policies,
 };
 use crate::{
     Error,
     commitment::Commitment,
-    engine::{LogId, Offset},
+    engine::LogId,
     stream::{
         Closing, DAY_MILLIS, Intent, Namespace, Parents, Segment, ShardState, StreamNumber,
         StreamState, Transition,
         encryption::Encryption,
         reshard::{self, ReshardPlan},
+        segments,
     },
 };
 
@@ -79,6 +80,11 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
         Command::Policy(command) => policies::apply(&mut next, command)?,
         Command::Capacity(command) => capacity::apply(&mut next, command)?,
         Command::Encryption(command) => encryption::apply(&mut next, command)?,
+        Command::Fork { forks, now } => forks::fork(&mut next, forks, *now)?,
+        Command::Truncate { stream, number, ends } => {
+            forks::truncate(&mut next, stream, *number, ends)?;
+        }
+        Command::Reset => forks::reset(&mut next),
         Command::Settle { stream, number, ends, now } => {
             settle(&mut next, stream, *number, ends, *now);
         }
@@ -128,7 +134,7 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
         encryption: Encryption::default(),
     };
     check_tags(&stream)?;
-    next.next_stream = StreamNumber(next.next_stream.0 + 1);
+    next.take_number();
     next.put(stream);
     Ok(())
 }
@@ -357,7 +363,7 @@ fn new_shard(
     parents: Parents,
     created: Timestamp,
 ) -> ShardState {
-    let segments = vec![Segment { log: stream.log(id), from: Offset::ZERO }];
+    let segments = vec![Segment::first(stream.log(id))];
     ShardState { id, range, parents, created, segments, closed: None }
 }
 
@@ -365,17 +371,25 @@ fn forget(next: &mut State, arn: &StreamArn, number: StreamNumber, now: Timestam
     let Some(mut stream) = same_stream(next, arn, number) else { return };
     let horizon = stream.horizon(now);
     let expired = stream.shards.extract_if(.., |_, shard| shard.is_expired(horizon));
-    let logs: Vec<_> = expired.flat_map(|(_, shard)| shard.segments).map(|s| s.log).collect();
+    let mut logs: Vec<_> = expired.flat_map(|(_, shard)| shard.segments).map(|s| s.log).collect();
+    for shard in stream.shards.values_mut() {
+        let expired = segments::expired(&shard.segments, horizon);
+        logs.extend(shard.segments.drain(..expired).map(|segment| segment.log));
+    }
     next.put(stream);
     drop_unreferenced(next, logs);
 }
 
 /// A shard's logs may be shared: only those that no other shard refers to are dropped.
-fn drop_unreferenced(next: &mut State, mut logs: Vec<LogId>) {
+pub(super) fn drop_unreferenced(next: &mut State, logs: Vec<LogId>) {
+    let mut logs = BTreeSet::from_iter(logs);
     let shards = next.streams().flat_map(|stream| stream.shards.values());
-    let used: BTreeSet<_> =
-        shards.flat_map(|shard| &shard.segments).map(|segment| segment.log).collect();
-    logs.retain(|log| !used.contains(log));
+    for segment in shards.flat_map(|shard| &shard.segments) {
+        if logs.is_empty() {
+            break;
+        }
+        logs.remove(&segment.log);
+    }
     next.unused_logs.extend(logs);
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 
-use super::{CapacityCommand, ConsumerCommand, EncryptionCommand, PolicyCommand};
+use super::{CapacityCommand, ConsumerCommand, EncryptionCommand, Fork, PolicyCommand};
 use crate::{
     engine::{LogId, Offset},
     stream::{Namespace, StreamNumber, on_demand::OnDemand},
@@ -50,11 +50,18 @@ pub enum Command {
     Capacity(CapacityCommand),
     /// Changes the encryption of a stream.
     Encryption(EncryptionCommand),
+    /// Makes streams that share the records of others as they are now, all of them or none.
+    Fork { forks: Vec<Fork>, now: Timestamp },
+    /// Gives up the records of these shards before their ends.
+    Truncate { stream: StreamArn, number: StreamNumber, ends: Vec<ShardEnd> },
+    /// Deletes every stream, and forgets what accounts have settled. What was written to open
+    /// shards meanwhile is lost, so they must be sealed.
+    Reset,
     /// A transition's due time has come. `ends` tells where each of the shards ends that a reshard
     /// closes, now that they are sealed, in the order of its plan. Nothing happens when the stream
     /// is no longer in that transition.
     Settle { stream: StreamArn, number: StreamNumber, ends: Vec<ShardEnd>, now: Timestamp },
-    /// Forget closed shards whose records have all expired.
+    /// Forget closed shards, and what open ones share with others, whose records have all expired.
     ForgetShards { stream: StreamArn, number: StreamNumber, now: Timestamp },
     /// The engine has dropped these logs.
     ForgetLogs { logs: Vec<LogId> },

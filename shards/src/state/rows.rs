@@ -51,7 +51,9 @@ pub(crate) fn changes(old: &State, new: &State) -> Vec<MetadataChange> {
         }
     }
     for stream in old.streams() {
-        let kept = new.stream(&stream.arn).is_ok_and(|after| after.number == stream.number);
+        let kept = new.stream(&stream.arn).is_ok_and(|after| after.number == stream.number)
+            // A restore may give the number another name.
+            || new.streams().any(|after| after.number == stream.number);
         if !kept {
             changes.push(MetadataChange::Delete { key: stream_key(stream.number) });
         }
@@ -66,6 +68,9 @@ pub(crate) fn changes(old: &State, new: &State) -> Vec<MetadataChange> {
             let value = value.expect("encoding into memory doesn't fail");
             changes.push(MetadataChange::Put { key: account_key(namespace), value });
         }
+    }
+    for namespace in old.commitments.keys().filter(|of| !new.commitments.contains_key(of)) {
+        changes.push(MetadataChange::Delete { key: account_key(namespace) });
     }
     for log in new.unused_logs.difference(&old.unused_logs) {
         changes.push(MetadataChange::Put { key: log_key(*log), value: Vec::new() });
@@ -219,6 +224,10 @@ struct ShardRow {
     segments: Vec<(u64, u64)>,
     #[n(5)]
     closed: Option<(i64, u64)>,
+    /// Of each segment, when what lies before it arrived. Shards that began where they begin don't
+    /// have it.
+    #[n(6)]
+    after: Option<Vec<i64>>,
 }
 
 #[derive(Encode, Decode)]
@@ -326,6 +335,7 @@ impl StreamRow {
                 intent: row.intent.into_intent()?,
             }),
         };
+        let encryption = self.encryption.unwrap_or_default().into_encryption()?;
         let consumer = |row: ConsumerRow| row.into_state(&arn);
         let consumers: Option<Vec<_>> = self.consumers.into_iter().map(consumer).collect();
         Some(StreamState {
@@ -350,7 +360,7 @@ impl StreamRow {
                 .collect(),
             on_demand: self.on_demand.map(OnDemandRow::into_on_demand),
             mode_switches: self.mode_switches.into_iter().map(Timestamp::from_millis).collect(),
-            encryption: self.encryption.map(EncryptionRow::into_encryption).unwrap_or_default(),
+            encryption,
         })
     }
 }
@@ -389,14 +399,20 @@ impl ShardRow {
             created: shard.created.millis(),
             segments: shard.segments.iter().map(|s| (s.log.value(), s.from.value())).collect(),
             closed: shard.closed.map(|closing| (closing.at.millis(), closing.end.value())),
+            after: arrivals_before(&shard.segments),
         }
     }
 
     fn into_state(self) -> Option<ShardState> {
-        let segment = |(log, from)| Segment { log: LogId::new(log), from: Offset::new(from) };
+        let after = self.after.unwrap_or_default().into_iter().map(Timestamp::from_millis);
+        let after = after.chain(std::iter::repeat(Timestamp::default()));
+        let segment =
+            |((log, from), after)| Segment { log: LogId::new(log), from: Offset::new(from), after };
         let closing = |(at, end)| Closing { at: Timestamp::from_millis(at), end: Offset::new(end) };
-        let segments: Vec<_> = self.segments.into_iter().map(segment).collect();
-        (!segments.is_empty()).then_some(())?;
+        let segments: Vec<_> = self.segments.into_iter().zip(after).map(segment).collect();
+        // Positions and times ascend: reading relies on it.
+        let ascends = segments.is_sorted_by(|a, b| a.from < b.from && a.after <= b.after);
+        (ascends && !segments.is_empty()).then_some(())?;
         Some(ShardState {
             id: ShardId::new(self.id),
             range: range(self.range)?,
@@ -406,6 +422,11 @@ impl ShardRow {
             closed: self.closed.map(closing),
         })
     }
+}
+
+fn arrivals_before(segments: &[Segment]) -> Option<Vec<i64>> {
+    let has_any = segments.iter().any(|segment| segment.after != Timestamp::default());
+    has_any.then(|| segments.iter().map(|segment| segment.after.millis()).collect())
 }
 
 impl IntentRow {

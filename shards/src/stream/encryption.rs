@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use millpond_api::types::Timestamp;
+use millpond_api::types::{StreamArn, Timestamp};
+
+use super::StreamNumber;
 
 /// Leases of nonces that a data key has.
 pub const LEASES_MAX: u16 = 256;
@@ -43,11 +45,23 @@ pub struct DataKey {
     pub leases: u16,
     /// Since when nothing more is sealed under it.
     pub retired: Option<Timestamp>,
+    /// The stream that it was made for, where that is another one, which this is a fork of.
+    pub origin: Option<Origin>,
+}
+
+/// The stream that a data key was made for: what is sealed under the key belongs to that stream, and
+/// the key service was told its ARN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Which stream, among all that ever were.
+    pub number: StreamNumber,
+    /// What it was called.
+    pub arn: StreamArn,
 }
 
 impl fmt::Debug for DataKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key_id, wrapped, leases, retired } = self;
+        let Self { key_id, wrapped, leases, retired, .. } = self;
         let bytes = wrapped.len();
         write!(f, "DataKey({key_id}, {bytes} bytes, {leases} leases, retired {retired:?})")
     }
@@ -82,7 +96,8 @@ impl Encryption {
         let number = DataKeyNumber(self.next_data_key);
         self.next_data_key += 1;
         self.key_id = Some(key_id.clone());
-        self.data_keys.insert(number, DataKey { key_id, wrapped, leases: 0, retired: None });
+        self.data_keys
+            .insert(number, DataKey { key_id, wrapped, leases: 0, retired: None, origin: None });
     }
 
     /// From now on nothing is sealed under the data key that was in use.

@@ -12,7 +12,7 @@ use millpond_api::types::{Blob, Timestamp};
 use millpond_shards::{
     batch::{Chunk, RecordBatch},
     engine::{
-        Durability, Engine, LogId, Offset, ReadLimit, RetentionTier, ShardLog,
+        Durability, Engine, LogId, Offset, ReadLimit, ShardLog,
         conformance::Fixture,
         rocks::{Location, OpenError, RocksEngine, RocksOptions},
     },
@@ -90,7 +90,7 @@ pub(crate) fn in_memory(limit_bytes: u64) -> RocksEngine {
 }
 
 pub(crate) async fn open_log(engine: &RocksEngine, id: u64) -> Arc<dyn ShardLog> {
-    engine.open_log(LogId::new(id), RetentionTier::Standard).await.unwrap()
+    engine.open_log(LogId::new(id), Offset::ZERO).await.unwrap()
 }
 
 /// Records of these data, as one append.

@@ -29,7 +29,14 @@ pub(super) async fn open_in(
     id: u64,
     tier: RetentionTier,
 ) -> Arc<dyn ShardLog> {
-    engine.open_log(LogId::new(id), tier).await.expect("a log can be opened")
+    let log = engine.open_log(LogId::new(id), Offset::ZERO).await.expect("a log can be opened");
+    log.place(tier);
+    log
+}
+
+/// Opens a log whose first record gets position `first`.
+pub(super) async fn open_at(engine: &Arc<dyn Engine>, id: u64, first: u64) -> Arc<dyn ShardLog> {
+    engine.open_log(LogId::new(id), Offset::new(first)).await.expect("a log can be opened")
 }
 
 /// One chunk.

@@ -8,7 +8,7 @@ use super::{
     Fixture, case,
     kit::{EVERYTHING, bounds, chunk, offsets, open, page, put, seek, texts, trim},
 };
-use crate::engine::{EngineError, LogId, MetadataChange, Offset, RetentionTier, ShardLog};
+use crate::engine::{EngineError, LogId, MetadataChange, Offset, ShardLog};
 
 /// Names that are neighbours as numbers, or nearly alike as bytes.
 const NEIGHBOURS: [u64; 12] = [
@@ -174,7 +174,7 @@ pub async fn a_closed_engine_says_so(f: &mut dyn Fixture) {
     assert_eq!(engine.writable(), Ok(()));
     engine.close().await.expect("an engine can be closed");
     assert_closed(&log).await;
-    let opened = engine.open_log(LogId::new(8), RetentionTier::Standard).await;
+    let opened = engine.open_log(LogId::new(8), Offset::ZERO).await;
     assert!(matches!(opened, Err(EngineError::Closed)));
     let change = MetadataChange::Put { key: b"k".into(), value: b"v".into() };
     assert_eq!(engine.commit_metadata(vec![change]).await, Err(EngineError::Closed));

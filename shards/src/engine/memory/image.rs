@@ -12,7 +12,8 @@ use crate::{
 /// A change that is made whole or not at all.
 #[derive(Debug)]
 pub(super) enum Write {
-    Append(LogId, Vec<Chunk>),
+    /// To this log, which begins at this position if it isn't there yet.
+    Append(LogId, Offset, Vec<Chunk>),
     Trim(LogId, Offset),
     Drop(Vec<LogId>),
     Metadata(Vec<MetadataChange>),
@@ -30,7 +31,7 @@ impl Image {
     /// an append's first record.
     pub(super) fn apply(&mut self, write: &Write, gap: u64) -> Offset {
         match write {
-            Write::Append(log, chunks) => self.logs.entry(*log).or_default().append(chunks, gap),
+            Write::Append(log, first, chunks) => self.open(*log, *first).append(chunks, gap),
             Write::Trim(log, before) => {
                 if let Some(log) = self.logs.get_mut(log) {
                     log.trim(*before);
@@ -52,6 +53,11 @@ impl Image {
         }
     }
 
+    /// The log, which begins at `first` if it isn't there yet.
+    pub(super) fn open(&mut self, log: LogId, first: Offset) -> &mut StoredLog {
+        self.logs.entry(log).or_insert_with(|| StoredLog::beginning_at(first))
+    }
+
     fn change_metadata(&mut self, change: &MetadataChange) {
         match change {
             MetadataChange::Put { key, value } => self.metadata.insert(key.clone(), value.clone()),
@@ -61,15 +67,21 @@ impl Image {
 }
 
 /// The records of one log.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct StoredLog {
     chunks: BTreeMap<Offset, Chunk>,
+    first: Offset,
     start: Offset,
     end: Offset,
     last_arrival: Timestamp,
 }
 
 impl StoredLog {
+    fn beginning_at(first: Offset) -> Self {
+        let (chunks, last_arrival) = (BTreeMap::new(), Timestamp::default());
+        Self { chunks, first, start: first, end: first, last_arrival }
+    }
+
     pub(super) fn bounds(&self) -> Range<Offset> {
         self.start..self.end
     }
@@ -105,8 +117,8 @@ impl StoredLog {
     }
 
     fn append(&mut self, chunks: &[Chunk], gap: u64) -> Offset {
-        let is_new = self.end == Offset::ZERO;
-        let first = if is_new { Offset::ZERO } else { self.end.plus(gap) };
+        let is_new = self.end == self.first;
+        let first = if is_new { self.first } else { self.end.plus(gap) };
         self.end = first;
         for chunk in chunks {
             self.chunks.insert(self.end, chunk.clone());

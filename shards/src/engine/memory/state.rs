@@ -81,9 +81,9 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn open_log(&mut self, id: LogId) -> Result<(), EngineError> {
+    pub(super) fn open_log(&mut self, id: LogId, first: Offset) -> Result<(), EngineError> {
         self.check_open()?;
-        self.visible.logs.entry(id).or_default();
+        self.visible.open(id, first);
         Ok(())
     }
 
@@ -136,7 +136,7 @@ impl State {
     }
 
     fn check_log(&self, write: &Write) -> Result<(), EngineError> {
-        let (Write::Append(id, _) | Write::Trim(id, _)) = write else { return Ok(()) };
+        let (Write::Append(id, ..) | Write::Trim(id, _)) = write else { return Ok(()) };
         if !self.visible.logs.contains_key(id) {
             return Err(EngineError::Closed);
         }
@@ -148,7 +148,7 @@ impl State {
 
     fn fail(&mut self, write: &Write) -> EngineError {
         let error = EngineError::failed("a fault was injected");
-        if let Write::Append(id, _) = write {
+        if let Write::Append(id, ..) = write {
             self.poisoned.insert(*id, error.clone());
         }
         error

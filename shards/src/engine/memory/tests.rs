@@ -26,7 +26,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn open(engine: &MemoryEngine) -> Arc<dyn ShardLog> {
-    now(engine.open_log(LogId::new(7), RetentionTier::Standard)).unwrap()
+    now(engine.open_log(LogId::new(7), Offset::ZERO)).unwrap()
 }
 
 fn texts(log: &Arc<dyn ShardLog>) -> Vec<String> {

@@ -32,10 +32,10 @@ pub(super) struct LogState {
 }
 
 impl LogState {
-    pub(super) fn new(id: LogId, tier: RetentionTier, view: View) -> Self {
+    pub(super) fn new(id: LogId, view: View) -> Self {
         let view = ArcSwap::from_pointee(view);
         let (end, dropped) = (OnceLock::new(), AtomicBool::new(false));
-        Self { id, view, tier: Mutex::new(tier), end, dropped }
+        Self { id, view, tier: Mutex::default(), end, dropped }
     }
 
     /// The log as it is after the last commit.

@@ -135,13 +135,12 @@ impl Reader<'_> {
     }
 }
 
-/// A log as it was left: what its row keeps, and the last chunk since.
-pub(super) fn recover(db: &Db, log: LogId) -> Result<View, EngineError> {
-    let Some(row) = db.get(Family::Meta, &keys::log_row(log))? else {
-        return Ok(View::default());
-    };
+/// A log as it was left: what its row keeps, and the last chunk since. `None` when nothing was ever
+/// appended to it.
+pub(super) fn recover(db: &Db, log: LogId) -> Result<Option<View>, EngineError> {
+    let Some(row) = db.get(Family::Meta, &keys::log_row(log))? else { return Ok(None) };
     let mut view = View::from_row(&row)?;
-    let Some(tier) = view.tier() else { return Ok(view) };
+    let Some(tier) = view.tier() else { return Ok(Some(view)) };
     // The row was written when this placement began, so nothing newer lies elsewhere.
     let mut chunks = db.iterate_log(Family::Data(tier), log);
     chunks.seek_to_last();
@@ -149,7 +148,7 @@ pub(super) fn recover(db: &Db, log: LogId) -> Result<View, EngineError> {
         view.end = view.end.max(head.end);
         view.last_arrival = view.last_arrival.max(head.arrival);
     }
-    Ok(view)
+    Ok(Some(view))
 }
 
 fn head(key: &[u8], value: &[u8]) -> Result<Head, EngineError> {

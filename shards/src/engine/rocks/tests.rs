@@ -7,9 +7,7 @@ use millpond_api::types::{Blob, Timestamp};
 use super::{Location, RocksEngine, RocksOptions};
 use crate::{
     batch::{Chunk, RecordBatch},
-    engine::{
-        Engine, EngineError, LogId, MetadataChange, Offset, ReadLimit, RetentionTier, ShardLog,
-    },
+    engine::{Engine, EngineError, LogId, MetadataChange, Offset, ReadLimit, ShardLog},
 };
 
 const LOG: LogId = LogId::new(1);
@@ -19,7 +17,7 @@ fn engine() -> RocksEngine {
 }
 
 async fn open_log(engine: &RocksEngine, id: LogId) -> Arc<dyn ShardLog> {
-    engine.open_log(id, RetentionTier::Standard).await.unwrap()
+    engine.open_log(id, Offset::ZERO).await.unwrap()
 }
 
 fn chunk() -> Vec<Chunk> {

@@ -51,15 +51,21 @@ pub(super) struct Span {
 }
 
 impl View {
+    /// A log that nothing was appended to, whose first record gets position `first`.
+    pub(super) fn beginning_at(first: Offset) -> Self {
+        Self { start: first, end: first, ..Self::default() }
+    }
+
     /// Where the next chunk will lie.
     pub(super) fn tier(&self) -> Option<RetentionTier> {
         self.placements.last().map(|placement| placement.tier)
     }
 
-    /// Whether the time index already has a position for the minute of `arrival`. The index keeps
-    /// the minute of the last arrival even when all is trimmed.
+    /// Whether the time index already has a position for the minute of `arrival`, as far as that
+    /// matters: of a minute of which all was trimmed it may be put anew.
     pub(super) fn has_minute(&self, arrival: Timestamp) -> bool {
-        self.end > Offset::ZERO && Minute::of(arrival) <= Minute::of(self.last_arrival)
+        let holds_any = self.placements.first().is_some_and(|first| first.from < self.end);
+        holds_any && Minute::of(arrival) <= Minute::of(self.last_arrival)
     }
 
     /// Puts what comes from now on into `tier`. Tells whether that changed anything.

@@ -4,7 +4,10 @@
 use millpond_api::types::Timestamp;
 use minicbor::{Decode, Encode};
 
-use crate::stream::encryption::{DataKey, DataKeyNumber, Encryption};
+use crate::stream::{
+    Namespace, StreamNumber,
+    encryption::{DataKey, DataKeyNumber, Encryption, Origin},
+};
 
 #[derive(Encode, Decode, Default)]
 pub(super) struct EncryptionRow {
@@ -32,7 +35,13 @@ struct DataKeyRow {
     leases: u16,
     #[n(4)]
     retired: Option<i64>,
+    /// Keys that were made for their own stream don't have it.
+    #[n(5)]
+    origin: Option<OriginRow>,
 }
+
+/// Number, account, region and name.
+type OriginRow = (u32, String, String, String);
 
 impl EncryptionRow {
     /// `None` for a stream that never was encrypted, whose row is as it always was.
@@ -43,6 +52,7 @@ impl EncryptionRow {
             wrapped: key.wrapped.clone(),
             leases: key.leases,
             retired: key.retired.map(Timestamp::millis),
+            origin: key.origin.as_ref().map(origin_row),
         };
         let millis = |times: &[Timestamp]| times.iter().map(|at| at.millis()).collect();
         (*encryption != Encryption::default()).then(|| Self {
@@ -54,19 +64,36 @@ impl EncryptionRow {
         })
     }
 
-    pub(super) fn into_encryption(self) -> Encryption {
-        let key = |row: DataKeyRow| {
-            let retired = row.retired.map(Timestamp::from_millis);
-            let DataKeyRow { number, key_id, wrapped, leases, .. } = row;
-            (DataKeyNumber(number), DataKey { key_id, wrapped, leases, retired })
-        };
+    pub(super) fn into_encryption(self) -> Option<Encryption> {
         let times = |millis: Vec<i64>| millis.into_iter().map(Timestamp::from_millis).collect();
-        Encryption {
+        let data_keys: Option<_> = self.data_keys.into_iter().map(DataKeyRow::into_key).collect();
+        Some(Encryption {
             key_id: self.key_id,
-            data_keys: self.data_keys.into_iter().map(key).collect(),
+            data_keys: data_keys?,
             next_data_key: self.next_data_key,
             starts: times(self.starts),
             stops: times(self.stops),
-        }
+        })
     }
+}
+
+impl DataKeyRow {
+    fn into_key(self) -> Option<(DataKeyNumber, DataKey)> {
+        let retired = self.retired.map(Timestamp::from_millis);
+        let origin = match self.origin {
+            Some(row) => Some(origin(row)?),
+            None => None,
+        };
+        let Self { number, key_id, wrapped, leases, .. } = self;
+        Some((DataKeyNumber(number), DataKey { key_id, wrapped, leases, retired, origin }))
+    }
+}
+
+fn origin_row(Origin { number, arn }: &Origin) -> OriginRow {
+    (number.0, arn.account.to_string(), arn.region.to_string(), arn.name.to_string())
+}
+
+fn origin((number, account, region, name): OriginRow) -> Option<Origin> {
+    let namespace = Namespace { account: account.parse().ok()?, region: region.parse().ok()? };
+    Some(Origin { number: StreamNumber(number), arn: namespace.arn(name.parse().ok()?) })
 }

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     batch::RecordBatch,
     engine::{
-        Engine,
+        Engine, Offset,
         rocks::{Core, RocksEngine},
     },
 };
@@ -32,7 +32,7 @@ async fn syncs_of_ten_appends(durability: Durability) -> u64 {
     let location = Location::Directory(directory.path().to_owned());
     let options = RocksOptions { durability, ..RocksOptions::new(location) };
     let engine = RocksEngine::open(&options).unwrap();
-    let log = engine.open_log(LogId::new(1), RetentionTier::Standard).await.unwrap();
+    let log = engine.open_log(LogId::new(1), Offset::ZERO).await.unwrap();
     let core = Arc::clone(&engine.core);
     let before = syncs(&core);
     for _ in 0..10 {
