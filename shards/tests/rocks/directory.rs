@@ -19,7 +19,7 @@ async fn a_directory_is_made_with_its_parents() {
     let directory = TempDir::new().unwrap();
     let inner = directory.path().join("a/b");
     open(&inner, Durability::Os).close().await.unwrap();
-    assert_eq!(fs::read_to_string(inner.join("VERSION")).unwrap(), "1\n");
+    assert_eq!(fs::read_to_string(inner.join("VERSION")).unwrap(), "2\n");
 }
 
 #[tokio::test]
@@ -54,9 +54,9 @@ async fn dropping_the_engine_closes_it() {
 async fn a_newer_format_is_refused() {
     let directory = TempDir::new().unwrap();
     open(directory.path(), Durability::Os).close().await.unwrap();
-    fs::write(directory.path().join("VERSION"), "2\n").unwrap();
+    fs::write(directory.path().join("VERSION"), "3\n").unwrap();
     let (error, _) = refusal(directory.path());
-    assert!(matches!(error, OpenError::Newer { found: 2, .. }));
+    assert!(matches!(error, OpenError::Newer { found: 3, .. }));
 }
 
 #[tokio::test]
@@ -68,8 +68,21 @@ async fn a_damaged_version_is_refused() {
         let (error, _) = refusal(directory.path());
         assert!(matches!(error, OpenError::Version { .. }), "{damaged:?}: {error:?}");
     }
-    fs::write(directory.path().join("VERSION"), "1\n").unwrap();
+    fs::write(directory.path().join("VERSION"), "2\n").unwrap();
     open(directory.path(), Durability::Os).close().await.unwrap();
+}
+
+/// Nothing else changed: logs began at zero then, too, if none was told another beginning.
+#[tokio::test]
+async fn the_format_before_forks_is_read_and_becomes_this_one() {
+    let directory = TempDir::new().unwrap();
+    let engine = open(directory.path(), Durability::Os);
+    open_log(&engine, 1).await.append(chunks(&[vec![7]])).await.unwrap();
+    engine.close().await.unwrap();
+    fs::write(directory.path().join("VERSION"), "1\n").unwrap();
+    let engine = open(directory.path(), Durability::Os);
+    assert_eq!(records(&open_log(&engine, 1).await, 0).await, [(0, vec![7])]);
+    assert_eq!(fs::read_to_string(directory.path().join("VERSION")).unwrap(), "2\n");
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Consumer {
             let known = self.finished.contains(&shard.id) || self.iterators.contains_key(&shard.id);
             let mut parents = shard.parents.iter().filter(|id| shards.contains_key(id));
             if !known && parents.all(|id| self.finished.contains(&id)) {
-                let token = iterator(domain, stream, shard.id, shard.segment().from);
+                let token = iterator(domain, stream, shard.id, Offset::ZERO);
                 self.iterators.insert(shard.id, token);
             }
         }

@@ -8,7 +8,6 @@ use millpond_quotas::limits;
 use millpond_shards::{
     Error,
     commitment::Commitment,
-    engine::Offset,
     state::{
         CapacityCommand, Command, ConsumerCommand, EncryptionCommand, ShardEnd, ShardLimit, State,
         apply,
@@ -298,7 +297,9 @@ fn check_stream(stream: &StreamState) {
             let (end, start) = (parent.ending_sequence_number(), shard.starting_sequence_number());
             assert!(end < Some(start), "{:?} doesn't begin above its parent", shard.id);
         }
-        let segment = shard.segment();
-        assert!(segment.from >= Offset::ZERO && segment.log == stream.number.log(shard.id));
+        let segments = &shard.segments;
+        assert!(segments.is_sorted_by(|a, b| a.from < b.from && a.after <= b.after), "{shard:?}");
+        let is_own = shard.segment().log == stream.number.log(shard.id);
+        assert!(is_own || !shard.is_open(), "{shard:?} writes a log of others");
     }
 }

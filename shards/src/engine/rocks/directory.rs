@@ -15,7 +15,12 @@ use std::{
 use crate::engine::EngineError;
 
 /// The format that this build reads and writes.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
+
+/// The format before: no shard had records in more than one log, or began after its first record.
+/// What is in such a directory reads as it is; but what is written to it from now on would be
+/// misread by a release that knows no other.
+const FORMAT_WITHOUT_FORKS: u32 = 1;
 const LOCK: &str = "LOCK";
 const VERSION: &str = "VERSION";
 const VERSION_DRAFT: &str = "VERSION.new";
@@ -180,6 +185,7 @@ fn check_version(dir: &Path) -> Result<(), OpenError> {
     };
     match read_number(&mut file).map_err(unusable)? {
         Some(FORMAT_VERSION) => Ok(()),
+        Some(FORMAT_WITHOUT_FORKS) => write_version(dir).map_err(unusable),
         Some(found) if found > FORMAT_VERSION => {
             Err(OpenError::Newer { dir: dir.to_owned(), found })
         }
