@@ -7,12 +7,16 @@ mod access;
 mod clock;
 mod fault;
 mod input;
+mod state;
 mod streams;
 mod token;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware, routing::get};
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
 use http::{Method, Uri};
 use millpond_shards::stream::Namespace;
 
@@ -52,6 +56,10 @@ pub fn router(admin: Admin, access: Access) -> Router {
         .route("/streams", get(streams::list))
         .route("/streams/{name}", get(streams::describe))
         .route("/streams/{name}/shards", get(streams::shards))
+        .route("/fork", post(state::fork_account))
+        .route("/reset", post(state::reset))
+        .route("/streams/{name}/fork", post(state::fork))
+        .route("/streams/{name}/truncate", post(state::truncate))
         .fallback(async |method: Method, uri: Uri| Fault::no_endpoint(&method, &uri))
         .method_not_allowed_fallback(async |method: Method, uri: Uri| {
             Fault::not_allowed(&method, &uri)

@@ -37,6 +37,7 @@ use crate::{
     traces::Traces,
 };
 
+mod reset;
 mod start_streams;
 
 /// Bytes of the newest records that are kept in memory.

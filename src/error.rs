@@ -143,6 +143,12 @@ impl From<Fact> for Error {
                      state of stream {name} under account {account}."
                 ))
             }
+            Fact::TooManyForks { stream: StreamArn { name, account, .. }, limit } => {
+                Kind::LimitExceeded.with(format!(
+                    "Stream {name} under account {account} is a fork of forks, each of which was \
+                     written to; there can't be more than {limit} in a row."
+                ))
+            }
             Fact::TooManyConsumerTags { consumer, limit } => {
                 let ConsumerArn { stream: StreamArn { name: stream, account, .. }, name, .. } =
                     consumer;

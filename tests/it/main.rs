@@ -18,4 +18,5 @@ mod settings;
 mod sharing;
 mod signing;
 mod start;
+mod state;
 mod wire;

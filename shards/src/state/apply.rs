@@ -41,9 +41,7 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             split(&mut next, stream, *shard, *at, *due)?;
         }
         Command::MergeShards { stream, lower, upper, due } => {
-            let changed = next.provisioned_stream(stream)?;
-            let plan = reshard::merge(&changed, *lower, *upper)?;
-            next.put(updating(changed, *due, Intent::Reshard(plan)));
+            merge(&mut next, stream, *lower, *upper, *due)?;
         }
         Command::UpdateShardCount { stream, target, now, due } => {
             scale(&mut next, stream, *target, *now, *due)?;
@@ -172,6 +170,19 @@ fn split(
     next.check_shard_limit(&Namespace::of(arn), StreamMode::Provisioned, 1)?;
     let plan = reshard::split(&stream, shard, at)?;
     next.put(updating(stream, due, Intent::Reshard(plan)));
+    Ok(())
+}
+
+fn merge(
+    next: &mut State,
+    arn: &StreamArn,
+    lower: ShardId,
+    upper: ShardId,
+    due: Timestamp,
+) -> Result<(), Error> {
+    let changed = next.provisioned_stream(arn)?;
+    let plan = reshard::merge(&changed, lower, upper)?;
+    next.put(updating(changed, due, Intent::Reshard(plan)));
     Ok(())
 }
 

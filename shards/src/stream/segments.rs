@@ -121,17 +121,17 @@ mod tests {
     fn play(steps: &[Step]) -> (Vec<Segment>, Model) {
         let mut segments = vec![Segment::first(LogId::new(0))];
         let mut model = Model { begin: 0, logs: Vec::new(), arrivals: Vec::new(), writes: 0 };
-        for (now, step) in steps.iter().enumerate() {
+        for (now, step) in (0_u32..).zip(steps) {
             let end = model.begin + model.logs.len() as u64;
             match step {
                 Step::Write(records) => {
                     for _ in 0..*records {
                         model.logs.push(model.writes);
-                        model.arrivals.push(now as i64);
+                        model.arrivals.push(now.into());
                     }
                 }
                 Step::Fork => {
-                    model.writes = now as u64 + 1;
+                    model.writes = u64::from(now) + 1;
                     let arrival = model.arrivals.last().copied().unwrap_or_default();
                     let (log, arrival) =
                         (LogId::new(model.writes), Timestamp::from_millis(arrival));

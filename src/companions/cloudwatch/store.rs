@@ -126,6 +126,11 @@ impl MetricStore {
         inner.make_room(now.millis() / MINUTE_MILLIS - SURE_MINUTES);
     }
 
+    /// Forgets every metric.
+    pub fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Inner::default();
+    }
+
     /// The metrics of an account in a region, in order.
     #[must_use]
     pub fn metrics(&self, owner: &Namespace, now: Timestamp) -> Vec<Arc<Metric>> {

@@ -171,8 +171,7 @@ fn consumers_are_registered_with_the_fork_too() {
 #[test]
 fn forks_of_forks_have_a_bound() {
     let mut state = with_stream("a", 1);
-    let base = StreamState::clone(state.stream(&arn("a")).unwrap());
-    let mut deep = base.clone();
+    let mut deep = StreamState::clone(state.stream(&arn("a")).unwrap());
     let shard = deep.shards.get_mut(&ShardId::new(0)).unwrap();
     let segment = |i| Segment { log: LogId::new(i), from: Offset::new(i), after: at(9) };
     shard.segments = (0..SEGMENTS_MAX as u64).map(segment).collect();
