@@ -1,5 +1,5 @@
-//! Which records of which logs are still of use, and giving up the others. A log may be shared: what
-//! one stream needs is kept, whoever else does without it.
+//! Which records of which logs are still of use, and giving up the others. A log may be shared:
+//! what one stream needs is kept, whoever else does without it.
 
 use std::collections::BTreeMap;
 

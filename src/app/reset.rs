@@ -5,8 +5,8 @@ use crate::process::StartError;
 
 impl App {
     /// Deletes every stream and what accounts have settled, forgets metrics of clients and streams,
-    /// and makes the streams of the configuration anew. What Prometheus counts goes on, as do the clock and
-    /// the key of tokens.
+    /// and makes the streams of the configuration anew. What Prometheus counts goes on, as do the
+    /// clock and the key of tokens.
     ///
     /// # Errors
     /// When storage fails: the server is then as it was, or without streams.

@@ -56,8 +56,8 @@ impl Domain {
     }
 
     /// Gives up every record of the stream that was acknowledged before this call: it can't be read
-    /// any more when this answers, and its space is given back as far as no fork needs it. Iterators
-    /// read on with what comes next, and sequence numbers ascend from where they were.
+    /// any more when this answers, and its space is given back as far as no fork needs it.
+    /// Iterators read on with what comes next, and sequence numbers ascend from where they were.
     ///
     /// # Errors
     /// `StreamNotFound`, `StreamNotActive`, and faults of storage; nothing has changed then.

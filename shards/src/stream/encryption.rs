@@ -49,8 +49,8 @@ pub struct DataKey {
     pub origin: Option<Origin>,
 }
 
-/// The stream that a data key was made for: what is sealed under the key belongs to that stream, and
-/// the key service was told its ARN.
+/// The stream that a data key was made for: what is sealed under the key belongs to that stream,
+/// and the key service was told its ARN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// Which stream, among all that ever were.
