@@ -6,6 +6,7 @@
 mod access;
 mod clock;
 mod fault;
+mod faults;
 mod input;
 mod state;
 mod streams;
@@ -60,6 +61,7 @@ pub fn router(admin: Admin, access: Access) -> Router {
         .route("/reset", post(state::reset))
         .route("/streams/{name}/fork", post(state::fork))
         .route("/streams/{name}/truncate", post(state::truncate))
+        .route("/faults", get(faults::show).put(faults::put).delete(faults::clear))
         .fallback(async |method: Method, uri: Uri| Fault::no_endpoint(&method, &uri))
         .method_not_allowed_fallback(async |method: Method, uri: Uri| {
             Fault::not_allowed(&method, &uri)

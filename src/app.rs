@@ -26,6 +26,7 @@ use crate::{
     companions::cloudwatch::{MetricStore, sample_streams},
     config::{self, Config, Declaration},
     error,
+    faults::{Faults, Script},
     gateway::{self, Pages},
     http::{self, BodyBudget, BodyLimits, BodyReader, ConnectionLimits, Probes},
     ids,
@@ -67,6 +68,7 @@ pub struct App {
     traces: Option<Traces>,
     admin_access: Access,
     streams: Vec<Declaration>,
+    faults: Faults,
 }
 
 impl App {
@@ -103,6 +105,7 @@ impl App {
         let transition = config.transition;
         let open = |settings| Traces::open(settings, metrics.spans());
         let traces = config.traces.as_ref().map(open).transpose()?;
+        let faults = Faults::new(faults(config)?, fault_seed(), metrics.faults());
         let app = Self {
             domain,
             source,
@@ -123,6 +126,7 @@ impl App {
             traces,
             admin_access: admin_access(config)?,
             streams: config.streams.clone(),
+            faults,
         };
         app.make_streams(None).await?;
         Ok(Arc::new(app))
@@ -219,6 +223,12 @@ impl App {
         self.pages
     }
 
+    /// What shall go wrong, if anything.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// How long a stream stays in a state of transition.
     #[must_use]
     pub fn transition(&self) -> Duration {
@@ -296,6 +306,18 @@ pub fn open_engine(config: &Config) -> Result<Arc<dyn Engine>, StartError> {
         config::Durability::Os => Durability::Os,
     };
     Ok(Arc::new(RocksEngine::open(&options).map_err(StartError::new)?))
+}
+
+/// The faults of `--faults`.
+fn faults(config: &Config) -> Result<Option<Script>, StartError> {
+    let Some(path) = &config.faults else { return Ok(None) };
+    let refused = |error| StartError::refused(format!("--faults {}: {error}", path.display()));
+    Script::load(path).map(Some).map_err(refused)
+}
+
+/// The seed of faults that name none: short enough to be copied by hand.
+fn fault_seed() -> u64 {
+    fastrand::u32(..).into()
 }
 
 /// What opens the admin API. Makes the token of a data directory that has none.

@@ -1,6 +1,6 @@
 //! What is printed at the start: where to reach it, what it keeps, whom it believes, how to try it.
 
-use std::{fmt::Write as _, net::SocketAddr};
+use std::{fmt::Write as _, net::SocketAddr, path::Path};
 
 use crate::{
     admin::{PATH, TOKEN_FILE},
@@ -27,7 +27,8 @@ pub fn banner(config: &Config, addr: SocketAddr) -> String {
     ];
     let version = env!("CARGO_PKG_VERSION");
     let mut banner = format!("millpond {version}, {}\n\n", config.mode.name());
-    for (name, text) in rows {
+    let faults = config.faults.as_ref().map(|path| ("faults", faults(path)));
+    for (name, text) in rows.into_iter().chain(faults) {
         writeln!(banner, "  {name:<9} {text}").expect("a string takes all that is written");
     }
     let (region, secret) = (&config.region, secret_of(key));
@@ -125,6 +126,10 @@ fn admin(config: &Config) -> String {
         (Switch::On, Mode::Serve) => format!("under {PATH}/, {token}"),
         (Switch::On, Mode::Dev) => format!("under {PATH}/, to this host, and {token}"),
     }
+}
+
+fn faults(script: &Path) -> String {
+    format!("INJECTED, as {} says", script.display())
 }
 
 /// A key id that works, or a place for the user's own.

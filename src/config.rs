@@ -22,6 +22,8 @@ use crate::{
     auth::Mode as Auth, cli::Ask, http::MetricsAccess, tls::TlsSettings, traces::TraceSettings,
 };
 
+pub(crate) use values::duration;
+
 pub use streams::{Declaration, DeclaredConsumer, DeclaredMode};
 pub use values::{Durability, Keys, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, Switch};
 
@@ -81,6 +83,8 @@ pub struct Config {
     pub shard_limit: ShardLimit,
     /// Streams to make at start.
     pub streams: Vec<Declaration>,
+    /// A script of what shall go wrong, not read yet.
+    pub faults: Option<PathBuf>,
     /// Where spans of requests are sent, if anywhere.
     pub traces: Option<TraceSettings>,
     /// How log lines look.
@@ -233,6 +237,7 @@ impl Config {
             transition: flags.transition,
             shard_limit: flags.shard_limit,
             streams,
+            faults: flags.faults,
             traces,
             log_format: flags.log_format,
             log_filter: flags.log_level,

@@ -31,6 +31,9 @@ use format::Format;
 /// What `X-Amz-Target` begins with.
 const SERVICE: &str = "Kinesis_20131202";
 
+/// What stands in logs and metrics for the code of an answer that a fault cuts off.
+const CUT: &str = "ConnectionCut";
+
 /// Bodies up to this declared length are read although the head alone refuses the request, because
 /// AWS looks at the body first: who sends rubbish is told so, signed or not.
 const BODY_READ_BEFORE_REFUSAL_MAX: u64 = 64 << 10;
@@ -108,7 +111,11 @@ async fn operate(app: &App, head: &Parts, target: Target, body: RequestBody, id:
     let request = Request { app, head, target, trace: &trace };
     let (codec, outcome) = request.answer(body).instrument(span).await;
     let took = app.clock().now().saturating_duration_since(started);
-    let code = outcome.as_ref().err().map(Failure::code);
+    let code = match &outcome {
+        Ok(Reply::Cut) => Some(CUT),
+        Ok(_) => None,
+        Err(failure) => Some(failure.code()),
+    };
     app.metrics().request(operation, code.unwrap_or_default(), took);
     tracing::debug!(%id, operation, error = code, micros = took.as_micros() as u64, "answered");
     let response = match outcome {

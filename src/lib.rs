@@ -9,6 +9,7 @@
 //! * [`ops`] has the table of operations, and one file each. They work on the streams and shards
 //!   of `millpond-shards`, with the types of `millpond-api`.
 //! * [`admin`] is what tests and operators may do that clients of Kinesis can't.
+//! * [`faults`] says which requests go wrong, where a test wants that.
 //! * [`companions`] is what clients of Kinesis want of CloudWatch and STS.
 //! * [`payload`] takes apart what producers put into records.
 //! * [`cli`] has the commands that look into a running server, over its admin API.
@@ -31,6 +32,7 @@ pub mod cli;
 pub mod companions;
 pub mod config;
 pub mod error;
+pub mod faults;
 pub mod gateway;
 pub mod http;
 pub mod ids;

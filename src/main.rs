@@ -90,6 +90,9 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     let took = clock.now().saturating_duration_since(began);
     let (endpoint, ms) = (banner::endpoint(address), took.as_millis() as u64);
     tracing::info!(endpoint, data, recovered, streams, ms, "started");
+    if let Some(script) = &config.faults {
+        tracing::warn!(script = %script.display(), "faults are injected");
+    }
     if let Some(traces) = &config.traces {
         tracing::info!(collector = %traces.url, "traces are sent");
     }

@@ -20,6 +20,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     latency: HistogramVec,
     spans: IntCounterVec,
+    faults: IntCounterVec,
 }
 
 /// A number that each shard counts.
@@ -98,13 +99,23 @@ impl Default for Metrics {
         );
         let spans = IntCounterVec::new(spans, &["outcome"]);
         let spans = spans.expect("the metric's name and labels are legal");
+        let faults = Opts::new(
+            "millpond_faults_injected_total",
+            "Calls and deliveries that a fault of the script did something to.",
+        );
+        let faults = IntCounterVec::new(faults, &["effect"]);
+        let faults = faults.expect("the metric's name and labels are legal");
         let registry = Registry::new();
-        let collectors: [Box<dyn Collector>; 3] =
-            [Box::new(requests.clone()), Box::new(latency.clone()), Box::new(spans.clone())];
+        let collectors: [Box<dyn Collector>; 4] = [
+            Box::new(requests.clone()),
+            Box::new(latency.clone()),
+            Box::new(spans.clone()),
+            Box::new(faults.clone()),
+        ];
         for collector in collectors {
             registry.register(collector).expect("the metrics have different names");
         }
-        Self { registry, requests, latency, spans }
+        Self { registry, requests, latency, spans, faults }
     }
 }
 
@@ -119,6 +130,12 @@ impl Metrics {
     #[must_use]
     pub fn spans(&self) -> IntCounterVec {
         self.spans.clone()
+    }
+
+    /// Counts what faults do, by effect.
+    #[must_use]
+    pub fn faults(&self) -> IntCounterVec {
+        self.faults.clone()
     }
 
     /// All metrics in Prometheus' text format.

@@ -43,6 +43,7 @@ mod get_records;
 mod get_resource_policy;
 mod get_shard_iterator;
 mod increase_stream_retention_period;
+mod injected;
 mod list_shards;
 mod list_stream_consumers;
 mod list_streams;
@@ -85,6 +86,7 @@ use crate::{
     answers::AnswerRoom,
     blocks::Blocks,
     error::{Error, Result},
+    faults::Cut,
 };
 
 /// How an operation is served: one function from its checked input to its reply.
@@ -108,10 +110,12 @@ pub enum Reply {
     /// An event stream.
     Events {
         /// Its frames as they come.
-        frames: BoxStream<'static, Bytes>,
+        frames: BoxStream<'static, Result<Bytes, Cut>>,
         /// How long it may take from now on, if its client reads it.
         life: Duration,
     },
+    /// None: the connection is cut.
+    Cut,
 }
 
 impl Reply {
@@ -197,7 +201,17 @@ pub const fn entrypoint(operation: OperationId) -> Option<Entrypoint> {
 fn served<'a, O: Serve>(cx: &'a Cx<'a>, body: &'a [u8]) -> BoxFuture<'a, Result<Reply>> {
     Box::pin(async move {
         let input = cx.codec().decode::<O>(body)?;
-        O::serve(cx, input).await
+        if let Some(injector) = cx.faults() {
+            let answer = Box::pin(injected::admit(cx, injector, body)).await?;
+            if let Some(answer) = answer {
+                return Ok(answer);
+            }
+        }
+        let outcome = O::serve(cx, input).await;
+        match cx.injected() {
+            Some(injected) => Box::pin(injected.after(cx, outcome)).await,
+            None => outcome,
+        }
     })
 }
 

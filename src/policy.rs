@@ -18,6 +18,7 @@ mod tests;
 
 use std::fmt;
 
+pub(crate) use self::pattern::Wildcards;
 pub use self::{
     context::{Request, Tagging, Tags},
     principal::{Principal, account_of_arn},

@@ -10,7 +10,7 @@ mod values;
 use std::{io, marker::PhantomData};
 
 use minicbor::encode::write::Writer;
-use serde::{Serialize, de::DeserializeSeed};
+use serde::{Deserialize, Serialize, de::DeserializeSeed};
 
 use crate::{
     Error, ErrorKind,
@@ -63,6 +63,14 @@ impl Codec {
         self.read(body, Receiver(AsStructure(PhantomData)))
             .flatten()
             .ok_or_else(|| self.refusal(S::SHAPE, body))
+    }
+
+    /// Reads what `T` wants of a body, past the model and its constraints; `None` when that isn't
+    /// there as `T` wants it. Members of the body keep their names on the wire, and CBOR has no
+    /// options: an absent member is one that serde fills in.
+    #[must_use]
+    pub fn glimpse<'a, T: Deserialize<'a>>(self, body: &'a [u8]) -> Option<T> {
+        self.read(body, PhantomData)
     }
 
     /// Whether the body is one map and nothing else, whatever may be in it.

@@ -17,7 +17,7 @@ pub trait Operation {
     const HAS_OUTPUT: bool;
 
     /// What it takes, borrowing from the body of the request.
-    type Input<'a>: Decode<'a>;
+    type Input<'a>: Decode<'a> + Send;
 
     /// What it answers with; each event for SubscribeToShard, whose answer is a stream of them.
     type Output<'a>: Serialize;

@@ -116,6 +116,9 @@ pub(super) struct Flags {
     /// Make this stream at start if it is absent; may be repeated
     #[arg(long, value_name = "NAME[:SHARDS[:REGION]]", help_heading = "Behaviour")]
     pub stream: Vec<StreamSpec>,
+    /// Inject the faults of this script, in TOML, or in JSON if its name ends in .json
+    #[arg(long, value_name = "FILE", help_heading = "Behaviour")]
+    pub faults: Option<PathBuf>,
 
     /// Log lines for people or for machines
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Logs")]

@@ -249,7 +249,7 @@ pub(super) fn listen_addr(text: &str) -> Result<SocketAddr, &'static str> {
 }
 
 /// `500ms`, `30s`, `5m`, `24h`, or `0`.
-pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
     let (number, unit) = number_and_unit(text);
     let ms_per_unit = match unit {
         "ms" => 1,

@@ -1,19 +1,19 @@
 //! The forms of answers: a reply, an error in the request's format, and the older forms that AWS
 //! has for requests in no format that it serves.
 
-use std::{collections::BTreeMap, convert::Infallible};
+use std::collections::BTreeMap;
 
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use futures::StreamExt as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use millpond_api::{Codec, Error, ErrorKind, event_stream};
 use millpond_quotas::limits;
 use uuid::Uuid;
 
 use crate::{
+    faults::Cut,
     http::{BodyRefused, EndsWithin},
     ids,
     ops::Reply,
@@ -131,9 +131,14 @@ pub(super) fn reply(codec: Codec, reply: Reply) -> Response {
             (content_type(codec.content_type()), body.into_body(room)).into_response()
         }
         Reply::Events { frames, life } => {
-            let body = Body::from_stream(frames.map(Ok::<_, Infallible>));
+            let body = Body::from_stream(frames);
             let mut response = (content_type(event_stream::CONTENT_TYPE), body).into_response();
             response.extensions_mut().insert(EndsWithin(life));
+            response
+        }
+        Reply::Cut => {
+            let mut response = Response::default();
+            response.extensions_mut().insert(Cut);
             response
         }
     }

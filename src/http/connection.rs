@@ -1,7 +1,6 @@
 //! One connection: HTTP/1.1 or HTTP/2 by its first bytes, closed when it has been idle too long.
 
 use std::{
-    convert::Infallible,
     io,
     net::SocketAddr,
     pin::pin,
@@ -32,6 +31,7 @@ use super::{
     answer::{AnswerBody, Outlet},
     server::ConnectionLimits,
 };
+use crate::faults::Cut;
 
 /// Bytes of a request's head, and of what HTTP/1.1 reads at once. An idle connection may keep it.
 const HEAD_BYTES_MAX: u32 = 32 << 10;
@@ -203,9 +203,16 @@ async fn answer(
     mut request: Request<Incoming>,
     peer: Peer,
     busy: Busy,
-) -> Result<Response<AnswerBody>, Infallible> {
+) -> Result<Response<AnswerBody>, Cut> {
     request.extensions_mut().insert(peer);
-    let response = app.call(request).await?;
+    let response = match app.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    // HTTP/1.1 is closed without an answer then, and HTTP/2 resets the stream.
+    if let Some(cut) = response.extensions().get::<Cut>() {
+        return Err(*cut);
+    }
     let ends_within = response.extensions().get().copied();
     Ok(response.map(|body| AnswerBody::new(body, busy, ends_within)))
 }

@@ -1,24 +1,32 @@
 //! What an operation may see: its caller, the domain, and the stream that the request names.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use millpond_api::{
     Codec, ErrorKind, OperationId,
     types::{StreamArn, StreamRef, Timestamp},
 };
-use millpond_quotas::limits::{self, CallScope};
+use millpond_quotas::{
+    Clock,
+    limits::{self, CallScope},
+};
 use millpond_shards::{
     Domain, Error as Fact, directory::Stream, state::Command, stream::Namespace,
 };
 use serde::Serialize;
 
-use super::Reply;
+use super::{Reply, injected::Injected};
 use crate::{
     answers::{AnswerRoom, Answers},
     app::App,
     auth::Caller,
     blocks::Blocks,
     error::{Error, Result},
+    faults::Injector,
     policy::{Readings, Tagging},
     telemetry::Warning,
     traces::Span,
@@ -42,6 +50,7 @@ pub struct Cx<'a> {
     namespace: Namespace,
     origin: Option<Origin>,
     trace: &'a Span,
+    injected: OnceLock<Injected>,
 }
 
 impl<'a> Cx<'a> {
@@ -56,7 +65,8 @@ impl<'a> Cx<'a> {
         trace: &'a Span,
     ) -> Self {
         let namespace = Namespace { account: caller.account, region: caller.region.clone() };
-        Self { app, operation, codec, caller, namespace, origin, trace }
+        let injected = OnceLock::new();
+        Self { app, operation, codec, caller, namespace, origin, trace, injected }
     }
 
     /// The operation that was asked for.
@@ -109,6 +119,26 @@ impl<'a> Cx<'a> {
     #[must_use]
     pub fn domain(&self) -> &'a Domain {
         self.app.domain()
+    }
+
+    /// The clock that service time is of.
+    pub(super) fn clock(&self) -> &'a Clock {
+        self.app.clock()
+    }
+
+    /// The faults that are in force, if any.
+    pub(super) fn faults(&self) -> Option<Arc<Injector>> {
+        self.app.faults().current()
+    }
+
+    /// Notes what faults make of this call, once.
+    pub(super) fn inject(&self, injected: Injected) -> &Injected {
+        self.injected.get_or_init(|| injected)
+    }
+
+    /// What faults make of this call, if there were any when it came.
+    pub(super) fn injected(&self) -> Option<&Injected> {
+        self.injected.get()
     }
 
     /// Service time.
@@ -245,13 +275,16 @@ impl<'a> Cx<'a> {
             _ => format!("{account}/{region}"),
         };
         let admitted = self.app.calls().admit(self.app.clock().now(), &scope, name);
-        admitted.map_err(|_| {
-            let of = match stream {
-                Some(arn) => format!("stream {} under account {}", arn.name, arn.account),
-                None => format!("account {account}"),
-            };
-            Error(ErrorKind::LimitExceeded.with(format!("Rate exceeded for {of}.")))
-        })
+        admitted.map_err(|_| self.rate_exceeded(stream))
+    }
+
+    /// The error of a control operation that is called too often.
+    pub(super) fn rate_exceeded(&self, stream: Option<&StreamArn>) -> Error {
+        let of = match stream {
+            Some(arn) => format!("stream {} under account {}", arn.name, arn.account),
+            None => format!("account {}", self.namespace.account),
+        };
+        Error(ErrorKind::LimitExceeded.with(format!("Rate exceeded for {of}.")))
     }
 
     /// Has the metadata changed as `command` says.

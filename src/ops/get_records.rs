@@ -16,12 +16,14 @@ use super::{Cx, Reply, Serve, address, describe, dry_run, permission::Subject, r
 use crate::{
     answers::AnswerRoom,
     error::{Error, Result, does_not_exist, invalid, read_throttled, unreadable},
+    faults::Delivery,
     policy::Tagging,
 };
 
 impl Serve for GetRecords {
     async fn serve<'a>(cx: &'a Cx<'a>, input: GetRecordsInput<'a>) -> Result<Reply> {
-        let iterator = open(cx, &input)?;
+        let iterator = opened(cx, &input.shard_iterator);
+        let iterator = iterator.ok_or_else(|| invalid("Invalid ShardIterator."))?;
         let gone = || does_not_exist(&iterator.arn, iterator.shard);
         let snapshot = cx.domain().directory().snapshot();
         let stream = snapshot.stream_of_number(iterator.number);
@@ -37,7 +39,13 @@ impl Serve for GetRecords {
             payload_bytes: limits::GET_RECORDS_BYTES_MAX as usize,
         };
         let (reading, room) = read(cx, stream, shard, &iterator, limit).await?;
-        reply(cx, stream, shard, &reading, iterator, room)
+        let next = match cx.injected().and_then(|faults| faults.delivery(&reading)) {
+            None => reading.next(),
+            Some(Delivery::Duplicate) => iterator.position,
+            Some(Delivery::Empty) => return Ok(nothing_yet(cx, &reading, iterator)),
+        };
+        let iterator = ShardIterator { issued: cx.now(), position: next, ..iterator };
+        reply(cx, stream, shard, &reading, &iterator, room)
     }
 }
 
@@ -68,14 +76,12 @@ async fn read(
     }
 }
 
-/// The iterator, unless it isn't ours, or is another region's.
-fn open(cx: &Cx<'_>, input: &GetRecordsInput<'_>) -> Result<ShardIterator> {
-    let text = input.shard_iterator.as_ref();
+/// The iterator that a text stands for, unless it isn't ours, or is another region's.
+pub(super) fn opened(cx: &Cx<'_>, text: &str) -> Option<ShardIterator> {
     // AWS accepts an iterator that is wrapped in quotes.
     let text = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
     ShardIterator::open(cx.domain().tokens(), text)
         .filter(|iterator| iterator.arn.region == cx.namespace().region)
-        .ok_or_else(|| invalid("Invalid ShardIterator."))
 }
 
 /// Checks that the iterator is of the stream that is named beside it, and not too old.
@@ -85,6 +91,7 @@ fn check(cx: &Cx<'_>, input: &GetRecordsInput<'_>, iterator: &ShardIterator) -> 
         return Err(invalid("StreamARN and ShardIterator belong to different streams."));
     }
     let (issued, now) = (iterator.issued, cx.now());
+    let issued = cx.injected().map_or(issued, |faults| faults.issued(issued, now));
     let life = limits::SHARD_ITERATOR_LIFE.as_millis() as i64;
     if now.millis() - issued.millis() > life {
         return Err(Error(ErrorKind::ExpiredIterator.with(format!(
@@ -97,12 +104,27 @@ fn check(cx: &Cx<'_>, input: &GetRecordsInput<'_>, iterator: &ShardIterator) -> 
     Ok(())
 }
 
+/// The answer that tells none of the records, which the next one begins with.
+fn nothing_yet(cx: &Cx<'_>, reading: &Reading, iterator: ShardIterator) -> Reply {
+    let now = cx.now();
+    let first = reading.records().next().map_or(now, |record| record.arrival);
+    let iterator = ShardIterator { issued: now, ..iterator };
+    cx.reply(&GetRecordsOutput {
+        records: Vec::new(),
+        next_shard_iterator: Some(iterator.seal(cx.domain().tokens()).into()),
+        // 0 would say that there is nothing more.
+        millis_behind_latest: Some((now.millis() - first.millis()).max(1)),
+        child_shards: None,
+    })
+}
+
+/// The answer that tells the records, and goes on with `next`.
 fn reply(
     cx: &Cx<'_>,
     stream: &Stream,
     shard: &Shard,
     reading: &Reading,
-    iterator: ShardIterator,
+    next: &ShardIterator,
     room: AnswerRoom,
 ) -> Result<Reply> {
     let now = cx.now();
@@ -111,10 +133,7 @@ fn reply(
     let closed = state.closed.is_some_and(|closing| reading.next() >= closing.end);
     let ended = closed && reading.is_empty();
     let children = || stream.state().children(state.id).map(describe::child_shard).collect();
-    let next = || {
-        let iterator = ShardIterator { issued: now, position: reading.next(), ..iterator };
-        iterator.seal(cx.domain().tokens()).into()
-    };
+    let next = || next.seal(cx.domain().tokens()).into();
     let records = records::all(shard, reading);
     let records = records.map_err(|e| unreadable(e, &stream.state().arn, shard.id()))?;
     shard.charge(reading);

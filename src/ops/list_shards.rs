@@ -81,6 +81,12 @@ fn resume(
     Ok((address::usable(stream)?, selection))
 }
 
+/// The stream that a NextToken goes on with.
+pub(super) fn stream_of(cx: &Cx<'_>, token: &str) -> Option<StreamArn> {
+    let position = page::open(cx, Purpose::ListShards, token).ok()?;
+    Selection::parse(&position, &cx.namespace().region).map(|(_, arn, _)| arn)
+}
+
 /// Which shards a listing shows, and after which it goes on.
 struct Selection {
     filter: Filter,

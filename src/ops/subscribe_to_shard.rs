@@ -19,11 +19,15 @@ use millpond_shards::{
 };
 
 use super::{
-    Cx, Reply, Serve, address, consumers, describe, dry_run, records, starting_position::Start,
+    Cx, Reply, Serve, address, consumers, describe, dry_run,
+    injected::{Injected, OnFeed, Told},
+    records,
+    starting_position::Start,
 };
 use crate::{
     answers::{AnswerRoom, Answers},
     error::{Error, Result, does_not_exist, unreadable},
+    faults::Cut,
     policy::Tagging,
 };
 
@@ -49,7 +53,8 @@ impl Serve for SubscribeToShard {
         dry_run::check(input.dry_run)?;
         let position = start.position(shard).await.map_err(|e| unreadable(e, arn, id))?;
         let subscription = cx.domain().subscribe(&stream, consumer.clone(), id, position)?;
-        let feed = Feed { subscription, codec: cx.codec(), room: cx.event_room() };
+        let faults = cx.injected().map(Injected::on_feed);
+        let feed = Feed { subscription, codec: cx.codec(), room: cx.event_room(), faults };
         Ok(Reply::Events { frames: feed.frames(), life: limits::SUBSCRIPTION_LIFE })
     }
 }
@@ -68,29 +73,45 @@ struct Feed {
     subscription: Subscription,
     codec: Codec,
     room: Answers,
+    faults: Option<OnFeed>,
 }
 
 impl Feed {
-    fn frames(self) -> BoxStream<'static, Bytes> {
+    fn frames(mut self) -> BoxStream<'static, Result<Bytes, Cut>> {
         let opening = Bytes::from(event_stream::initial_response(self.codec));
+        let opening = match &mut self.faults {
+            Some(faults) => faults.opening(opening),
+            None => opening,
+        };
         let events = stream::unfold(self, async |mut feed| {
             let frame = feed.next().await?;
             Some((frame, feed))
         });
-        stream::once(async { opening }).chain(events).boxed()
+        stream::once(async { Ok(opening) }).chain(events).boxed()
     }
 
     /// The next frame: an event, or the exception that ends the stream.
-    async fn next(&mut self) -> Option<Bytes> {
-        let frame = match self.subscription.next().await? {
-            Ok(event) => self.frame(&event).await,
-            Err(fact) => Err(fact.into()),
+    async fn next(&mut self) -> Option<Result<Bytes, Cut>> {
+        let told = match &mut self.faults {
+            Some(faults) => faults.next().await,
+            None => None,
         };
-        frame.or_else(|error| event_stream::exception(&error.0, self.codec).map(Bytes::from)).ok()
+        let frame = match told {
+            None => match self.subscription.next().await? {
+                Ok(event) => self.frame(&event).await,
+                Err(fact) => Err(fact.into()),
+            },
+            Some(Told::Again(frame)) => Ok(frame),
+            Some(Told::Exception(error)) => Err(error),
+            Some(Told::Cut) => return Some(Err(Cut)),
+            Some(Told::End) => return None,
+        };
+        let exception = |error: Error| event_stream::exception(&error.0, self.codec);
+        frame.or_else(|error| exception(error).map(Bytes::from)).ok().map(Ok)
     }
 
     /// The event's frame, which holds its room until it is sent.
-    async fn frame(&self, event: &Event) -> Result<Bytes> {
+    async fn frame(&mut self, event: &Event) -> Result<Bytes> {
         let Event { reading, shard, stream, is_last } = event;
         let state = stream.state().shard(shard.id())?;
         let payload_bytes = reading.payload_bytes() as usize;
@@ -112,7 +133,11 @@ impl Feed {
         };
         let frame = event_stream::event(EVENT, self.codec, &output);
         let frame = frame.expect("a record is smaller than what SDKs accept");
-        Ok(Arc::new(room.shrunk_to(frame.capacity())).hold(frame))
+        let frame = Arc::new(room.shrunk_to(frame.capacity())).hold(frame);
+        Ok(match &mut self.faults {
+            Some(faults) => faults.event(frame, reading),
+            None => frame,
+        })
     }
 
     /// Room for an event. Other consumers that stall give theirs back when their time is over.

@@ -23,6 +23,7 @@ use millpond_shards::{
 
 use super::{
     Cx, dry_run,
+    injected::Injected,
     placement::{self, Placed, Placement},
 };
 use crate::error::{Error, Result, invalid, write_throttled};
@@ -152,6 +153,9 @@ pub(super) async fn write(
 ) -> Result<Outcomes> {
     let mut outcomes: Vec<Option<Result<Written>>> = entries.iter().map(|_| None).collect();
     let mut waiting: Vec<usize> = (0..entries.len()).collect();
+    if let Some(faults) = cx.injected() {
+        waiting.retain(|index| refuse_injected(faults, &stream, entries, *index, &mut outcomes));
+    }
     let mut encryption_type = None;
     for round in 0..=REROUTE_MAX {
         let mut sealing = match cx.domain().crypt().sealing(&stream, waiting.len()).await {
@@ -188,8 +192,30 @@ pub(super) async fn write(
             .ok_or_else(|| Fact::StreamNotFound { stream: arn.clone() })?;
     }
     let unwritten = || Err(Error(ErrorKind::InternalFailureException.with(FAILED)));
-    let entries = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unwritten)).collect();
+    let entries = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unwritten));
+    let mut entries: Vec<_> = entries.collect();
+    for (index, error) in cx.injected().into_iter().flat_map(Injected::denied) {
+        if let Some(outcome) = entries.get_mut(index).filter(|outcome| outcome.is_ok()) {
+            *outcome = Err(error);
+        }
+    }
     Ok(Outcomes { entries, encryption_type })
+}
+
+/// Notes what a fault makes of an entry. Tells whether the entry is to be written all the same.
+fn refuse_injected(
+    faults: &Injected,
+    stream: &Stream,
+    entries: &[Entry<'_>],
+    index: usize,
+    outcomes: &mut [Option<Result<Written>>],
+) -> bool {
+    let refusal = entries.get(index).and_then(|entry| faults.refusal(index, stream, entry));
+    let is_refused = refusal.is_some();
+    if let Some(outcome) = outcomes.get_mut(index).filter(|_| is_refused) {
+        *outcome = refusal;
+    }
+    !is_refused
 }
 
 /// Notes that these entries are not written.

@@ -115,6 +115,27 @@ impl Pattern {
     }
 }
 
+/// A text with `*` and `?` and nothing else, for those who compare names apart from policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wildcards(Pattern);
+
+impl Wildcards {
+    /// Reads a text: every one is good.
+    pub(crate) fn of(text: &str) -> Self {
+        let unit = |letter| match letter {
+            '*' => Unit::Any,
+            '?' => Unit::One,
+            letter => Unit::Char(letter),
+        };
+        Self(Pattern(text.chars().map(unit).collect()))
+    }
+
+    /// Whether it stands for `text`, letter by letter in its case.
+    pub(crate) fn is_of(&self, text: &str) -> bool {
+        self.0.is_of(text, Case::Exact)
+    }
+}
+
 impl Unit {
     fn of_variable(name: &str) -> Result<Self, String> {
         let mut letters = name.chars();
