@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub use call::{Call, RecordFace};
 pub use decision::{Delivery, Ending, RecordFault, Step, Verdict};
 pub use fields::InvalidScript;
-pub use handover::handed_over;
+pub use handover::Handover;
 pub use script::{Format, SCRIPT_BYTES_MAX, Script};
 
 use decision::Tally;

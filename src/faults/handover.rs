@@ -4,13 +4,26 @@
 use bytes::Bytes;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The bytes, and a token that is cancelled when the last slice of them is dropped: then the kernel
-/// has them, or the connection is gone.
-#[must_use]
-pub fn handed_over(bytes: Bytes) -> (Bytes, CancellationToken) {
-    let gone = CancellationToken::new();
-    let held = Held { bytes, _gone: gone.clone().drop_guard() };
-    (Bytes::from_owner(held), gone)
+/// Whether bytes were handed over.
+#[derive(Debug, Clone)]
+pub struct Handover(CancellationToken);
+
+impl Handover {
+    /// The bytes, and what tells that they were handed over.
+    #[must_use]
+    pub fn of(bytes: Bytes) -> (Bytes, Self) {
+        let gone = CancellationToken::new();
+        let held = Held { bytes, _gone: gone.clone().drop_guard() };
+        (Bytes::from_owner(held), Self(gone))
+    }
+
+    /// Ends when the last slice of the bytes was dropped, and the connection had time to send what
+    /// it may have copied of them.
+    pub async fn done(&self) {
+        self.0.cancelled().await;
+        // It flushes before it asks again for what to send.
+        tokio::task::yield_now().await;
+    }
 }
 
 struct Held {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod clients;
+mod cuts;
 mod tls;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
@@ -127,8 +128,11 @@ async fn echo(gates: Gates, head: Parts, body: RequestBody) -> Response {
     if head.uri.path() == "/large" {
         return answers::large(&gates);
     }
-    if head.uri.path() == "/events" {
-        return answers::events(&gates);
+    match head.uri.path() {
+        "/events" => return answers::events(&gates),
+        "/cut" => return cuts::at_once(),
+        "/cut-short" => return cuts::short(),
+        _ => {}
     }
     if head.uri.path() == "/stream" {
         let gates = gates.clone();

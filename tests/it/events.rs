@@ -54,6 +54,12 @@ impl Events {
         event
     }
 
+    /// Whether the connection is cut here, with nothing told since.
+    pub(crate) async fn is_cut(&mut self) -> bool {
+        assert!(self.bytes.is_empty(), "something is told");
+        self.body.frame().await.is_some_and(|frame| frame.is_err())
+    }
+
     /// The exception that ends the stream, as `CODE: MESSAGE`.
     pub(crate) async fn exception(&mut self) -> String {
         let (code, payload) = self.next().await.expect("the stream goes on");

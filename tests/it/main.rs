@@ -7,6 +7,7 @@ mod companions;
 mod cors;
 mod errors;
 mod events;
+mod faults;
 mod health;
 mod ops;
 mod permissions;

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millpond_shards::shard::Reading;
-use tokio_util::sync::CancellationToken;
 
 use super::{Injected, delivery};
 use crate::{
     error::Error,
-    faults::{Call, Delivery, Ending, Injector, handed_over},
+    faults::{Call, Delivery, Ending, Handover, Injector},
 };
 
 /// The faults of one subscription.
@@ -19,8 +18,8 @@ pub(in crate::ops) struct OnFeed {
     ending: Option<(u64, Ending)>,
     events: u64,
     again: Option<Bytes>,
-    /// Cancelled when the client has the last frame before the end.
-    last: Option<CancellationToken>,
+    /// Whether the client has the last frame before the end.
+    last: Option<Handover>,
     is_over: bool,
 }
 
@@ -59,9 +58,7 @@ impl OnFeed {
         }
         if let Some(ending) = self.due() {
             if let Some(last) = &self.last {
-                last.cancelled().await;
-                // What the connection still holds of it leaves before it asks again.
-                tokio::task::yield_now().await;
+                last.done().await;
             }
             self.is_over = true;
             return Some(match ending {
@@ -101,7 +98,7 @@ impl OnFeed {
         if self.due().is_none() {
             return frame;
         }
-        let (frame, last) = handed_over(frame);
+        let (frame, last) = Handover::of(frame);
         self.last = Some(last);
         frame
     }
