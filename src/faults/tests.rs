@@ -332,8 +332,9 @@ proptest! {
         for format in [Format::Json, Format::Toml] {
             let _ = Script::read(&text, format);
         }
-        for script in [value.clone(), json!({"faults": [value.clone()]}),
-            json!({"faults": [{"then": value}]})] {
+        let effect = json!({"faults": [{"then": value}]});
+        let fault = json!({"faults": [value]});
+        for script in [value, fault, effect] {
             if let Ok(script) = Script::read(&script.to_string(), Format::Json) {
                 let labels = prometheus::Opts::new("injected", "help");
                 let counter = IntCounterVec::new(labels, &["effect"]).unwrap();

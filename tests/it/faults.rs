@@ -161,17 +161,17 @@ async fn a_throttle_says_what_the_real_one_says() {
         ("ListShards", json!({"StreamName": "orders"})),
         ("ListStreams", json!({})),
     ] {
-        server.advance(Duration::from_secs(60)).await;
+        server.advance(Duration::from_mins(1)).await;
         let real = refusal_of_many(&server, operation, &input).await;
-        server.advance(Duration::from_secs(60)).await;
+        server.advance(Duration::from_mins(1)).await;
         inject(&server, json!([{"operation": operation, "then": {"throttle": true}}])).await;
         assert_eq!(server.refusal(operation, input).await, real, "{operation}");
         server.administer("DELETE", "faults", Value::Null).await;
     }
-    server.advance(Duration::from_secs(60)).await;
+    server.advance(Duration::from_mins(1)).await;
     assert_eq!(server.answer("SubscribeToShard", &subscribe).now_or_never().map(|_| ()), None);
     let real = server.refusal("SubscribeToShard", subscribe.clone()).await;
-    server.advance(Duration::from_secs(60)).await;
+    server.advance(Duration::from_mins(1)).await;
     inject(&server, json!([{"operation": "SubscribeToShard", "then": {"throttle": true}}])).await;
     assert_eq!(server.refusal("SubscribeToShard", subscribe).await, real);
 
@@ -180,7 +180,7 @@ async fn a_throttle_says_what_the_real_one_says() {
     while real.get("ErrorCode").is_none() {
         real = server.call("PutRecords", records.clone()).await["Records"][499].clone();
     }
-    server.advance(Duration::from_secs(60)).await;
+    server.advance(Duration::from_mins(1)).await;
     inject(&server, json!([{"records": 499, "then": {"throttle": true}}])).await;
     let answer = server.call("PutRecords", records).await;
     assert_eq!((&answer["Records"][499], &answer["FailedRecordCount"]), (&real, &json!(1)));

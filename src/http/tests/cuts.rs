@@ -61,7 +61,7 @@ async fn what_was_told_before_a_cut_arrives() {
         // It takes its time, and the server sends as much as it can.
         server.connect().await.round_trips().await;
         let told = one.until_closed().await;
-        let told = told.iter().filter(|byte| **byte == b'x').count();
+        let told = told.split(|byte| *byte == b'x').count() - 1;
         assert_eq!(told, FRAMES.iter().sum::<usize>());
 
         let mut two = http2_with_window(server.addr, 20_000).await;
