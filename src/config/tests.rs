@@ -330,6 +330,7 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("transition", "9s", "transition: 9s,"),
     ("shard-limit", "55", "shard_limit: Shards(55),"),
     ("stream", "clicks", "streams: [Declaration {"),
+    ("faults", "/faults.toml", "faults: Some(\"/faults.toml\"),"),
     ("log-format", "json", "log_format: Json,"),
     ("log-level", "debug", "log_filter: \"debug\""),
     ("otlp-endpoint", "http://otel:8/a", "path: \"/a/v1/traces\""),
