@@ -36,8 +36,8 @@ async fn is_cut(server: &TestServer, operation: &str, input: &Value) -> bool {
 }
 
 async fn metric(server: &TestServer, line: &str) -> Option<u64> {
-    let request = Request::get("/metrics").extension(here()).body(Body::empty()).unwrap();
-    let answer = server.send(request).await;
+    let request = Request::get("/metrics").header("host", "localhost:4567").extension(here());
+    let answer = server.send(request.body(Body::empty()).unwrap()).await;
     let found = answer.text().lines().find_map(|found| found.strip_prefix(line));
     found.map(|count| count.trim().parse().unwrap())
 }
@@ -286,9 +286,11 @@ async fn a_stream_is_known_however_it_is_named() {
         "StartingPosition": {"Type": "LATEST"}});
     server.refusal("SubscribeToShard", input).await;
     inject(&server, json!([{"shard": "1", "then": then}])).await;
-    let split = |shard: &str| json!({"StreamName": "orders", "ShardToSplit": shard, "NewStartingHashKey": "7"});
-    assert!(server.refusal("SplitShard", split("1")).await.ends_with("Here."));
-    server.call("SplitShard", split("0")).await;
+    let mut split = json!({"StreamName": "orders", "ShardToSplit": "1"});
+    split["NewStartingHashKey"] = json!("7");
+    assert!(server.refusal("SplitShard", split.clone()).await.ends_with("Here."));
+    split["ShardToSplit"] = json!("0");
+    server.call("SplitShard", split).await;
 }
 
 #[tokio::test]

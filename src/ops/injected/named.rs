@@ -13,8 +13,10 @@ use serde::{
     de::{Error, Visitor},
 };
 
-use super::super::{Cx, get_records, list_shards};
-use crate::faults::{Call, RecordFace};
+use crate::{
+    faults::{Call, RecordFace},
+    ops::{Cx, get_records, list_shards},
+};
 
 /// The members that name something.
 #[derive(Default, Deserialize)]
