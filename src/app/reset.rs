@@ -5,12 +5,14 @@ use crate::process::StartError;
 
 impl App {
     /// Deletes every stream and what accounts have settled, forgets metrics of clients and streams,
-    /// and makes the streams of the configuration anew. What Prometheus counts goes on, as do the
+    /// has no faults but those of `--faults`, which begin anew, and makes the streams of the
+    /// configuration anew. What Prometheus counts goes on, as do the
     /// clock and the key of tokens.
     ///
     /// # Errors
     /// When storage fails: the server is then as it was, or without streams.
     pub async fn reset(&self) -> Result<(), StartError> {
+        self.faults.reset();
         self.domain.reset().await.map_err(StartError::new)?;
         self.metric_store.clear();
         self.make_streams(None).await

@@ -111,6 +111,21 @@ async fn a_script_may_be_given_at_the_start() {
 }
 
 #[tokio::test]
+async fn a_reset_brings_back_the_faults_of_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("faults.toml");
+    std::fs::write(&path, "[[faults]]\ncalls = 1\nthen = { fail = true }").unwrap();
+    let server = TestServer::with(&format!("--faults {}", path.display())).await;
+    server.outcome("ListStreams", json!({})).await.unwrap_err();
+    inject(&server, json!([{"then": {"error": "ThrottlingException"}}])).await;
+    server.refusal("ListStreams", json!({})).await;
+    server.administer("POST", "reset", Value::Null).await;
+    assert_eq!(counts(&server).await, [0, 0, 0]);
+    assert_eq!(server.outcome("ListStreams", json!({})).await.unwrap_err().status, 500);
+    server.call("ListStreams", json!({})).await;
+}
+
+#[tokio::test]
 async fn every_error_of_kinesis_looks_as_it_does_by_itself() {
     in_both_formats("", async |server| {
         for kind in ErrorKind::ALL {
