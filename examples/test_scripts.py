@@ -60,6 +60,13 @@ def test_records_without_keys_are_read_and_handled_but_prove_no_order(
     kinesis.delete_stream(StreamName=stream)
 
 
+def test_faults_are_survived(endpoint_url, tmp_path):
+    ended = run(tmp_path, "faults.py", "--endpoint-url", endpoint_url)
+    assert ended.returncode == 0, ended
+    for words in ("600 events stored", "600 events read in order", "counted once", "without a gap"):
+        assert words in ended.stdout, ended
+
+
 @pytest.mark.parametrize("handler", ["myh", "myh:", ":handler", "myh:absent", "absent:handler"])
 def test_a_wrong_handler_is_an_error_of_usage(tmp_path, handler):
     (tmp_path / "myh.py").write_text(HANDLER)
