@@ -50,7 +50,7 @@ def injected(endpoint_url: str, *faults: dict) -> Iterator[Faults]:
 
 
 def partial_failures(url: str, kinesis, stream: str) -> None:
-    """Some entries of PutRecords are throttled, others fail; all are stored in the end, in order."""
+    """Some entries of PutRecords are throttled, others fail; all are stored in the end."""
     scope = {"operation": "PutRecords", "stream": stream}
     producer = produce.OrderedProducer(kinesis, stream)
     with injected(
