@@ -1,5 +1,6 @@
 """The examples as a user runs them: as scripts, from a directory of the user's own."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,16 @@ def test_a_server_that_is_not_there_is_one_line(tmp_path, script):
     ended = run(tmp_path, script, "--endpoint-url", "http://127.0.0.1:1")
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
     assert "http://127.0.0.1:1" in ended.stderr and "./x just dev" in ended.stderr
+
+
+def test_a_server_with_declared_streams_is_looked_into(tmp_path):
+    ended = run(tmp_path, "look_inside.py")
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert lines[0].split()[:4] == ["SHARD", "STATE", "RECORDS", "PARENTS"]
+    assert [line.split("  ")[2:] for line in lines[-3:]] == [
+        ["user-1", json.dumps({"id": number})] for number in range(3)
+    ]
 
 
 def test_the_help_tells_every_default(tmp_path):

@@ -8,6 +8,7 @@ mod clock;
 mod fault;
 mod faults;
 mod input;
+mod records;
 mod state;
 mod streams;
 mod token;
@@ -57,6 +58,7 @@ pub fn router(admin: Admin, access: Access) -> Router {
         .route("/streams", get(streams::list))
         .route("/streams/{name}", get(streams::describe))
         .route("/streams/{name}/shards", get(streams::shards))
+        .route("/streams/{name}/records", get(records::read).post(records::put))
         .route("/fork", post(state::fork_account))
         .route("/reset", post(state::reset))
         .route("/streams/{name}/fork", post(state::fork))

@@ -69,6 +69,7 @@ pub struct App {
     admin_access: Access,
     streams: Vec<Declaration>,
     faults: Faults,
+    stopping: CancellationToken,
 }
 
 impl App {
@@ -127,6 +128,7 @@ impl App {
             admin_access: admin_access(config)?,
             streams: config.streams.clone(),
             faults,
+            stopping: CancellationToken::new(),
         };
         app.make_streams(None).await?;
         Ok(Arc::new(app))
@@ -229,6 +231,12 @@ impl App {
         &self.faults
     }
 
+    /// Told when requests that wait for something should wait no longer.
+    #[must_use]
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
     /// How long a stream stays in a state of transition.
     #[must_use]
     pub fn transition(&self) -> Duration {
@@ -251,6 +259,7 @@ impl App {
         let end_subscriptions = async {
             stop.cancelled().await;
             self.domain.end_subscriptions();
+            self.stopping.cancel();
             Instant::now() + config.drain
         };
         Tasks::default().spawn("metrics", sample_streams(Arc::clone(&self), stop.clone()));

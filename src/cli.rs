@@ -4,16 +4,22 @@
 mod ask;
 mod client;
 mod ended;
+mod glob;
+mod look;
 mod print;
+mod put;
 mod streams;
 
 use std::process::ExitCode;
 
 use tokio::runtime::Builder;
 
-pub use ask::{Ask, Command, CommonFlags, Endpoint, Server, WITH_VARIABLE};
+pub use ask::{
+    Ask, Command, CommonFlags, Endpoint, Peek, Put, Selection, Server, Tail, WITH_VARIABLE,
+};
 pub use client::Client;
 pub use ended::{Ended, Outcome};
+pub use glob::Glob;
 pub use print::Printer;
 
 /// Does what a command asks for; the exit code of the process.
@@ -43,6 +49,9 @@ async fn answer(ask: Ask) -> Outcome {
             streams::describe(&mut client, &mut printer, &stream).await?;
         }
         Command::Shards { stream } => streams::shards(&mut client, &mut printer, &stream).await?,
+        Command::Peek(peek) => look::peek(&mut client, &mut printer, &peek).await?,
+        Command::Tail(tail) => look::tail(&mut client, &mut printer, &tail).await?,
+        Command::Put(put) => put::put(&mut client, &mut printer, put).await?,
     }
     printer.flush()
 }

@@ -199,6 +199,7 @@ impl Config {
         let storage = storage(&flags)?;
         check_admin(mode, &flags, &storage)?;
         let keys = keys(mode, &flags)?;
+        streams::check_keys(&streams, &keys)?;
         let traces = traces::settings(flags.otlp_endpoint.clone(), variable)?;
         let credentials_were_given = !flags.credential.is_empty() || flags.credentials.is_some();
         if mode == Mode::Serve && !credentials_were_given && !flags.listen.ip().is_loopback() {

@@ -3,7 +3,7 @@
 //! What is absent is made, consumers of streams that are there included. What is there stays as it
 //! is; where the configuration file says otherwise, a warning tells the difference.
 
-use std::{fmt::Display, sync::Arc};
+use std::sync::Arc;
 
 use millpond_api::types::{RecordDistributionStrategy, StreamMode};
 use millpond_quotas::limits;
@@ -38,11 +38,11 @@ impl App {
 
     async fn make(&self, declared: &Declaration) -> Result<(), StartError> {
         let name = &declared.arn.name;
-        let failed = |what: &dyn Display, error: Fact| {
-            StartError::new(format!("stream {name}: {what} can't be made: {error}"))
+        let failed = |error: Fact| {
+            StartError::new(format!("stream {name} can't be set up as declared: {error}"))
         };
         match self.submit(self.create(declared)).await {
-            Ok(()) => self.set_up(declared).await.map_err(|error| failed(&"it", error))?,
+            Ok(()) => self.set_up(declared).await.map_err(failed)?,
             Err(Fact::StreamExists { .. }) => {
                 tell_differences(declared, self.find(declared)?.state());
             }

@@ -1,20 +1,23 @@
 //! The commands and their flags, and which server they speak to.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand};
-use millpond_api::types::{AccountId, Region, StreamName};
+use millpond_api::types::{AccountId, HashKey, Region, ShardId, StreamName};
 
-use super::{Ended, Outcome};
+use super::{Ended, Glob, Outcome};
 use crate::{
     admin::TOKEN_FILE,
-    config::{DATA_DIR, Secret},
+    config::{DATA_DIR, Secret, duration},
     outbound::Url,
     secret_file,
 };
 
 /// Where a server listens unless it was told otherwise.
 const ENDPOINT: &str = "http://127.0.0.1:4567";
+
+/// Records that can be asked for.
+const COUNT_MAX: usize = 10_000_000;
 
 /// Bytes of a token's file.
 const TOKEN_BYTES_MAX: u64 = 4 << 10;
@@ -50,6 +53,92 @@ pub enum Command {
         #[arg(value_name = "STREAM")]
         stream: StreamName,
     },
+    /// Show the first records of a stream, or the last
+    #[command(after_help = PEEK)]
+    Peek(Peek),
+    /// Follow a stream: print records as they arrive, of all its shards
+    #[command(after_help = TAIL)]
+    Tail(Tail),
+    /// Put records to a stream: one that is given, or one for each line of standard input
+    #[command(after_help = PUT)]
+    Put(Put),
+}
+
+/// Which records are shown, and how.
+#[derive(Debug, Clone, Args)]
+pub struct Selection {
+    /// The stream's name
+    #[arg(value_name = "STREAM")]
+    pub stream: StreamName,
+    /// Begin there: TRIM_HORIZON, LATEST, a sequence number, epoch seconds, or a date and time
+    #[arg(long, value_name = "WHERE")]
+    pub from: Option<String>,
+    /// Begin with what arrived in this time, such as 10m or 24h
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "from")]
+    pub since: Option<Duration>,
+    /// Show this shard only
+    #[arg(long, value_name = "SHARD")]
+    pub shard: Option<ShardId>,
+    /// Show records only whose partition key is like this; * stands for any text, ? for a letter
+    #[arg(long, value_name = "GLOB")]
+    pub key: Option<Glob>,
+    /// Show records as they are stored: aggregates whole, gzip packed
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// `millpond peek`.
+#[derive(Debug, Clone, Args)]
+pub struct Peek {
+    /// Which records.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Show so many
+    #[arg(short = 'n', long, value_name = "N", default_value = "10", value_parser = count)]
+    pub count: usize,
+    /// Show the last ones instead of the first
+    #[arg(long, conflicts_with_all = ["from", "since"])]
+    pub last: bool,
+}
+
+/// `millpond tail`.
+#[derive(Debug, Clone, Args)]
+pub struct Tail {
+    /// Which records.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// End after so many
+    #[arg(short = 'n', long, value_name = "N", value_parser = count)]
+    pub count: Option<usize>,
+}
+
+/// `millpond put`.
+#[derive(Debug, Clone, Args)]
+pub struct Put {
+    /// The stream's name
+    #[arg(value_name = "STREAM")]
+    pub stream: StreamName,
+    /// The data of one record; without it, each line of standard input is one
+    #[arg(value_name = "DATA", conflicts_with = "file")]
+    pub data: Option<String>,
+    /// The partition key of all records, which then keep their order; without it, each has its own
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Put them to the shard of this hash key instead of that of their partition key
+    #[arg(long, value_name = "NUMBER")]
+    pub hash_key: Option<HashKey>,
+    /// Put each line of this file instead of standard input
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Put the file, or standard input, as one record, whatever is in it
+    #[arg(long, conflicts_with = "data")]
+    pub whole: bool,
+}
+
+/// At least 1, and not more than anybody would look at.
+fn count(text: &str) -> Result<usize, &'static str> {
+    let number = text.parse().ok().filter(|number| (1..=COUNT_MAX).contains(number));
+    number.ok_or("it is a number from 1 to 10000000")
 }
 
 const STREAMS: &str = "\
@@ -65,6 +154,35 @@ Examples:
 const SHARDS: &str = "\
 Example:
   millpond shards orders --endpoint http://127.0.0.1:4567";
+
+const PEEK: &str = "\
+Aggregates of the KPL are shown record by record, and gzip unpacked, unless there is --raw.
+
+Examples:
+  millpond peek orders
+  millpond peek orders -n 3 --last --json
+  millpond peek orders --since 10m --key 'user-*'
+  millpond peek orders --shard shardId-000000000001 --raw";
+
+const TAIL: &str = "\
+Shards that a split or a merge makes are followed, too. Ctrl-C ends it, and so does the end of
+whatever reads the output. Aggregates of the KPL are shown record by record, and gzip unpacked,
+unless there is --raw.
+
+Examples:
+  millpond tail orders
+  millpond tail orders --from TRIM_HORIZON --key 'user-1*'
+  millpond tail orders --since 1h --json | jq -r .data
+  millpond tail orders --endpoint https://kinesis.internal:4567 --admin-token TOKEN";
+
+const PUT: &str = "\
+Quotas apply as for every record; what is throttled is put again until it is stored.
+
+Examples:
+  millpond put orders '{\"id\": 7}' --key user-1
+  tail -f access.log | millpond put orders
+  millpond put orders --file events.jsonl --key replay
+  millpond put orders --file photo.jpg --whole";
 
 /// The flags that all of them have.
 #[derive(Debug, Clone, Args)]

@@ -283,6 +283,7 @@ fn long(arg: &Arg) -> &str {
 const AFTER_HELP: &str = "\
 Begin with:  millpond dev
 Then:        aws kinesis list-streams --endpoint-url http://127.0.0.1:4567
+Look inside: millpond tail STREAM
 Every flag:  millpond serve --help";
 
 const AFTER_HELP_CA: &str = "\
@@ -308,7 +309,12 @@ Examples:
       listen = \"0.0.0.0:4567\"
       data-dir = \"/var/lib/millpond\"
       credentials = \"/etc/millpond/credentials\"
-      stream = [\"clicks:4\", \"orders:2:eu-west-1\"]";
+      stream = [\"clicks:4\", \"orders:2:eu-west-1\"]
+  The file can also say more of a stream:
+      [[streams]]
+      name = \"payments\"
+      retention-hours = 168
+      tags = { team = \"billing\" }";
 
 const AFTER_HELP_DEV: &str = "\
 Each flag is also an environment variable and a key of the --config file, without the dashes; a

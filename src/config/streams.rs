@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, ffi::OsString, num::NonZeroU32};
 use millpond_api::types::StreamArn;
 use millpond_shards::stream::Namespace;
 
-use super::{Refused, flags::Flags, values::StreamSpec};
+use super::{Keys, Refused, flags::Flags, values::StreamSpec};
 
 /// What LocalStack and kinesis-mock read, in the order in which they are heard.
 const FOREIGN: [&str; 2] = ["KINESIS_INITIALIZE_STREAMS", "INITIALIZE_STREAMS"];
@@ -99,6 +99,20 @@ pub(super) fn all(
         streams.extend(specs.iter().map(|spec| Declaration::of_spec(spec, flags, FOREIGN_SHARDS)));
     }
     Ok(merged(streams.into_iter().chain(declared)))
+}
+
+/// Refuses streams that are to be encrypted where there are no master keys.
+pub(super) fn check_keys(streams: &[Declaration], keys: &Keys) -> Result<(), Refused> {
+    let sealed = streams.iter().find(|stream| stream.encryption_key.is_some());
+    match sealed {
+        Some(stream) if *keys == Keys::None => Err(Refused(format!(
+            "{}: stream {}: encryption-key needs master keys: add --keyring FILE or --kms-endpoint \
+             URL",
+            stream.file.as_deref().unwrap_or_default(),
+            stream.arn.name
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// `NAME[:[SHARDS][:[REGION]]],…`, as those tools take it.

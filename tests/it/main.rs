@@ -9,6 +9,7 @@ mod errors;
 mod events;
 mod faults;
 mod health;
+mod looking;
 mod ops;
 mod permissions;
 mod process;

@@ -174,7 +174,10 @@ impl Shard {
     }
 
     /// Ends when records are published after this call.
-    pub(crate) async fn published(&self) -> Result<Notified<'_>, EngineError> {
+    ///
+    /// # Errors
+    /// When the log can't be opened.
+    pub async fn published(&self) -> Result<Notified<'_>, EngineError> {
         Ok(self.storage().await?.tail.published())
     }
 

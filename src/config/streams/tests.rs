@@ -15,7 +15,8 @@ fn outcome(
     fs::write(&path, file).unwrap();
     fs::write(folder.path().join("policy.json"), POLICY).unwrap();
     let variables: HashMap<_, _> = variables.iter().copied().collect();
-    let arguments = format!("millpond dev --config {} {flags}", path.display());
+    let mode = if flags.starts_with("serve") { "" } else { "dev " };
+    let arguments = format!("millpond {mode}{flags} --config {}", path.display());
     let arguments = arguments.split_whitespace().map(OsString::from);
     let folder = format!("{}/", folder.path().display());
     match read(arguments, |name| variables.get(name).map(OsString::from)) {
@@ -181,4 +182,12 @@ fn what_is_declared_wrong_is_named() {
     }
     let refusal = outcome("", &[], "streams = \"a\"").unwrap_err();
     assert!(refusal.contains("streams is an array of tables, each begun with [[streams]]"));
+}
+
+#[test]
+fn streams_are_encrypted_only_where_there_are_keys() {
+    let sealed = "[[streams]]\nname = \"a\"\nencryption-key = \"alias/k\"";
+    let refusal = outcome("serve", &[], sealed).unwrap_err();
+    assert!(refusal.contains("stream a: encryption-key needs master keys"), "{refusal}");
+    assert_eq!(outcome("serve --keyring k", &[], sealed).unwrap().len(), 1);
 }

@@ -1,7 +1,7 @@
 //! A running program, ended when it goes out of sight.
 
 use std::{
-    io::{self, BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Write as _},
     net::{SocketAddr, TcpStream},
     process::{Child, ChildStdout, Command, Stdio},
     thread::{self, JoinHandle},
@@ -30,6 +30,13 @@ fn command(arguments: &str) -> Command {
     command
 }
 
+/// The program with these arguments and variables, which is started with its outputs to be read.
+pub(super) fn start(arguments: &str, variables: &[(&str, &str)]) -> Child {
+    let mut command = command(arguments);
+    command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
 /// Runs the program until it ends by itself: its exit code, and what it printed on both outputs.
 pub(super) fn run_to_end(arguments: &str) -> (Option<i32>, String, String) {
     run_in(arguments, &[])
@@ -37,7 +44,21 @@ pub(super) fn run_to_end(arguments: &str) -> (Option<i32>, String, String) {
 
 /// The same with these environment variables.
 pub(super) fn run_in(arguments: &str, variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let output = command(arguments).envs(variables.iter().copied()).output().unwrap();
+    run_with_input(arguments, variables, b"")
+}
+
+/// The same with this on its standard input.
+pub(super) fn run_with_input(
+    arguments: &str,
+    variables: &[(&str, &str)],
+    input: &[u8],
+) -> (Option<i32>, String, String) {
+    let mut command = command(arguments);
+    command.envs(variables.iter().copied()).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Whoever doesn't read it may have ended already.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }

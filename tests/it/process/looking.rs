@@ -1,10 +1,17 @@
 //! The commands that look into a running server.
 
-use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    io::{self, BufRead as _, BufReader},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    process::Child,
+};
 
-use serde_json::Value;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
-use super::child::{Millpond, run_in, run_to_end};
+use super::child::{Millpond, run_in, run_to_end, run_with_input, start};
 
 /// What a command prints about this server. Panics unless it ends well and silently.
 fn told(server: &Millpond, arguments: &str) -> String {
@@ -19,6 +26,25 @@ fn told(server: &Millpond, arguments: &str) -> String {
 fn objects(server: &Millpond, arguments: &str) -> Vec<Value> {
     let output = told(server, &format!("{arguments} --json"));
     output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The same, with this on standard input.
+fn put(server: &Millpond, arguments: &str, input: &[u8]) -> String {
+    let endpoint = format!("http://{}", server.addr());
+    let variables = [("MILLPOND_ENDPOINT", endpoint.as_str())];
+    let (code, output, said) = run_with_input(arguments, &variables, input);
+    assert_eq!((code, said.as_str()), (Some(0), ""), "{arguments}: {output}");
+    output
+}
+
+/// A command that goes on until it is ended.
+fn going_on(server: &Millpond, arguments: &str) -> Child {
+    let endpoint = format!("http://{}", server.addr());
+    start(arguments, &[("MILLPOND_ENDPOINT", endpoint.as_str())])
+}
+
+fn data(records: &[Value]) -> Vec<&str> {
+    records.iter().map(|record| record["data"].as_str().unwrap()).collect()
 }
 
 const DEV: &str = "dev --listen 127.0.0.1:0 --transition 0";
@@ -95,10 +121,111 @@ fn the_token_is_given_or_found_in_the_data_directory() {
 }
 
 #[test]
+fn what_is_put_is_seen() {
+    let server = Millpond::start(&format!("{DEV} --stream clicks:4"));
+    let one = put(&server, "put clicks one --key user-1", b"");
+    assert!(one.starts_with("shardId-") && one.lines().count() == 1, "{one}");
+    let told = put(&server, "put clicks --key user-2", b"two\n\nthree\r\n{\"n\": 4}");
+    assert!(told.starts_with("3 records put: 3 to shardId-"), "{told}");
+    let results = put(&server, "put clicks --whole --json --key user-3", b"\0five\n");
+    assert!(serde_json::from_str::<Value>(&results).unwrap()["sequence_number"].is_string());
+    let seen = objects(&server, "peek clicks");
+    assert_eq!(data(&seen), ["one", "two", "three", "{\"n\": 4}", "AGZpdmUK"]);
+    assert_eq!(seen[4]["encoding"], "base64");
+    assert_eq!(data(&objects(&server, "peek clicks -n 2")), ["one", "two"]);
+    let last = objects(&server, "peek clicks --last -n 2");
+    assert_eq!(data(&last), ["{\"n\": 4}", "AGZpdmUK"]);
+    assert_eq!(data(&objects(&server, "peek clicks --last -n 1 --key user-2")), ["{\"n\": 4}"]);
+    assert_eq!(data(&objects(&server, "peek clicks --key user-?")).len(), 5);
+    assert_eq!(data(&objects(&server, "peek clicks --since 1h -n 1")), ["one"]);
+    let lines = put(&server, "peek clicks", b"");
+    assert!(lines.lines().any(|line| line.ends_with("  user-2  two")), "{lines}");
+    assert!(lines.contains("base64:AGZpdmUK"), "{lines}");
+
+    // Without a key of their own, records go everywhere.
+    let many: Vec<u8> = (0..2000).flat_map(|n| format!("{n}\n").into_bytes()).collect();
+    let told = put(&server, "put clicks", &many);
+    assert!(told.starts_with("2000 records put: ") && told.contains("shardId-000000000003"));
+    assert_eq!(objects(&server, "peek clicks -n 5000").len(), 2005);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("lines");
+    fs::write(&file, "from\na file\n").unwrap();
+    put(&server, &format!("put clicks --key f --file {}", file.display()), b"");
+    assert_eq!(data(&objects(&server, "peek clicks --last -n 2 --key f")), ["from", "a file"]);
+}
+
+#[test]
+fn throttled_records_are_put_again_in_order() {
+    let flags = "dev --listen 127.0.0.1:0 --quotas strict --stream clicks:1";
+    let server = Millpond::start(flags);
+    let line = "x".repeat(200 << 10);
+    let lines: Vec<u8> = (0..9).flat_map(|n| format!("{n}{line}\n").into_bytes()).collect();
+    let told = put(&server, "put clicks --key k", &lines);
+    assert_eq!(told, "9 records put: 9 to shardId-000000000000\n");
+    let seen = objects(&server, "peek clicks");
+    let first: String = data(&seen).iter().filter_map(|data| data.chars().next()).collect();
+    assert_eq!(first, "012345678");
+}
+
+#[test]
+fn a_stream_is_followed_over_a_split_until_there_was_enough() {
+    let server = Millpond::start(&format!("{DEV} --stream clicks:1"));
+    let mut client = server.client();
+    client.put("clicks", "k", "before");
+    let mut tail = going_on(&server, "tail clicks --from TRIM_HORIZON -n 3 --json");
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["data"], "before");
+    client.put("clicks", "k", "while it waits");
+    assert_eq!(next()["data"], "while it waits");
+    let split = json!({"StreamName": "clicks", "ShardToSplit": "shardId-000000000000",
+        "NewStartingHashKey": "170141183460469231731687303715884105728"});
+    client.call("SplitShard", &split);
+    client.put("clicks", "k", "after");
+    let after = next();
+    assert_eq!(after["data"], "after");
+    assert_ne!(after["shard"], "shardId-000000000000");
+    assert_eq!(tail.wait().unwrap().code(), Some(0));
+    let mut closed =
+        going_on(&server, "tail clicks --from TRIM_HORIZON --shard shardId-000000000000");
+    assert_eq!(closed.wait().unwrap().code(), Some(0), "a closed shard has an end");
+}
+
+#[test]
+fn a_tail_ends_quietly() {
+    let server = Millpond::start(&format!("{DEV} --stream clicks:1"));
+    server.client().put("clicks", "k", "text");
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut tail = going_on(&server, "tail clicks --from TRIM_HORIZON");
+        let mut line = String::new();
+        BufReader::new(tail.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.ends_with("  0  k  text\n"), "{line}");
+        kill_process(Pid::from_child(&tail), signal).unwrap();
+        let said = io::read_to_string(tail.stderr.take().unwrap()).unwrap();
+        assert_eq!((tail.wait().unwrap().code(), said.as_str()), (Some(0), ""));
+    }
+    // Whoever reads has enough.
+    let mut tail = going_on(&server, "tail clicks --from TRIM_HORIZON");
+    drop(tail.stdout.take());
+    server.client().put("clicks", "k", "more");
+    let said = io::read_to_string(tail.stderr.take().unwrap()).unwrap();
+    assert_eq!((tail.wait().unwrap().code(), said.as_str()), (Some(0), ""));
+    // A server that stops doesn't wait for its readers.
+    let mut tail = going_on(&server, "tail clicks --from TRIM_HORIZON");
+    let mut line = String::new();
+    BufReader::new(tail.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait(), Some(0));
+    assert_eq!(tail.wait().unwrap().code(), Some(1));
+    let said = io::read_to_string(tail.stderr.take().unwrap()).unwrap();
+    assert!(said.starts_with("millpond: ") && said.lines().count() == 1, "{said}");
+}
+
+#[test]
 fn every_command_teaches_by_examples() {
     let (code, help, _) = run_to_end("--help");
     assert_eq!(code, Some(0));
-    for command in ["streams", "describe", "shards"] {
+    for command in ["streams", "describe", "shards", "peek", "tail", "put"] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let (code, help, said) = run_to_end(&format!("{command} --help"));
         assert_eq!((code, said.as_str()), (Some(0), ""));
