@@ -61,6 +61,8 @@ pub fn router(admin: Admin, access: Access) -> Router {
         .route("/streams/{name}/records", get(records::read).post(records::put))
         .route("/fork", post(state::fork_account))
         .route("/reset", post(state::reset))
+        .route("/restore", post(state::restore))
+        .route("/snapshot", post(state::snapshot))
         .route("/streams/{name}/fork", post(state::fork))
         .route("/streams/{name}/truncate", post(state::truncate))
         .route("/faults", get(faults::show).put(faults::put).delete(faults::clear))

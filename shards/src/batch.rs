@@ -4,7 +4,11 @@
 use bytes::{BufMut, Bytes};
 use millpond_api::types::{Blob, HashKey, Timestamp};
 
-use crate::{crypt::Sealing, record};
+use crate::{
+    crypt::Sealing,
+    engine::{EngineError, Offset, StoredChunk},
+    record,
+};
 
 /// Bytes of stored records after which a new chunk begins, so that a small read never fetches
 /// megabytes.
@@ -126,6 +130,23 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// A chunk as it was stored elsewhere.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`] when it isn't one, down to its last record.
+    pub(crate) fn from_stored(bytes: Bytes) -> Result<Self, EngineError> {
+        let stored = StoredChunk { first: Offset::ZERO, bytes };
+        let records = stored.records()?;
+        let (count, arrival) = (records.remaining(), records.arrival());
+        for record in records {
+            record?;
+        }
+        if count == 0 {
+            return Err(EngineError::Corrupt("a chunk without records".into()));
+        }
+        Ok(Self { records: count, arrival, bytes: stored.bytes })
+    }
+
     /// Records in the chunk; at least one.
     #[must_use]
     pub fn records(&self) -> u32 {

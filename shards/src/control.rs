@@ -13,11 +13,16 @@ use crate::{
     Error,
     directory::Directory,
     domain::note_of_time,
-    engine::EngineError,
+    engine::{EngineError, MetadataChange},
     services::Services,
+    snapshot::{Archive, Contents, SnapshotError},
     state::{Command, ConsumerCommand, ShardEnd, ShardLimit, State, apply, rows},
     stream::{Intent, Namespace, StreamNumber, StreamState},
 };
+
+mod restore;
+
+pub(crate) use restore::TokenKey;
 
 /// Commands that may wait for their turn.
 const COMMANDS_MAX: usize = 1024;
@@ -32,10 +37,13 @@ pub struct Control {
 }
 
 #[derive(Debug)]
-struct Request {
-    command: Command,
-    reply: oneshot::Sender<Result<(), Error>>,
+enum Request {
+    Apply(Command, oneshot::Sender<Result<(), Error>>),
+    Restore(Box<Archive>, oneshot::Sender<Result<Taken, SnapshotError>>),
 }
+
+/// What was taken from a snapshot.
+type Taken = (Contents, Option<TokenKey>);
 
 impl Control {
     /// Applies `command`; durable and visible when it answers. A transition that is due at once has
@@ -45,7 +53,18 @@ impl Control {
     /// The command's precondition that doesn't hold, or why storage failed.
     pub async fn submit(&self, command: Command) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
-        let request = Request { command, reply };
+        let request = Request::Apply(command, reply);
+        self.requests.send(request).await.map_err(|_| Error::Stopping)?;
+        answer.await.map_err(|_| Error::Stopping)?
+    }
+
+    /// Replaces everything by what `archive` holds.
+    ///
+    /// # Errors
+    /// When it can't be read any more, or storage fails.
+    pub(crate) async fn restore(&self, archive: Archive) -> Result<Taken, SnapshotError> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Restore(Box::new(archive), reply);
         self.requests.send(request).await.map_err(|_| Error::Stopping)?;
         answer.await.map_err(|_| Error::Stopping)?
     }
@@ -77,6 +96,9 @@ struct Writer {
     retries: Retries,
 }
 
+/// A stream, and its shards that were sealed.
+type Sealed = (Arc<StreamState>, Vec<ShardId>);
+
 /// When to try again what storage refused; it stays due meanwhile.
 #[derive(Debug, Default)]
 struct Retries {
@@ -93,14 +115,8 @@ impl Writer {
                 biased;
                 () = stop.cancelled() => break,
                 request = requests.recv() => {
-                    let Some(Request { command, reply }) = request else { break };
-                    let outcome = match command {
-                        Command::Reset => self.reset().await,
-                        command => self.commit(&command).await,
-                    };
-                    self.settle_due().await;
-                    // Who asked may be gone; what was asked is done.
-                    reply.send(outcome).ok();
+                    let Some(request) = request else { break };
+                    self.serve(request).await;
                 }
                 () = self.services.clock.sleep_until(due.unwrap_or_default()), if due.is_some() => {
                     self.settle_due().await;
@@ -109,6 +125,26 @@ impl Writer {
         }
         // Only here: from outside, it would fall between two steps of a transition.
         self.directory.clear();
+    }
+
+    /// Does what was asked, and what is due by that. Who asked may be gone; it is done all the
+    /// same.
+    async fn serve(&mut self, request: Request) {
+        match request {
+            Request::Apply(command, reply) => {
+                let outcome = match command {
+                    Command::Reset => self.reset().await,
+                    command => self.commit(&command).await,
+                };
+                self.settle_due().await;
+                reply.send(outcome).ok();
+            }
+            Request::Restore(archive, reply) => {
+                let outcome = Box::pin(self.restore(&archive)).await;
+                self.settle_due().await;
+                reply.send(outcome).ok();
+            }
+        }
     }
 
     fn next_due(&self) -> Option<Time> {
@@ -121,14 +157,21 @@ impl Writer {
 
     async fn commit(&mut self, command: &Command) -> Result<(), Error> {
         let next = apply(&self.state, command)?;
+        self.make(next, Vec::new()).await?;
+        tracing::debug!(?command, "metadata applied");
+        Ok(())
+    }
+
+    /// Makes `next` the state, together with changes of other rows.
+    async fn make(&mut self, next: State, others: Vec<MetadataChange>) -> Result<(), Error> {
         let mut changes = rows::changes(&self.state, &next);
+        changes.extend(others);
         if changes.is_empty() {
             return Ok(());
         }
         // Metadata is never from the future, even where the machine's clock is set back meanwhile.
         changes.push(note_of_time(&self.services.clock));
         self.services.engine.commit_metadata(changes).await?;
-        tracing::debug!(?command, "metadata changed");
         self.state = next;
         self.directory.publish(&self.state);
         Ok(())
@@ -137,21 +180,30 @@ impl Writer {
     /// Deletes everything. Requests that were routed before must not bring back a log that was
     /// dropped, so all shards are sealed.
     async fn reset(&mut self) -> Result<(), Error> {
-        let streams: Vec<_> = self.state.streams().cloned().collect();
-        for stream in &streams {
-            let open: Vec<_> = stream.open_shards().map(|shard| shard.id).collect();
-            // Where a shard ends doesn't matter any more, or why nobody knows.
-            self.seal(stream, &open).await.ok();
-        }
+        let sealed = self.seal_all().await;
         let reset = self.commit(&Command::Reset).await;
         // After any other failure this may be durable all the same.
         if let Err(Error::Engine(EngineError::Full(_))) = reset {
-            for stream in &streams {
-                let open: Vec<_> = stream.open_shards().map(|shard| shard.id).collect();
-                self.unseal(stream, &open).await;
-            }
+            self.unseal_all(&sealed).await;
         }
         reset
+    }
+
+    /// Seals every open shard; those of which streams.
+    async fn seal_all(&self) -> Vec<Sealed> {
+        let open = |stream: &Arc<StreamState>| {
+            (Arc::clone(stream), stream.open_shards().map(|shard| shard.id).collect())
+        };
+        let sealed: Vec<Sealed> = self.state.streams().map(open).collect();
+        // Where a shard ends doesn't matter any more, or why nobody knows.
+        join_all(sealed.iter().map(|(stream, open)| self.seal(stream, open))).await;
+        sealed
+    }
+
+    async fn unseal_all(&self, sealed: &[Sealed]) {
+        for (stream, open) in sealed {
+            self.unseal(stream, open).await;
+        }
     }
 
     /// Carries through what is due.

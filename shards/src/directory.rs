@@ -168,7 +168,16 @@ impl Directory {
 
     /// Makes the state visible. Streams and shards that are the same keep their handles.
     pub(crate) fn publish(&self, state: &State) {
-        let before = self.current.load();
+        self.publish_after(&self.current.load(), state);
+    }
+
+    /// Makes the state visible with new handles for everything: what has the same number is another
+    /// stream.
+    pub(crate) fn publish_anew(&self, state: &State) {
+        self.publish_after(&Snapshot::default(), state);
+    }
+
+    fn publish_after(&self, before: &Snapshot, state: &State) {
         let commitments = state.commitments().clone();
         let mut snapshot = Snapshot { commitments, ..Snapshot::default() };
         for stream in state.streams() {

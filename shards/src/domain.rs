@@ -7,6 +7,7 @@ use millpond_quotas::{Clock, Quotas, Time};
 use tokio::sync::Semaphore;
 
 mod forks;
+mod snapshots;
 
 use crate::{
     Error,
@@ -25,10 +26,10 @@ use crate::{
 };
 
 /// Metadata row of the key that tokens are authenticated with.
-const TOKEN_KEY: &[u8] = b"k";
+pub(crate) const TOKEN_KEY: &[u8] = b"k";
 
 /// Metadata row of the service time when the server was last seen.
-const LAST_SEEN: &[u8] = b"t";
+pub(crate) const LAST_SEEN: &[u8] = b"t";
 
 /// How often the service time is noted: after a crash it may repeat that much, and no more.
 const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);

@@ -32,6 +32,7 @@ pub mod record;
 mod scaling;
 pub mod services;
 pub mod shard;
+pub mod snapshot;
 pub mod state;
 pub mod stream;
 pub mod subscription;

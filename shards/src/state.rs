@@ -23,6 +23,7 @@ mod consumers;
 mod encryption;
 mod forks;
 mod policies;
+pub(crate) mod restore;
 pub(crate) mod rows;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -34,6 +35,7 @@ pub use consumers::ConsumerCommand;
 pub use encryption::EncryptionCommand;
 pub use forks::{Fork, ForkKey};
 pub use policies::{PolicyCommand, Resource};
+pub use restore::Restored;
 
 /// Everything that the metadata says. A clone shares the streams: it costs a name and a pointer for
 /// each.

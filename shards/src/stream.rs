@@ -70,6 +70,9 @@ impl StreamNumber {
 pub struct StreamState {
     /// Which stream this is, among all that ever were.
     pub number: StreamNumber,
+    /// The number that its logs are named by: its own, unless it was restored from a snapshot. Its
+    /// later logs then aren't those of an earlier life.
+    pub log_number: StreamNumber,
     /// Account, region and name.
     pub arn: StreamArn,
     /// When CreateStream was accepted.

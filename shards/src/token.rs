@@ -1,5 +1,8 @@
 //! Opaque tokens that clients carry for us: authenticated, so that whatever comes back is ours.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -25,17 +28,22 @@ pub enum Purpose {
     ListStreamConsumers = 4,
 }
 
-/// Makes tokens and recognises them.
+/// Makes tokens and recognises them. Cheap to clone.
 #[derive(Clone)]
 pub struct Tokens {
-    keyed: Hmac<Sha256>,
+    keyed: Arc<ArcSwap<Hmac<Sha256>>>,
 }
 
 impl Tokens {
     /// Tokens under this key.
     #[must_use]
     pub fn new(key: &[u8; KEY_BYTES]) -> Self {
-        Self { keyed: Hmac::new_from_slice(key).expect("HMAC takes keys of any length") }
+        Self { keyed: Arc::new(ArcSwap::from_pointee(keyed(key))) }
+    }
+
+    /// From now on tokens are under this key, and others are no longer recognised.
+    pub(crate) fn change_key(&self, key: &[u8; KEY_BYTES]) {
+        self.keyed.store(Arc::new(keyed(key)));
     }
 
     /// A token that carries `payload`, as base64 text.
@@ -62,11 +70,15 @@ impl Tokens {
     }
 
     fn code(&self, purpose: Purpose, sealed: &[u8]) -> Hmac<Sha256> {
-        let mut code = self.keyed.clone();
+        let mut code = Hmac::clone(&self.keyed.load());
         code.update(&[purpose as u8]);
         code.update(sealed);
         code
     }
+}
+
+fn keyed(key: &[u8; KEY_BYTES]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! State for each test: forks, truncation, reset, and snapshots of everything.
 
+use std::path::{Path, PathBuf};
+
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path as OfPath, State},
 };
 use millpond_api::types::{AccountId, Region, StreamArn, StreamName};
-use millpond_shards::stream::Namespace;
+use millpond_shards::{
+    snapshot::{Contents, SnapshotError},
+    stream::Namespace,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,7 +20,7 @@ use super::{Admin, Fault, Input, Result, Scope, input::parsed};
 pub(super) async fn truncate(
     State(admin): State<Admin>,
     Scope(namespace): Scope,
-    Path(name): Path<String>,
+    OfPath(name): OfPath<String>,
 ) -> Result<Json<Value>> {
     let arn = stream(&namespace, &name)?;
     admin.app.domain().truncate(&arn).await?;
@@ -35,7 +40,7 @@ pub(super) struct StreamFork {
 pub(super) async fn fork(
     State(admin): State<Admin>,
     Scope(namespace): Scope,
-    Path(name): Path<String>,
+    OfPath(name): OfPath<String>,
     Input(StreamFork { to, account, region }): Input<StreamFork>,
 ) -> Result<Json<Value>> {
     let from = stream(&namespace, &name)?;
@@ -76,6 +81,63 @@ pub(super) async fn fork_account(
 pub(super) async fn reset(State(admin): State<Admin>) -> Result<Json<Value>> {
     admin.app.reset().await.map_err(|error| Fault::failed(error.to_string()))?;
     Ok(Json(json!({})))
+}
+
+/// Where a snapshot goes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct To {
+    to: PathBuf,
+}
+
+/// `POST snapshot`. The path is the server's: absolute, or from its working directory.
+pub(super) async fn snapshot(
+    State(admin): State<Admin>,
+    Input(To { to }): Input<To>,
+) -> Result<Json<Value>> {
+    let contents = admin.app.domain().snapshot(named("to", &to)?).await;
+    Ok(told(&to, contents.map_err(|error| refused("to", error))?))
+}
+
+/// Where a snapshot is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct From {
+    from: PathBuf,
+}
+
+/// `POST restore`.
+pub(super) async fn restore(
+    State(admin): State<Admin>,
+    Input(From { from }): Input<From>,
+) -> Result<Json<Value>> {
+    let contents = admin.app.restore(named("from", &from)?).await;
+    Ok(told(&from, contents.map_err(|error| refused("from", error))?))
+}
+
+fn named<'a>(field: &str, path: &'a Path) -> Result<&'a Path> {
+    if path.as_os_str().is_empty() {
+        return Err(Fault::invalid(format!(
+            "{field}: name a directory, or an archive that ends in .tar"
+        )));
+    }
+    Ok(path)
+}
+
+fn told(path: &Path, Contents { streams, records, bytes }: Contents) -> Json<Value> {
+    Json(json!({ "path": path, "streams": streams, "records": records, "bytes": bytes }))
+}
+
+fn refused(field: &str, error: SnapshotError) -> Fault {
+    let message = format!("{field}: {error}");
+    match error {
+        SnapshotError::Exists(_) => Fault::conflict(message),
+        SnapshotError::NotOne { .. }
+        | SnapshotError::Newer { .. }
+        | SnapshotError::Damaged { .. }
+        | SnapshotError::Io { .. } => Fault::invalid(message),
+        SnapshotError::Server(error) => error.into(),
+    }
 }
 
 /// The stream of this name, whether or not it is there.

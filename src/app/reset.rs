@@ -1,5 +1,9 @@
 //! A running server as it was after its first start, for the next test.
 
+use std::path::Path;
+
+use millpond_shards::snapshot::{Contents, SnapshotError};
+
 use super::App;
 use crate::process::StartError;
 
@@ -16,5 +20,16 @@ impl App {
         self.domain.reset().await.map_err(StartError::new)?;
         self.metric_store.clear();
         self.make_streams(None).await
+    }
+
+    /// Takes over everything that the snapshot at `path` holds, in the place of what is there. See
+    /// [`millpond_shards::Domain::restore`].
+    ///
+    /// # Errors
+    /// Those of `Domain::restore`: the server is then as it was.
+    pub async fn restore(&self, path: &Path) -> Result<Contents, SnapshotError> {
+        let contents = self.domain.restore(path).await?;
+        self.metric_store.clear();
+        Ok(contents)
     }
 }

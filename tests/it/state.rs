@@ -166,3 +166,71 @@ async fn a_hundred_runners_stay_apart_by_account() {
     let read = join_all((0..4).map(|shard| server.read("orders", shard))).await.concat();
     assert_eq!(read.len(), 20);
 }
+
+/// The path of a snapshot in a directory of the test's own.
+fn at(directory: &tempfile::TempDir, name: &str) -> String {
+    directory.path().join(name).to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_snapshot_moves_to_another_server_with_all_that_belongs_to_it() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["all", "all.tar"] {
+        let path = at(&directory, name);
+        let server = TestServer::new().await.with_stream("orders", 1).await;
+        server.put("orders", "k", "one").await;
+        let held = server.iterator("orders", 0, "TRIM_HORIZON").await;
+        let consumer = server.register("orders", "app").await;
+        let tags = json!({"StreamName": "orders", "Tags": {"team": "ponds"}});
+        server.call("AddTagsToStream", tags).await;
+        server.commit().await;
+        let key = json!({"StreamName": "orders", "EncryptionType": "KMS", "KeyId": "alias/o"});
+        server.call("StartStreamEncryption", key).await;
+        server.put("orders", "k", "sealed").await;
+        server.as_account("000000000042").create("theirs", 2).await;
+        let taken = done(&server, "snapshot", json!({ "to": path })).await;
+        assert_eq!((&taken["path"], &taken["streams"]), (&json!(path), &json!(2)));
+        assert_eq!(taken["records"], 2);
+        let other = TestServer::new().await.with_stream("other", 1).await;
+        other.put("other", "k", "gone").await;
+        assert_eq!(done(&other, "restore", json!({ "from": path })).await, taken);
+        assert_eq!(other.read("orders", 0).await, ["one", "sealed"]);
+        assert_eq!(other.texts(&held).await, ["one", "sealed"], "iterators move along");
+        assert_eq!(other.consumer(&consumer).await["ConsumerStatus"], "ACTIVE");
+        let tags = other.call("ListTagsForStream", json!({"StreamName": "orders"})).await;
+        assert_eq!(tags["Tags"], json!([{"Key": "team", "Value": "ponds"}]));
+        let settings = other.call("DescribeAccountSettings", json!({})).await;
+        assert_eq!(settings["MinimumThroughputBillingCommitment"]["Status"], "ENABLED");
+        assert_eq!(other.as_account("000000000042").shards("theirs").await.len(), 2);
+        let streams = other.call("ListStreams", json!({})).await;
+        assert_eq!(streams["StreamNames"], json!(["orders"]));
+        other.put("orders", "k", "later").await;
+        let other = other.after_crash().await;
+        assert_eq!(other.read("orders", 0).await, ["one", "sealed", "later"]);
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_made_or_used_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = TestServer::new().await.with_stream("orders", 1).await;
+    std::fs::write(directory.path().join("thesis.txt"), "important").unwrap();
+    let taken = at(&directory, "");
+    let (status, answer) = posted(&server, "snapshot", json!({ "to": taken })).await;
+    assert_eq!(status, 409);
+    assert!(answer["message"].as_str().unwrap().starts_with("to: "), "{answer}");
+    for (path, input, named) in [
+        ("snapshot", json!({}), "to"),
+        ("snapshot", json!({"to": ""}), "to: "),
+        ("snapshot", json!({"to": at(&directory, "thesis.txt/x")}), "to: "),
+        ("restore", json!({"from": at(&directory, "absent")}), "from: "),
+        ("restore", json!({"from": at(&directory, "thesis.txt")}), "from: "),
+        ("restore", json!({"from": taken}), "from: "),
+        ("restore", json!({"to": "x"}), "to"),
+    ] {
+        let (status, answer) = posted(&server, path, input.clone()).await;
+        let message = answer["message"].as_str().unwrap();
+        assert!(status == 400 && message.contains(named), "{path} {input}: {status} {message}");
+    }
+    assert_eq!(server.shards("orders").await.len(), 1, "nothing has changed");
+}

@@ -140,4 +140,4 @@ async fn open_ends(stream: &Stream) -> Result<Vec<ShardEnd>, Error> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -9,6 +9,7 @@ use millpond_quotas::limits;
 
 use super::{
     Command, NewMode, NewStream, ShardEnd, State, capacity, consumers, encryption, forks, policies,
+    restore,
 };
 use crate::{
     Error,
@@ -83,6 +84,8 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             forks::truncate(&mut next, stream, *number, ends)?;
         }
         Command::Reset => forks::reset(&mut next),
+        Command::Stage { logs } => restore::stage(&mut next, logs),
+        Command::Restore(restored) => restore::restore(&mut next, restored),
         Command::Settle { stream, number, ends, now } => {
             settle(&mut next, stream, *number, ends, *now);
         }
@@ -113,6 +116,7 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
     }
     let stream = StreamState {
         number: next.next_stream,
+        log_number: next.next_stream,
         arn,
         created: now,
         status: StreamStatus::Creating,
@@ -340,7 +344,9 @@ fn open_first_shards(stream: &mut StreamState, shards: u32) {
     for range in HashKeyRange::uniform(shards) {
         let id = ShardId::new(stream.next_shard);
         stream.next_shard += 1;
-        stream.shards.insert(id, new_shard(stream.number, id, range, Parents::default(), created));
+        stream
+            .shards
+            .insert(id, new_shard(stream.log_number, id, range, Parents::default(), created));
     }
 }
 
@@ -358,7 +364,7 @@ fn reshard(stream: &mut StreamState, plan: &ReshardPlan, ends: &[ShardEnd], now:
     for new in &plan.opens {
         let seconds = at.seconds() + i64::from(new.generation);
         let created = Timestamp::from_millis(seconds * 1000);
-        let mut shard = new_shard(stream.number, new.id, new.range, new.parents, created);
+        let mut shard = new_shard(stream.log_number, new.id, new.range, new.parents, created);
         if new.passing {
             shard.closed = Some(Closing { at: created, end: shard.segment().from });
         }

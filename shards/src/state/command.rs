@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 
-use super::{CapacityCommand, ConsumerCommand, EncryptionCommand, Fork, PolicyCommand};
+use super::{CapacityCommand, ConsumerCommand, EncryptionCommand, Fork, PolicyCommand, Restored};
 use crate::{
     engine::{LogId, Offset},
     stream::{Namespace, StreamNumber, on_demand::OnDemand},
@@ -57,6 +57,11 @@ pub enum Command {
     /// Deletes every stream, and forgets what accounts have settled. What was written to open
     /// shards meanwhile is lost, so they must be sealed.
     Reset,
+    /// These logs, whose number is that of the next stream, are about to be filled with the records
+    /// of a snapshot.
+    Stage { logs: Vec<LogId> },
+    /// What a snapshot holds takes the place of everything.
+    Restore(Box<Restored>),
     /// A transition's due time has come. `ends` tells where each of the shards ends that a reshard
     /// closes, now that they are sealed, in the order of its plan. Nothing happens when the stream
     /// is no longer in that transition.

@@ -72,6 +72,7 @@ fn fork_one(next: &mut State, new: &Fork, now: Timestamp) -> Result<(), Error> {
     let consumers = base.consumers.values().filter_map(|consumer| forked_consumer(consumer, new));
     let fork = StreamState {
         number,
+        log_number: number,
         arn: new.to.clone(),
         status: StreamStatus::Active,
         transition: None,

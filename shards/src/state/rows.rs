@@ -50,11 +50,17 @@ pub(crate) fn changes(old: &State, new: &State) -> Vec<MetadataChange> {
             changes.push(MetadataChange::Put { key: stream_key(stream.number), value });
         }
     }
+    let is_kept = |stream: &StreamState| {
+        new.stream(&stream.arn).is_ok_and(|after| after.number == stream.number)
+    };
+    // A restore may give a number another name.
+    let renamed: BTreeSet<_> = if old.streams().all(|stream| is_kept(stream)) {
+        BTreeSet::new()
+    } else {
+        new.streams().map(|stream| stream.number).collect()
+    };
     for stream in old.streams() {
-        let kept = new.stream(&stream.arn).is_ok_and(|after| after.number == stream.number)
-            // A restore may give the number another name.
-            || new.streams().any(|after| after.number == stream.number);
-        if !kept {
+        if !is_kept(stream) && !renamed.contains(&stream.number) {
             changes.push(MetadataChange::Delete { key: stream_key(stream.number) });
         }
     }
@@ -110,6 +116,11 @@ pub(crate) fn load(rows: &MetadataRows, shard_limit: ShardLimit) -> Result<State
     }
     state.unused_logs = unused;
     Ok(state)
+}
+
+/// Whether the row is that of a log to be dropped.
+pub(crate) fn is_unused_log(key: &[u8]) -> bool {
+    key.first() == Some(&UNUSED_LOG)
 }
 
 fn stream_key(number: StreamNumber) -> Vec<u8> {
@@ -192,6 +203,9 @@ struct StreamRow {
     encryption: Option<EncryptionRow>,
     #[n(60)]
     policy: Option<String>,
+    /// Streams that weren't restored from a snapshot don't have it.
+    #[n(70)]
+    log_number: Option<u32>,
 }
 
 #[derive(Encode, Decode)]
@@ -317,6 +331,7 @@ impl StreamRow {
             mode_switches: stream.mode_switches.iter().map(|at| at.millis()).collect(),
             encryption: EncryptionRow::of(&stream.encryption),
             policy: stream.policy.as_deref().map(str::to_owned),
+            log_number: (stream.log_number != stream.number).then_some(stream.log_number.0),
         }
     }
 
@@ -340,6 +355,7 @@ impl StreamRow {
         let consumers: Option<Vec<_>> = self.consumers.into_iter().map(consumer).collect();
         Some(StreamState {
             number: StreamNumber(self.number),
+            log_number: StreamNumber(self.log_number.unwrap_or(self.number)),
             consumers: consumers?.into_iter().map(|c| (c.name.clone(), c)).collect(),
             arn,
             created: Timestamp::from_millis(self.created),

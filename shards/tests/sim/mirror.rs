@@ -299,7 +299,7 @@ fn check_stream(stream: &StreamState) {
         }
         let segments = &shard.segments;
         assert!(segments.is_sorted_by(|a, b| a.from < b.from && a.after <= b.after), "{shard:?}");
-        let is_own = shard.segment().log == stream.number.log(shard.id);
+        let is_own = shard.segment().log == stream.log_number.log(shard.id);
         assert!(is_own || !shard.is_open(), "{shard:?} writes a log of others");
     }
 }

@@ -16,19 +16,19 @@ use crate::{
 
 const ALL: Limit = Limit { records: usize::MAX, payload_bytes: usize::MAX };
 
-fn arn(name: &str) -> StreamArn {
+pub(in crate::domain) fn arn(name: &str) -> StreamArn {
     format!("arn:aws:kinesis:us-east-1:000000000000:stream/{name}").parse().unwrap()
 }
 
-struct Case {
-    engine: MemoryEngine,
-    clock: Clock,
-    domain: Domain,
+pub(in crate::domain) struct Case {
+    pub(in crate::domain) engine: MemoryEngine,
+    pub(in crate::domain) clock: Clock,
+    pub(in crate::domain) domain: Domain,
 }
 
 impl Case {
     /// A server with a stream "base" of so many shards.
-    async fn new(shards: u32) -> Self {
+    pub(in crate::domain) async fn new(shards: u32) -> Self {
         let (engine, clock) = (MemoryEngine::new(), Clock::manual(Time::from_seconds(1_000)));
         let domain = open(&engine, &clock).await;
         let now = domain.now();
@@ -44,13 +44,13 @@ impl Case {
         Self { engine, clock, domain }
     }
 
-    async fn crashed(self) -> Self {
+    pub(in crate::domain) async fn crashed(self) -> Self {
         let engine = self.engine.crash(0);
         let domain = open(&engine, &self.clock).await;
         Self { engine, clock: self.clock, domain }
     }
 
-    fn stream(&self, name: &str) -> Arc<Stream> {
+    pub(in crate::domain) fn stream(&self, name: &str) -> Arc<Stream> {
         self.domain.directory().stream(&Namespace::of(&arn(name)), &arn(name).name).unwrap()
     }
 
@@ -58,7 +58,7 @@ impl Case {
         Arc::clone(self.stream(name).shard(ShardId::new(0)).unwrap())
     }
 
-    async fn put(&self, name: &str, text: &str) -> Appended {
+    pub(in crate::domain) async fn put(&self, name: &str, text: &str) -> Appended {
         let stream = self.stream(name);
         let mut sealing = self.domain.crypt().sealing(&stream, 1).await.unwrap();
         let mut batch = RecordBatch::default();
@@ -77,7 +77,7 @@ impl Case {
     }
 
     /// Everything, read by pages of one record.
-    async fn read(&self, name: &str) -> String {
+    pub(in crate::domain) async fn read(&self, name: &str) -> String {
         let (mut all, mut from) = (String::new(), Offset::ZERO);
         let end = self.shard(name).end().await.unwrap();
         while from < end {
@@ -89,18 +89,18 @@ impl Case {
         all
     }
 
-    async fn delete(&self, name: &str) {
+    pub(in crate::domain) async fn delete(&self, name: &str) {
         let (stream, due) = (arn(name), self.domain.now());
         let delete = Command::DeleteStream { stream, enforce_consumer_deletion: true, due };
         self.domain.control().submit(delete).await.unwrap();
     }
 
     /// Chunks that storage holds, in all logs.
-    fn chunks(&self) -> usize {
+    pub(in crate::domain) fn chunks(&self) -> usize {
         self.engine.logs().into_iter().map(|(_, chunks)| chunks).sum()
     }
 
-    async fn fork(&self, from: &str, to: &str) {
+    pub(in crate::domain) async fn fork(&self, from: &str, to: &str) {
         self.domain.fork(&arn(from), &arn(to)).await.unwrap();
     }
 

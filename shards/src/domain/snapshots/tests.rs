@@ -1,0 +1,336 @@
+//! Snapshots give back what they were given, and a restore is whole or nothing.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use millpond_api::types::{Blob, HashKey, ShardId};
+use millpond_quotas::{Clock, Time};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    batch::RecordBatch,
+    domain::{
+        forks::tests::{Case, arn},
+        tests::open,
+    },
+    engine::memory::{Fault, MemoryEngine},
+    state::Command,
+    token::Purpose,
+};
+
+/// A server with a base, forks, a split, a truncation and encrypted records.
+async fn furnished(gap: u64) -> Case {
+    let case = Case::new(1).await;
+    case.engine.faults().leave_gaps(gap);
+    for text in ["a", "b"] {
+        case.put("base", text).await;
+    }
+    case.fork("base", "fork").await;
+    case.put("fork", "c").await;
+    case.put("base", "d").await;
+    case.fork("fork", "idle").await;
+    case.fork("fork", "cut").await;
+    case.domain.truncate(&arn("cut")).await.unwrap();
+    case.fork("cut", "again").await;
+    case.put("again", "e").await;
+    let (stream, now) = (case.stream("again"), case.domain.now());
+    case.domain.crypt().start(&stream, "alias/a", now, now).await.unwrap();
+    case.put("again", "f").await;
+    let (stream, shard, at) = (arn("again"), ShardId::new(0), HashKey::new(1 << 127));
+    let split = Command::SplitShard { stream, shard, at, due: now };
+    case.domain.control().submit(split).await.unwrap();
+    case
+}
+
+async fn texts(case: &Case) -> Vec<String> {
+    let mut texts = Vec::new();
+    for name in ["base", "fork", "idle", "cut", "again"] {
+        texts.push(case.read(name).await);
+    }
+    texts
+}
+
+const TEXTS: [&str; 5] = ["abd", "abc", "abc", "", "ef"];
+
+fn path(directory: &TempDir, name: &str) -> PathBuf {
+    directory.path().join(name)
+}
+
+/// Another server, with things of its own.
+async fn other() -> Case {
+    let case = Case::new(3).await;
+    case.put("base", "other").await;
+    case.fork("base", "mine").await;
+    case
+}
+
+#[tokio::test]
+async fn a_snapshot_gives_back_everything_in_another_server() {
+    for (name, gap) in [("snapshot", 0), ("snapshot.tar", 0), ("gaps", 3), ("gaps.tar", 3)] {
+        let (directory, case) = (TempDir::new().unwrap(), furnished(gap).await);
+        let path = path(&directory, name);
+        let taken = case.domain.snapshot(&path).await.unwrap();
+        assert_eq!((taken.streams, taken.records), (5, 6));
+        let other = other().await;
+        let token = other.domain.tokens().seal(Purpose::ListStreams, b"old");
+        assert_eq!(other.domain.restore(&path).await.unwrap(), taken, "{name}");
+        assert_eq!(texts(&other).await, TEXTS, "{name}");
+        assert_eq!(other.stream("again").state().shards.len(), 3);
+        let open = other.domain.tokens().open(Purpose::ListStreams, &token);
+        assert_eq!(open, Some(b"old".to_vec()), "both keys are those of tests");
+        // Life goes on where it was.
+        for (name, more) in [("fork", "x"), ("idle", "y"), ("cut", "z")] {
+            other.put(name, more).await;
+        }
+        let other = other.crashed().await;
+        assert_eq!(texts(&other).await, ["abd", "abcx", "abcy", "z", "ef"]);
+        assert_eq!(other.domain.directory().snapshot().streams().count(), 5);
+        for name in ["base", "fork", "idle", "cut", "again"] {
+            other.delete(name).await;
+        }
+        assert_eq!(other.engine.logs(), [], "nothing is left of either life");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_after_a_snapshot_is_gone_after_its_restore() {
+    let (directory, case) = (TempDir::new().unwrap(), furnished(0).await);
+    let path = path(&directory, "snapshot");
+    case.domain.snapshot(&path).await.unwrap();
+    for round in 0..3 {
+        case.put("base", "later").await;
+        case.fork("base", "later").await;
+        let split = Command::SplitShard {
+            stream: arn("base"),
+            shard: ShardId::new(0),
+            at: HashKey::new(1 << 127),
+            due: case.domain.now(),
+        };
+        case.domain.control().submit(split).await.unwrap();
+        let late = case.stream("base");
+        case.domain.restore(&path).await.unwrap();
+        assert_eq!(texts(&case).await, TEXTS, "round {round}");
+        let mut batch = RecordBatch::default();
+        batch.push("key", None, &Blob::Bytes([1].as_slice().into()));
+        let late = late.shard(ShardId::new(0)).unwrap().append(batch).await;
+        assert!(late.is_err(), "a request of before brings nothing back");
+        assert_eq!(case.domain.directory().snapshot().streams().count(), 5);
+    }
+}
+
+#[tokio::test]
+async fn time_goes_on_from_the_later_one() {
+    let (directory, case) = (TempDir::new().unwrap(), Case::new(1).await);
+    case.clock.advance(Duration::from_hours(100));
+    let (path, then) = (path(&directory, "snapshot"), case.domain.now());
+    case.domain.snapshot(&path).await.unwrap();
+    let other = other().await;
+    other.domain.restore(&path).await.unwrap();
+    assert_eq!(other.domain.now(), then);
+    other.clock.advance(Duration::from_hours(1));
+    let later = other.domain.now();
+    other.domain.restore(&path).await.unwrap();
+    assert_eq!(other.domain.now(), later, "it never goes back");
+}
+
+#[tokio::test]
+async fn nothing_is_overwritten() {
+    let (directory, case) = (TempDir::new().unwrap(), Case::new(1).await);
+    fs::write(path(&directory, "thesis.txt"), "important").unwrap();
+    fs::write(path(&directory, "old.tar"), "important").unwrap();
+    for name in ["", "thesis.txt", "old.tar"] {
+        let refused = case.domain.snapshot(&path(&directory, name)).await;
+        assert!(matches!(refused, Err(SnapshotError::Exists(_))), "{name}: {refused:?}");
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+    let parents = path(&directory, "a/b/c.tar");
+    case.domain.snapshot(&parents).await.unwrap();
+    let names: Vec<_> = fs::read_dir(parents.parent().unwrap()).unwrap().collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+}
+
+#[tokio::test]
+async fn a_snapshot_that_fails_leaves_nothing_behind() {
+    let (directory, case) = (TempDir::new().unwrap(), furnished(0).await);
+    case.engine.faults().fail_reads(true);
+    for name in ["snapshot", "snapshot.tar"] {
+        let failed = case.domain.snapshot(&path(&directory, name)).await;
+        assert!(matches!(failed, Err(SnapshotError::Server(_))), "{failed:?}");
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// Every byte counts: whichever is changed, the snapshot is refused and the server as it was.
+#[tokio::test]
+async fn a_damaged_snapshot_is_refused() {
+    let (directory, case) = (TempDir::new().unwrap(), furnished(0).await);
+    let path = path(&directory, "snapshot");
+    case.domain.snapshot(&path).await.unwrap();
+    let other = other().await;
+    let files: Vec<_> = fs::read_dir(&path).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(files.len(), 4, "{files:?}");
+    for file in files {
+        let whole = fs::read(&file).unwrap();
+        let mut flipped = whole.clone();
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 1;
+        for damaged in [Some(flipped), Some(whole[..middle].to_vec()), Some(Vec::new()), None] {
+            match &damaged {
+                Some(bytes) => fs::write(&file, bytes).unwrap(),
+                None => fs::remove_file(&file).unwrap(),
+            }
+            let refused = other.domain.restore(&path).await.unwrap_err();
+            let sentence = refused.to_string();
+            assert!(sentence.contains(&path.display().to_string()), "{sentence}");
+            assert_eq!(other.read("mine").await, "other", "{sentence}");
+        }
+        fs::write(&file, whole).unwrap();
+    }
+    other.domain.restore(&path).await.unwrap();
+    let version = path.join("VERSION");
+    fs::write(&version, "2\n").unwrap();
+    let newer = other.domain.restore(&path).await;
+    assert!(matches!(newer, Err(SnapshotError::Newer { found: 2, .. })), "{newer:?}");
+    let absent = other.domain.restore(&directory.path().join("absent")).await;
+    assert!(matches!(absent, Err(SnapshotError::Io { .. })), "{absent:?}");
+    let nothing = other.domain.restore(directory.path()).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+}
+
+/// Whatever a stranger wrote into an archive, it is refused.
+#[tokio::test]
+async fn files_that_are_no_snapshots_are_refused() {
+    let (directory, other) = (TempDir::new().unwrap(), other().await);
+    let file = path(&directory, "x.tar");
+    for content in [Vec::new(), b"text".to_vec(), vec![0; 4096], vec![0xff; 10_000]] {
+        fs::write(&file, content).unwrap();
+        let refused = other.domain.restore(&file).await;
+        assert!(refused.is_err(), "{refused:?}");
+    }
+    assert_eq!(other.read("mine").await, "other");
+}
+
+/// A crash before any of its writes, or a fault at any of them, leaves the one or the other.
+#[tokio::test]
+async fn a_restore_is_whole_or_nothing_wherever_it_ends() {
+    let (directory, case) = (TempDir::new().unwrap(), furnished(0).await);
+    let path = path(&directory, "snapshot.tar");
+    case.domain.snapshot(&path).await.unwrap();
+    let before = ["other", "other"];
+    let mut outcomes = [0, 0];
+    for (kind, fault) in [
+        (0, None),
+        (1, Some(Fault::Full)),
+        (2, Some(Fault::Failed { stored: false })),
+        (3, Some(Fault::Failed { stored: true })),
+    ] {
+        for strike in 0.. {
+            let other = other().await;
+            let struck = restore_struck(&other, &path, strike, fault).await;
+            let case = other.crashed().await;
+            // The writer drops what was left as soon as it comes to it.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            let is_new = case.domain.directory().snapshot().streams().count() == 5;
+            outcomes[usize::from(is_new)] += 1;
+            if is_new {
+                assert_eq!(texts(&case).await, TEXTS, "kind {kind}, write {strike}");
+            } else {
+                let found = [case.read("base").await, case.read("mine").await];
+                assert_eq!(found, before, "kind {kind}, write {strike}");
+            }
+            let snapshot = case.domain.directory().snapshot();
+            let shards = snapshot.streams().flat_map(|stream| stream.state().shards.values());
+            let used: Vec<_> =
+                shards.flat_map(|shard| &shard.segments).map(|segment| segment.log).collect();
+            for (log, _) in case.engine.logs() {
+                assert!(used.contains(&log), "{log:?} is left behind by kind {kind}, {strike}");
+            }
+            if !struck {
+                break;
+            }
+        }
+    }
+    assert!(outcomes.iter().all(|count| *count > 4), "{outcomes:?}");
+}
+
+/// Restores, until the write of this number meets the fault, or nothing happens any more. Whether
+/// it came to that.
+async fn restore_struck(case: &Case, path: &Path, strike: usize, fault: Option<Fault>) -> bool {
+    let faults = case.engine.faults();
+    faults.hold();
+    let restore = case.domain.restore(path);
+    tokio::pin!(restore);
+    let mut writes = 0;
+    let mut struck = false;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut restore => {
+                assert!(struck || done.is_ok(), "{done:?}");
+                faults.release();
+                return struck;
+            }
+            () = tokio::time::sleep(Duration::from_micros(100)) => {}
+        }
+        if faults.queued() == 0 {
+            continue;
+        }
+        if writes == strike {
+            struck = true;
+            let Some(fault) = fault else { return true };
+            faults.next(fault);
+        }
+        writes += usize::from(faults.step());
+    }
+}
+
+#[tokio::test]
+async fn requests_go_on_while_a_snapshot_is_made() {
+    let (directory, case) = (TempDir::new().unwrap(), furnished(0).await);
+    let path = path(&directory, "snapshot");
+    let snapshot = case.domain.snapshot(&path);
+    let busy = async {
+        for _ in 0..20 {
+            case.put("base", "+").await;
+            tokio::task::yield_now().await;
+        }
+        // The first part is written when it is settled what belongs to the snapshot.
+        while !path.join("VERSION").exists() {
+            tokio::task::yield_now().await;
+        }
+        case.delete("cut").await;
+    };
+    let (taken, ()) = tokio::join!(snapshot, busy);
+    assert_eq!(taken.unwrap().streams, 5);
+    let other = other().await;
+    other.domain.restore(&path).await.unwrap();
+    let read = other.read("base").await;
+    assert!(read.starts_with("abd"), "{read}");
+    assert_eq!(other.read("cut").await, "");
+    // What was kept for the snapshot goes a moment later.
+    case.clock.advance(Duration::from_secs(2));
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    let used = case.engine.logs().len();
+    assert!(used <= 6, "{used}");
+}
+
+#[tokio::test]
+async fn an_empty_server_has_a_snapshot_too() {
+    let directory = TempDir::new().unwrap();
+    let clock = Clock::manual(Time::from_seconds(1_000));
+    let domain = open(&MemoryEngine::new(), &clock).await;
+    let path = path(&directory, "empty.tar");
+    assert_eq!(domain.snapshot(&path).await.unwrap(), Contents::default());
+    let other = other().await;
+    other.domain.restore(&path).await.unwrap();
+    assert_eq!(other.domain.directory().snapshot().streams().count(), 0);
+    assert_eq!(other.engine.logs(), []);
+}
