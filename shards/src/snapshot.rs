@@ -1,10 +1,10 @@
-//! Snapshots: everything that a server holds at one moment, in a directory or a tar archive, whatever
-//! its storage is.
+//! Snapshots: everything that a server holds at one moment, in a directory or a tar archive,
+//! whatever its storage is.
 //!
 //! | part | content |
 //! |---|---|
 //! | `VERSION` | the format, a decimal number |
-//! | `records-000001` … | chunks, each after 20 bytes: log u64, position of its first record u64, length u32, big-endian |
+//! | `records-000001` … | chunks, each after log u64, first position u64, length u32, big-endian |
 //! | `metadata` | CBOR: rows of the metadata, and where each log ends |
 //! | `SHA256SUMS` | what `sha256sum --check` reads; last, so a snapshot without it was cut short |
 //!
@@ -63,7 +63,10 @@ pub struct Contents {
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// Something is there already.
-    #[error("{} is there already: name a directory that is empty or not there, or a new .tar file", .0.display())]
+    #[error(
+        "{} is there already: name a directory that is empty or not there, or a new .tar file",
+        .0.display()
+    )]
     Exists(PathBuf),
     /// There is no snapshot.
     #[error("{} isn't a snapshot: {reason}", path.display())]

@@ -113,7 +113,9 @@ impl Drop for Sink {
         match self.target.take() {
             Some(Target::Archive { draft, .. }) => drop(fs::remove_file(draft)),
             Some(Target::Directory { files, is_new }) => {
-                files.iter().for_each(|file| drop(fs::remove_file(file)));
+                for file in files {
+                    drop(fs::remove_file(file));
+                }
                 if is_new {
                     drop(fs::remove_dir(&self.path));
                 }

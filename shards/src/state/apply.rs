@@ -8,8 +8,8 @@ use millpond_api::types::{
 use millpond_quotas::limits;
 
 use super::{
-    Command, NewMode, NewStream, ShardEnd, State, capacity, consumers, encryption, forks, policies,
-    restore,
+    Command, NewMode, NewStream, ShardEnd, State, capacity, consumers, encryption, forks,
+    forks::truncate, policies, restore,
 };
 use crate::{
     Error,
@@ -80,9 +80,7 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
         Command::Capacity(command) => capacity::apply(&mut next, command)?,
         Command::Encryption(command) => encryption::apply(&mut next, command)?,
         Command::Fork { forks, now } => forks::fork(&mut next, forks, *now)?,
-        Command::Truncate { stream, number, ends } => {
-            forks::truncate(&mut next, stream, *number, ends)?;
-        }
+        Command::Truncate { stream, number, ends } => truncate(&mut next, stream, *number, ends)?,
         Command::Reset => forks::reset(&mut next),
         Command::Stage { logs } => restore::stage(&mut next, logs),
         Command::Restore(restored) => restore::restore(&mut next, restored),

@@ -143,14 +143,13 @@ mod tests {
                         continue;
                     }
                     let (first, after) = (Offset::new(position), segment.after);
-                    match of_log.last_mut().filter(|last| last.end == first) {
-                        Some(last) => last.end = first.plus(1),
-                        None => {
-                            fresh += 1;
-                            let (log, end) = (LogId::new(fresh), first.plus(1));
-                            of_log.push(Copied { log, first, end, after });
-                        }
+                    if let Some(last) = of_log.last_mut().filter(|last| last.end == first) {
+                        last.end = first.plus(1);
+                        continue;
                     }
+                    fresh += 1;
+                    let (log, end) = (LogId::new(fresh), first.plus(1));
+                    of_log.push(Copied { log, first, end, after });
                 }
                 if of_log.is_empty() {
                     fresh += 1;
@@ -164,7 +163,7 @@ mod tests {
             for position in trimmed..end {
                 let holds = |segment: &&Segment| segment.from.value() <= position;
                 let log = segments.iter().rfind(holds).unwrap().log;
-                let has = |copy: &&Copied| (copy.first.value()..copy.end.value()).contains(&position);
+                let has = |c: &&Copied| (c.first.value()..c.end.value()).contains(&position);
                 let copy = copies[&log].iter().find(has).map(|copy| copy.log);
                 if copy.is_some() {
                     prop_assert_eq!(relocated.iter().rfind(holds).map(|s| s.log), copy);
