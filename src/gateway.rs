@@ -22,6 +22,7 @@ mod answer;
 mod companion;
 mod cors;
 mod format;
+mod torn;
 
 pub use cors::Pages;
 
@@ -112,7 +113,7 @@ async fn operate(app: &App, head: &Parts, target: Target, body: RequestBody, id:
     let (codec, outcome) = request.answer(body).instrument(span).await;
     let took = app.clock().now().saturating_duration_since(started);
     let code = match &outcome {
-        Ok(Reply::Cut) => Some(CUT),
+        Ok(Reply::Cut | Reply::CutHalfway { .. }) => Some(CUT),
         Ok(_) => None,
         Err(failure) => Some(failure.code()),
     };

@@ -116,6 +116,13 @@ pub enum Reply {
     },
     /// None: the connection is cut.
     Cut,
+    /// The first half of a body: then the connection is cut.
+    CutHalfway {
+        /// The whole body, which is not empty.
+        body: Blocks,
+        /// What it holds of the room for large answers, until it is sent.
+        room: AnswerRoom,
+    },
 }
 
 impl Reply {

@@ -60,6 +60,8 @@ pub enum Ending {
     Error(Error),
     /// The connection is cut.
     Cut,
+    /// The connection is cut when half of the answer is sent.
+    CutHalfway,
     /// As if its time were over.
     End,
 }
@@ -199,7 +201,7 @@ impl Verdict {
         let of_records = match (&then.act, then.when) {
             (Act::Throttle, _) => Some(RecordFault::Throttled),
             (Act::Fail, When::Before) => Some(RecordFault::Failed),
-            (Act::Fail, When::After) => Some(RecordFault::FailedAfterwards),
+            (Act::Fail, When::After | When::Halfway) => Some(RecordFault::FailedAfterwards),
             _ => None,
         };
         if let Some(fault) = of_records.filter(|_| is_write(call.operation)) {
@@ -217,6 +219,7 @@ impl Verdict {
             Act::Throttle => Some(Ending::Throttle),
             Act::Fail => Some(Ending::Fail),
             Act::Error(error) => Some(Ending::Error(error.clone())),
+            Act::Cut if then.when == When::Halfway => Some(Ending::CutHalfway),
             Act::Cut => Some(Ending::Cut),
             Act::End => Some(Ending::End),
         };
@@ -227,7 +230,7 @@ impl Verdict {
         }
         let step = match then.when {
             When::Before => &mut self.before,
-            When::After => &mut self.after,
+            When::After | When::Halfway => &mut self.after,
         };
         if step.ending.is_some() && ending.is_some() {
             return false;
@@ -256,7 +259,7 @@ impl Verdict {
             let delay = draw(rule.then.delay, tally);
             match rule.then.when {
                 When::Before => self.before.delay += delay,
-                When::After => self.after.delay += delay,
+                When::After | When::Halfway => self.after.delay += delay,
             }
         }
         count > 0

@@ -114,6 +114,8 @@ pub(super) enum When {
     Before,
     /// When everything is done for it: records are stored then.
     After,
+    /// When half of its answer is sent.
+    Halfway,
 }
 
 /// How long a call takes longer.
@@ -232,8 +234,11 @@ impl Then {
                 let words = "it says nothing that could happen; that is one of ";
                 return Err(fields.wrong("then", &format!("{words}{}", EFFECTS.join(", "))));
             }
-            (Some(Act::Throttle | Act::ExpireIterator), Some(When::After)) => {
+            (Some(Act::Throttle | Act::ExpireIterator), Some(When::After | When::Halfway)) => {
                 Some(("when", "what is refused is refused before anything is done"))
+            }
+            (act, Some(When::Halfway)) if !matches!(act, Some(Act::Cut)) => {
+                Some(("when", "mid-answer goes with cut only"))
             }
             (Some(act), _) if act.is_of_delivery() && (delay.is_some() || when.is_some()) => {
                 Some(("then", "empty and duplicate go with neither delay nor when"))
@@ -366,6 +371,7 @@ fn when(fields: &mut Fields) -> Result<Option<When>, InvalidScript> {
         None => Ok(None),
         Some("before-commit") => Ok(Some(When::Before)),
         Some("after-commit") => Ok(Some(When::After)),
-        Some(_) => Err(fields.wrong("when", "it is before-commit or after-commit")),
+        Some("mid-answer") => Ok(Some(When::Halfway)),
+        Some(_) => Err(fields.wrong("when", "it is before-commit, after-commit or mid-answer")),
     }
 }

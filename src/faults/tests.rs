@@ -101,8 +101,9 @@ fn a_wrong_script_is_told_what_is_wrong_and_what_would_be_right() {
         (json!({"then": {"message": "m", "cut": true}}), "message: it goes with error"),
         (json!({"then": {"delay": "2h"}}), "fault 1: then: delay: it is a number and a unit"),
         (json!({"then": {"delay": "2s..1s"}}), "fault 1: then: delay: it is a number and a unit"),
-        (json!({"then": {"cut": true, "when": "later"}}), "when: it is before-commit or after"),
+        (json!({"then": {"cut": true, "when": "later"}}), "when: it is before-commit, after"),
         (json!({"then": {"throttle": true, "when": "after-commit"}}), "what is refused is refused"),
+        (json!({"then": {"fail": true, "when": "mid-answer"}}), "mid-answer goes with cut only"),
         (json!({"then": {"end": true}}), "end: it needs after-events"),
         (json!({"then": {"fail": true, "after_events": 1}}), "after-events: it goes with cut"),
         (

@@ -12,6 +12,7 @@ use millpond_api::{Codec, Error, ErrorKind, event_stream};
 use millpond_quotas::limits;
 use uuid::Uuid;
 
+use super::torn;
 use crate::{
     faults::Cut,
     http::{BodyRefused, EndsWithin},
@@ -135,6 +136,9 @@ pub(super) fn reply(codec: Codec, reply: Reply) -> Response {
             let mut response = (content_type(event_stream::CONTENT_TYPE), body).into_response();
             response.extensions_mut().insert(EndsWithin(life));
             response
+        }
+        Reply::CutHalfway { body, room } => {
+            torn::reply(content_type(codec.content_type()), body, room)
         }
         Reply::Cut => {
             let mut response = Response::default();

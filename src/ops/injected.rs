@@ -84,7 +84,7 @@ impl Injected {
             Ending::Error(error) => Err(Error(error.clone())),
             Ending::Fail => Err(failed()),
             Ending::Throttle => self.throttled(cx).map_or(Ok(None), Err),
-            Ending::End => Ok(None),
+            Ending::End | Ending::CutHalfway => Ok(None),
         }
     }
 
@@ -123,8 +123,17 @@ impl Injected {
         let ending = after.ending.as_ref();
         match ending.map_or(Ok(None), |ending| self.ended(cx, ending))? {
             Some(reply) => Ok(reply),
+            None if ending == Some(&Ending::CutHalfway) => Ok(halved(outcome)),
             None => outcome,
         }
+    }
+}
+
+/// Half of the answer, where it has halves.
+fn halved(outcome: Result<Reply>) -> Reply {
+    match outcome {
+        Ok(Reply::Whole { body, room }) if !body.is_empty() => Reply::CutHalfway { body, room },
+        _ => Reply::Cut,
     }
 }
 

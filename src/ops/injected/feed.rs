@@ -64,7 +64,7 @@ impl OnFeed {
             return Some(match ending {
                 Ending::Cut => Told::Cut,
                 Ending::Error(error) => Told::Exception(Error(error)),
-                Ending::End | Ending::Throttle | Ending::Fail => Told::End,
+                Ending::End | Ending::Throttle | Ending::Fail | Ending::CutHalfway => Told::End,
             });
         }
         self.again.take().map(|frame| Told::Again(self.counted(frame)))

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use super::{counts, inject, is_cut};
 use crate::{
     events::{oldest, subscribe_at},
     server::{TestServer, in_both_formats, texts},
+    wire,
 };
 
 /// A stream with the records 1, 2 and 3, and an iterator at the first.
@@ -151,6 +153,29 @@ async fn faults_that_are_cleared_let_a_subscription_go_on() {
         let (event, _) = tokio::join!(events.event(), server.put("orders", "k", text));
         assert_eq!(texts(&event), [text]);
     }
+}
+
+#[tokio::test]
+async fn half_of_an_answer_arrives() {
+    in_both_formats("", async |server| {
+        let iterator = with_records(&server).await;
+        let input = json!({ "ShardIterator": iterator });
+        let whole = server.answer("GetRecords", &input).await.body;
+        let then = json!({"cut": true, "when": "mid-answer"});
+        inject(&server, json!([{"operation": "GetRecords", "then": then}])).await;
+        let request = server.request("GetRecords", wire::write(server.codec(), &input));
+        let response = server.respond(request).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-length"], whole.len().to_string());
+        let mut body = response.into_body();
+        let mut told = Vec::new();
+        while let Ok(frame) = body.frame().await.expect("an answer that is cut does not end") {
+            told.extend(frame.into_data().unwrap());
+        }
+        // Iterators differ; what stands before them doesn't.
+        assert_eq!((told.len(), &told[..80]), (whole.len() / 2, &whole[..80]));
+    })
+    .await;
 }
 
 #[tokio::test]
