@@ -50,6 +50,7 @@ pub struct Cx<'a> {
     namespace: Namespace,
     origin: Option<Origin>,
     trace: &'a Span,
+    meets_faults: bool,
     injected: OnceLock<Injected>,
 }
 
@@ -65,8 +66,14 @@ impl<'a> Cx<'a> {
         trace: &'a Span,
     ) -> Self {
         let namespace = Namespace { account: caller.account, region: caller.region.clone() };
-        let injected = OnceLock::new();
-        Self { app, operation, codec, caller, namespace, origin, trace, injected }
+        let (meets_faults, injected) = (true, OnceLock::new());
+        Self { app, operation, codec, caller, namespace, origin, trace, meets_faults, injected }
+    }
+
+    /// The same for a request that no client of Kinesis makes: no fault is about it.
+    #[must_use]
+    pub fn without_faults(self) -> Self {
+        Self { meets_faults: false, ..self }
     }
 
     /// The operation that was asked for.
@@ -128,7 +135,7 @@ impl<'a> Cx<'a> {
 
     /// The faults that are in force, if any.
     pub(super) fn faults(&self) -> Option<Arc<Injector>> {
-        self.app.faults().current()
+        self.app.faults().current().filter(|_| self.meets_faults)
     }
 
     /// Notes what faults make of this call, once.

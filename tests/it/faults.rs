@@ -255,6 +255,17 @@ async fn whoever_waits_goes_on_when_the_faults_are_cleared() {
 }
 
 #[tokio::test]
+async fn the_admin_api_meets_no_faults() {
+    let server = TestServer::new().await.with_stream("orders", 1).await;
+    inject(&server, json!([{"then": {"cut": true}}])).await;
+    let records = json!({"records": [{"partition_key": "k", "data": "here"}]});
+    server.administer("POST", "streams/orders/records", records).await;
+    assert_eq!(counts(&server).await, [0, 0, 0]);
+    server.administer("DELETE", "faults", Value::Null).await;
+    assert_eq!(server.read("orders", 0).await, ["here"]);
+}
+
+#[tokio::test]
 async fn accounts_and_regions_have_faults_of_their_own() {
     let server = TestServer::new().await.with_stream("orders", 1).await;
     let stranger = server.as_account(STRANGER);

@@ -63,6 +63,7 @@ pub(in crate::admin) async fn put(
     let caller = Caller { account, region, access_key_id: CALLER.into(), identity: None };
     let span = Span::default();
     let cx = Cx::new(&admin.app, OperationId::PutRecords, Codec::Json, caller, None, &span);
+    let cx = cx.without_faults();
     let unserved = || ops::unserved(OperationId::PutRecords);
     let serve = ops::entrypoint(OperationId::PutRecords).ok_or_else(unserved)?;
     let Reply::Whole { body, room } = serve(&cx, input.as_bytes()).await? else {
