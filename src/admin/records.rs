@@ -4,6 +4,7 @@
 mod cursor;
 mod merge;
 mod put;
+mod readings;
 mod told;
 mod wanted;
 
@@ -14,12 +15,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures::future::{join_all, select_all};
-use http::{HeaderValue, StatusCode, header};
-use millpond_shards::{
-    directory::Stream,
-    engine::Offset,
-    shard::{Limit, Reading, Shard},
-};
+use http::{HeaderValue, header};
+use millpond_shards::{directory::Stream, engine::Offset, shard::Shard};
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
@@ -30,15 +27,12 @@ use self::{
     wanted::{Query, Wanted},
 };
 use super::{Admin, Fault, Result, Scope, input::Params};
-use crate::{answers::AnswerRoom, blocks::Blocks, payload};
+use crate::{blocks::Blocks, payload};
 
 pub(super) use put::put;
 
 /// Bytes of data in an answer, as it is told; its last record may lie beyond.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
-
-/// Bytes of data that are read of one of many shards at a time, or one larger record.
-const SHARD_BYTES_MIN: usize = 64 << 10;
 
 /// Shards that are read together.
 const SHARDS_MAX: usize = 1_000;
@@ -127,10 +121,9 @@ async fn answer(
     wanted: &Wanted,
     is_last: bool,
 ) -> Result<Option<Response>> {
-    let (readings, room) = readings(admin, stream, shards, wanted).await?;
-    let sources =
-        shards.iter().zip(&readings).map(|((shard, _), reading)| Source { shard, reading });
-    let mut merged = Merged::new(sources);
+    let (readings, room) = readings::read(admin, stream, shards, wanted).await?;
+    let sources = readings.parts.iter().map(|(shard, reading)| Source { shard, reading });
+    let mut merged = Merged::new(sources, readings.until);
     let mut records = Vec::new();
     let mut bytes = 0;
     let mut newest = None;
@@ -172,39 +165,4 @@ async fn answer(
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     Ok(Some(response))
-}
-
-/// What each shard has next, ready to be opened, and room for the answer. Who waits for data keys
-/// holds nothing.
-async fn readings(
-    admin: &Admin,
-    stream: &Stream,
-    shards: &[(Arc<Shard>, Offset)],
-    wanted: &Wanted,
-) -> Result<(Vec<Reading>, AnswerRoom)> {
-    let share = ANSWER_BYTES_MAX / shards.len().max(1);
-    let limit = Limit { records: wanted.limit, payload_bytes: share.max(SHARD_BYTES_MIN) };
-    let unreadable = |error, id| crate::error::unreadable(error, &stream.state().arn, id);
-    let mut opener = admin.app.domain().crypt().opener(stream);
-    loop {
-        let room = admin.app.answers().room(wanted.answer_bytes_max()).await.ok_or_else(|| {
-            let words = "no room for the answer now, as clients take others too slowly";
-            Fault::unreadable(StatusCode::SERVICE_UNAVAILABLE, words)
-        })?;
-        let horizon = stream.state().horizon(admin.app.domain().now());
-        let (mut readings, mut missing) = (Vec::with_capacity(shards.len()), Vec::new());
-        for (shard, from) in shards {
-            let reading = shard.read(*from, horizon, limit).await;
-            let mut reading = reading.map_err(|error| unreadable(error, shard.id()))?;
-            missing.extend(opener.unlock(&mut reading)?);
-            readings.push(reading);
-        }
-        if missing.is_empty() {
-            return Ok((readings, room));
-        }
-        drop((readings, room));
-        missing.sort_unstable();
-        missing.dedup();
-        opener.ready(missing).await;
-    }
 }

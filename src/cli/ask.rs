@@ -36,7 +36,7 @@ pub struct Ask {
 /// What can be asked of a running server.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// List streams: of all accounts and regions, or of those that --account and --region name
+    /// List the streams of all accounts and regions, or of those that are named
     #[command(after_help = STREAMS)]
     Streams,
     /// Show one stream: its settings, tags, policies and consumers
@@ -46,7 +46,7 @@ pub enum Command {
         #[arg(value_name = "STREAM")]
         stream: StreamName,
     },
-    /// Show the shards of a stream: their hash keys, their parents, and how many records they hold
+    /// Show the shards of a stream: hash keys, parents, how many records
     #[command(after_help = SHARDS)]
     Shards {
         /// The stream's name
@@ -59,7 +59,7 @@ pub enum Command {
     /// Follow a stream: print records as they arrive, of all its shards
     #[command(after_help = TAIL)]
     Tail(Tail),
-    /// Put records to a stream: one that is given, or one for each line of standard input
+    /// Put records to a stream: the one that is given, or a line of input each
     #[command(after_help = PUT)]
     Put(Put),
 }

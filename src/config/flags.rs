@@ -214,7 +214,9 @@ pub(super) fn command() -> Command {
         .subcommand(subcommand(Mode::Dev, "Run it for tests: in memory, any credentials, at once"))
         .subcommand(authority())
         .subcommands(asks())
-        .subcommand(Command::new("version").about("Print the version"))
+        .subcommand(
+            Command::new("version").about("Print the version").display_order(ASKS_PLACE - 1),
+        )
 }
 
 fn subcommand(mode: Mode, about: &'static str) -> Command {
@@ -228,13 +230,17 @@ fn subcommand(mode: Mode, about: &'static str) -> Command {
         .mut_args(|arg| explained(mode, arg).required(false))
 }
 
+/// Where they stand in the help: after those that run one.
+const ASKS_PLACE: usize = 10;
+
 /// The commands that ask a running server.
 fn asks() -> impl Iterator<Item = Command> {
     let common = CommonFlags::augment_args(Command::new("common"));
     let common: Vec<_> = common.get_arguments().map(explained_ask).collect();
     let commands = cli::Command::augment_subcommands(Command::new("asks"));
     let commands: Vec<_> = commands.get_subcommands().cloned().collect();
-    commands.into_iter().map(move |command| command.args(common.clone()))
+    let placed = commands.into_iter().zip(ASKS_PLACE..);
+    placed.map(move |(command, place)| command.args(common.clone()).display_order(place))
 }
 
 /// Whether this is one of them.

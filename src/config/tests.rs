@@ -284,8 +284,9 @@ fn a_log_filter_is_levels_and_targets() {
 
 #[test]
 fn variables_that_are_no_settings_are_told_with_the_nearest_that_is() {
-    let names = ["PATH", "MILLPOND_QUOTAS", "MILLPOND_DURABILTY", "MILLPOND_XYZZY"];
-    let unknown: Vec<_> = unknown_variables(names.map(OsString::from)).collect();
+    let ours = ["MILLPOND_QUOTAS", "MILLPOND_ENDPOINT", "MILLPOND_ADMIN_TOKEN"];
+    let names = [&ours[..], &["PATH", "MILLPOND_DURABILTY", "MILLPOND_XYZZY"]].concat();
+    let unknown: Vec<_> = unknown_variables(names.into_iter().map(OsString::from)).collect();
     let told = |name: &str, nearest: Option<&str>| (name.to_owned(), nearest.map(str::to_owned));
     let nearest = Some("MILLPOND_DURABILITY");
     assert_eq!(unknown, [told("MILLPOND_DURABILTY", nearest), told("MILLPOND_XYZZY", None)]);

@@ -144,6 +144,31 @@ async fn looking_costs_nobody_anything() {
 }
 
 #[tokio::test]
+async fn large_records_of_many_shards_come_in_order_although_they_are_not_held_together() {
+    let server = TestServer::new().await;
+    let input = json!({"StreamName": "clicks", "ShardCount": 12, "MaxRecordSizeInKiB": 10_240});
+    server.call("CreateStream", input).await;
+    let large = " ".repeat(9 << 20);
+    // The last shard is first, so that it is one of those that there is no room for.
+    for shard in (0..12_u128).rev() {
+        let key = u128::MAX / 12 * shard + u128::from(u8::MAX);
+        let input = json!({"StreamName": "clicks", "PartitionKey": "k",
+            "Data": wire::blob(format!("{shard}{large}")), "ExplicitHashKey": key.to_string()});
+        server.call("PutRecord", input).await;
+        server.advance(Duration::from_secs(1)).await;
+    }
+    let (mut found, mut query) = (Vec::new(), "from=TRIM_HORIZON".to_owned());
+    while found.len() < 12 {
+        let page = look(&server, &query).await;
+        assert_eq!(page["records"].as_array().unwrap().len(), 1, "more than enough for an answer");
+        found.extend(texts(&page).iter().map(|text| text.trim_end().parse::<u32>().unwrap()));
+        assert_eq!(page["millis_behind_latest"] == 0, found.len() == 12);
+        query = format!("next={}", page["next"].as_str().unwrap());
+    }
+    assert!(found.iter().rev().copied().eq(0..12), "{found:?}");
+}
+
+#[tokio::test]
 async fn encrypted_and_expired_records_are_as_for_every_reader() {
     let server = TestServer::new().await.with_stream("clicks", 1).await;
     server.put("clicks", "k", "plain").await;

@@ -26,34 +26,43 @@ struct Strand<'a> {
 /// nobody knows then which record is the next to have arrived.
 pub(super) struct Merged<'a> {
     strands: Vec<Strand<'a>>,
+    until: Option<(Timestamp, ShardId)>,
     current: Option<usize>,
     taken: usize,
 }
 
 impl<'a> Merged<'a> {
-    pub(super) fn new(sources: impl Iterator<Item = Source<'a>>) -> Self {
+    /// The records of `sources` up to `until`.
+    pub(super) fn new(
+        sources: impl Iterator<Item = Source<'a>>,
+        until: Option<(Timestamp, ShardId)>,
+    ) -> Self {
         let strands = sources.map(|source| {
             let records: Box<dyn Iterator<Item = _> + Send> = Box::new(source.reading.records());
             Strand { source, records: records.peekable(), next: None }
         });
-        Self { strands: strands.collect(), current: None, taken: 1 }
+        Self { strands: strands.collect(), until, current: None, taken: 1 }
     }
 
     /// The next record, which is taken when it is accepted.
     pub(super) fn next(&mut self) -> Option<(Source<'a>, RecordView<'a>)> {
-        let mut oldest: Option<(Timestamp, usize)> = None;
+        let mut oldest: Option<((Timestamp, ShardId), usize)> = None;
         for (place, strand) in self.strands.iter_mut().enumerate() {
             match strand.records.peek() {
                 None if strand.source.reading.at_end() => {}
                 None => return None,
                 Some(record) => {
-                    if oldest.is_none_or(|(arrival, _)| record.arrival < arrival) {
-                        oldest = Some((record.arrival, place));
+                    let this = (record.arrival, strand.source.shard.id());
+                    if oldest.is_none_or(|(oldest, _)| this < oldest) {
+                        oldest = Some((this, place));
                     }
                 }
             }
         }
-        let (_, place) = oldest?;
+        let (oldest, place) = oldest?;
+        if self.until.is_some_and(|until| oldest > until) {
+            return None;
+        }
         self.current = Some(place);
         let strand = self.strands.get_mut(place)?;
         Some((strand.source, *strand.records.peek()?))
@@ -92,6 +101,8 @@ impl<'a> Merged<'a> {
     /// Whether some shard has more.
     pub(super) fn is_behind(&mut self) -> bool {
         let mut strands = self.strands.iter_mut();
-        strands.any(|strand| strand.records.peek().is_some() || !strand.source.reading.at_end())
+        self.until.is_some()
+            || strands
+                .any(|strand| strand.records.peek().is_some() || !strand.source.reading.at_end())
     }
 }

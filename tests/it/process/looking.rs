@@ -232,3 +232,34 @@ fn every_command_teaches_by_examples() {
         assert!(help.contains("[env: MILLPOND_ENDPOINT]") && help.contains("Example"), "{help}");
     }
 }
+
+#[test]
+fn streams_of_other_tools_variables_and_of_the_file_are_there_and_differences_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let file = |hours: u32| {
+        let text = format!("[[streams]]\nname = \"orders\"\nretention-hours = {hours}\n");
+        fs::write(path("millpond.toml"), text).unwrap();
+    };
+    file(48);
+    let flags = "serve --listen 127.0.0.1:0 --auth any --admin on --data-dir";
+    let flags = format!("{flags} {} --config {}", path("data"), path("millpond.toml"));
+    let variables = [("KINESIS_INITIALIZE_STREAMS", "clicks::eu-west-1,orders:2")];
+    let server = Millpond::start_in(&flags, &variables);
+    let list = format!("streams --data-dir {}", path("data"));
+    let told = |server: &Millpond| -> Vec<String> {
+        let streams = objects(server, &list);
+        let told = streams.iter().map(|stream| {
+            let (name, region) = (stream["name"].as_str(), stream["region"].as_str());
+            format!("{}/{} {}", region.unwrap(), name.unwrap(), stream["open_shards"])
+        });
+        told.collect()
+    };
+    assert_eq!(told(&server), ["eu-west-1/clicks 4", "us-east-1/orders 2"]);
+    assert!(!server.stop().contains("not as declared"));
+
+    file(168);
+    let log = Millpond::start(&flags).stop();
+    let difference = "retention-hours is 48, declared 168";
+    assert!(log.contains("not as declared") && log.contains(difference), "{log}");
+}
