@@ -11,6 +11,7 @@ mod input;
 mod records;
 mod state;
 mod streams;
+mod throttles;
 mod token;
 
 use std::sync::Arc;
@@ -66,6 +67,7 @@ pub fn router(admin: Admin, access: Access) -> Router {
         .route("/streams/{name}/fork", post(state::fork))
         .route("/streams/{name}/truncate", post(state::truncate))
         .route("/faults", get(faults::show).put(faults::put).delete(faults::clear))
+        .route("/throttles", get(throttles::show).delete(throttles::clear))
         .fallback(async |method: Method, uri: Uri| Fault::no_endpoint(&method, &uri))
         .method_not_allowed_fallback(async |method: Method, uri: Uri| {
             Fault::not_allowed(&method, &uri)

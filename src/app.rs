@@ -33,7 +33,9 @@ use crate::{
     metrics::Metrics,
     policy::Readings,
     process::StartError,
+    quotas_file,
     telemetry::Warning,
+    throttles::{Filter, Throttles, summary},
     tls::Tls,
     traces::Traces,
 };
@@ -50,6 +52,7 @@ const LAST_TRACES_MAX: Duration = Duration::from_secs(5);
 /// Everything that requests need.
 pub struct App {
     domain: Domain,
+    quotas: Quotas,
     source: Source,
     verifier: Verifier,
     calls: CallQuota,
@@ -61,6 +64,7 @@ pub struct App {
     unread_policies: Warning,
     metrics: Metrics,
     metric_store: MetricStore,
+    throttles: Throttles,
     clock: Clock,
     transition: Duration,
     pages: Pages,
@@ -86,10 +90,11 @@ impl App {
     ) -> Result<Arc<Self>, StartError> {
         let source = source(config)?;
         let verifier = verifier(config, &source)?;
+        let quotas = quotas_file::read(config.quotas, config.quotas_file.as_deref())?;
         let now = Timestamp::from_millis(clock.wall().millis());
         let tls = config.tls.as_ref().map(|tls| Tls::open(tls, config.listen, now)).transpose()?;
         let options = Options {
-            quotas: quotas(config),
+            quotas: quotas.clone(),
             shard_limit: match config.shard_limit {
                 config::ShardLimit::Aws => ShardLimit::Aws,
                 config::ShardLimit::Shards(limit) => ShardLimit::Fixed(u32::from(limit).into()),
@@ -99,7 +104,9 @@ impl App {
             keys,
         };
         let domain = Domain::open(engine, clock.clone(), options).await.map_err(StartError::new)?;
-        let (calls, metrics) = (CallQuota::new(quotas(config)), Metrics::default());
+        let (prices, now) = (config.prices.as_deref(), domain.now());
+        let throttles = Throttles::open(quotas.clone(), prices, now)?;
+        let (calls, metrics) = (CallQuota::new(&quotas), Metrics::default());
         let answers = Answers::new(config.inflight_bytes);
         let events = Answers::new(config.inflight_bytes);
         let refused_bodies = Semaphore::new(gateway::REFUSED_BODIES_MAX);
@@ -109,6 +116,7 @@ impl App {
         let faults = Faults::new(faults(config)?, fault_seed(), metrics.faults());
         let app = Self {
             domain,
+            quotas,
             source,
             verifier,
             calls,
@@ -120,6 +128,7 @@ impl App {
             unread_policies: Warning::default(),
             metrics,
             metric_store: MetricStore::default(),
+            throttles,
             clock,
             transition,
             pages: pages(config),
@@ -153,6 +162,12 @@ impl App {
     pub fn reload_credentials(&self, files: &mut Files) -> Result<(), InvalidCredentials> {
         self.verifier.replace(self.source.load_settled(files)?);
         Ok(())
+    }
+
+    /// Which limits apply.
+    #[must_use]
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// Call rates of control operations.
@@ -205,6 +220,19 @@ impl App {
     #[must_use]
     pub fn metric_store(&self) -> &MetricStore {
         &self.metric_store
+    }
+
+    /// What was refused for a limit.
+    #[must_use]
+    pub fn throttles(&self) -> &Throttles {
+        &self.throttles
+    }
+
+    /// What was refused for a limit, in a few lines.
+    #[must_use]
+    pub fn summary_of_throttles(&self) -> Vec<String> {
+        let (directory, now) = (self.domain.directory(), self.domain.now());
+        summary(&self.throttles.report(directory, &Filter::default(), now))
     }
 
     /// Service time and wall time.
@@ -271,6 +299,9 @@ impl App {
                 connections = cut,
                 "requests were cut off, as they took too long to end"
             );
+        }
+        for line in self.summary_of_throttles() {
+            tracing::warn!("{line}");
         }
         let left = drained.saturating_duration_since(Instant::now());
         let (closed, ()) = tokio::join!(self.domain.close(), self.send_last_traces(left));
@@ -347,13 +378,6 @@ fn pages(config: &Config) -> Pages {
         Pages::All
     } else {
         Pages::Local
-    }
-}
-
-fn quotas(config: &Config) -> Quotas {
-    match config.quotas {
-        config::Quotas::Strict => Quotas::Strict,
-        config::Quotas::Off => Quotas::Off,
     }
 }
 

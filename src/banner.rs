@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::SocketAddr, path::Path};
 use crate::{
     admin::{PATH, TOKEN_FILE},
     auth::Mode as Auth,
-    config::{Config, Durability, Keys, Mode, Quotas, Storage, Switch},
+    config::{Config, Durability, Keys, Mode, QuotasBase, Storage, Switch},
     http::AUTHORITY_PATH,
     tls::TlsSettings,
 };
@@ -21,7 +21,7 @@ pub fn banner(config: &Config, addr: SocketAddr) -> String {
         ("data", data(config)),
         ("requests", requests(config).to_owned()),
         ("keys", keys(&config.keys)),
-        ("quotas", quotas(config.quotas).to_owned()),
+        ("quotas", quotas(config)),
         ("admin", admin(config)),
         ("defaults", format!("account {}, region {}", config.account, config.region)),
     ];
@@ -106,10 +106,14 @@ fn keys(keys: &Keys) -> String {
     }
 }
 
-const fn quotas(quotas: Quotas) -> &'static str {
-    match quotas {
-        Quotas::Strict => "as Kinesis has them, per shard, consumer and account",
-        Quotas::Off => "no rates; counts, such as 20 consumers a stream, are kept",
+fn quotas(config: &Config) -> String {
+    let base = match config.quotas {
+        QuotasBase::Strict => "as Kinesis has them, per shard, consumer and account",
+        QuotasBase::Off => "no rates; counts, such as 20 consumers a stream, are kept",
+    };
+    match &config.quotas_file {
+        Some(file) => format!("{base}; others set by {}", file.display()),
+        None => base.to_owned(),
     }
 }
 

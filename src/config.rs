@@ -25,7 +25,10 @@ use crate::{
 pub(crate) use values::duration;
 
 pub use streams::{Declaration, DeclaredConsumer, DeclaredMode};
-pub use values::{Durability, Keys, LogFormat, Mode, Quotas, Secret, ShardLimit, Storage, Switch};
+pub(crate) use values::duration;
+pub use values::{
+    Durability, Keys, LogFormat, Mode, QuotasBase, Secret, ShardLimit, Storage, Switch,
+};
 
 /// Where `serve` keeps its data unless told otherwise.
 pub(crate) const DATA_DIR: &str = "./millpond-data";
@@ -75,8 +78,12 @@ pub struct Config {
     pub admin_token: Option<Secret>,
     /// Who may read the metrics.
     pub metrics: MetricsAccess,
-    /// Whether Kinesis' limits are kept.
-    pub quotas: Quotas,
+    /// Whether Kinesis' limits are kept, where the file says nothing else.
+    pub quotas: QuotasBase,
+    /// Single limits, not read yet.
+    pub quotas_file: Option<PathBuf>,
+    /// What AWS charges, not read yet.
+    pub prices: Option<PathBuf>,
     /// How long a stream stays in a state of transition.
     pub transition: Duration,
     /// Shards an account may have in a region.
@@ -235,6 +242,8 @@ impl Config {
             admin_token: flags.admin_token,
             metrics: flags.metrics,
             quotas: flags.quotas,
+            quotas_file: flags.quotas_file,
+            prices: flags.prices,
             transition: flags.transition,
             shard_limit: flags.shard_limit,
             streams,

@@ -118,7 +118,8 @@ impl From<Fact> for Error {
                      account {account} is not in ACTIVE status."
                 ))
             }
-            Fact::SubscribedJustNow { consumer, shard } | Fact::Superseded { consumer, shard } => {
+            Fact::SubscribedJustNow { consumer, shard, .. }
+            | Fact::Superseded { consumer, shard } => {
                 let ConsumerArn { stream: StreamArn { name: stream, account, .. }, name, .. } =
                     consumer;
                 Kind::ResourceInUse.with(format!(
@@ -126,9 +127,8 @@ impl From<Fact> for Error {
                      {account}:{stream}:{shard}:{name}"
                 ))
             }
-            Fact::SubscribedTooOften { consumer, shard } => Kind::LimitExceeded.with(format!(
-                "Rate exceeded for SubscribeToShard of consumer {} on shard {shard}: at most one \
-                 call a second.",
+            Fact::SubscribedTooOften { consumer, shard, .. } => Kind::LimitExceeded.with(format!(
+                "Rate exceeded for SubscribeToShard of consumer {} on shard {shard}.",
                 consumer.name
             )),
             Fact::TooManyConsumers { stream: StreamArn { name, account, .. }, limit } => {

@@ -13,6 +13,7 @@
 //! * [`companions`] is what clients of Kinesis want of CloudWatch and STS.
 //! * [`payload`] takes apart what producers put into records.
 //! * [`cli`] has the commands that look into a running server, over its admin API.
+//! * [`quotas_file`] sets single limits; [`throttles`] tells what was refused for one.
 //! * [`kms`] is where the master keys of encrypted streams are.
 //! * [`policy`] reads and asks IAM policies.
 //! * [`reload`] keeps credentials as their files say.
@@ -43,8 +44,10 @@ pub mod outbound;
 pub mod payload;
 pub mod policy;
 pub mod process;
+pub mod quotas_file;
 pub mod reload;
 pub mod secret_file;
 pub mod telemetry;
+pub mod throttles;
 pub mod tls;
 pub mod traces;

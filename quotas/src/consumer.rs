@@ -2,38 +2,25 @@
 
 use std::time::Duration;
 
-use crate::{
-    Limit, Quotas, Refusal, Time,
-    bucket::Bucket,
-    calls::Calls,
-    limits::{
-        CONSUMER_READ_BYTES_PER_SECOND, SUBSCRIBE_CALLS_PER_SECOND, SUBSCRIPTION_TAKEOVER_MIN,
-    },
-};
+use crate::{Limit, Quotas, Refusal, Time, bucket::Bucket};
 
-/// The quotas of one consumer with one shard, apart from those of all other readers. Lock-free;
-/// nothing is kept when quotas are off.
+/// The quotas of one consumer with one shard, apart from those of all other readers. Lock-free.
 #[derive(Debug)]
-pub struct ConsumerQuota(Option<Strict>);
-
-#[derive(Debug)]
-struct Strict {
-    calls: Calls,
-    bytes: Bucket,
+pub struct ConsumerQuota {
+    calls: Option<Bucket>,
+    bytes: Option<Bucket>,
+    takeover_min: Duration,
 }
 
 impl ConsumerQuota {
     /// Full quotas.
     #[must_use]
-    pub fn new(quotas: Quotas) -> Self {
-        let strict = || Strict {
-            calls: Calls::per_second(Limit::SubscribeCalls, SUBSCRIBE_CALLS_PER_SECOND),
-            bytes: Bucket::new(
-                CONSUMER_READ_BYTES_PER_SECOND,
-                CONSUMER_READ_BYTES_PER_SECOND.into(),
-            ),
-        };
-        Self((quotas == Quotas::Strict).then(strict))
+    pub fn new(quotas: &Quotas) -> Self {
+        Self {
+            calls: quotas.rates.subscribe_calls.bucket(),
+            bytes: quotas.rates.consumer_bytes.bucket(),
+            takeover_min: quotas.lives.takeover_min,
+        }
     }
 
     /// May `SubscribeToShard` be answered? Spends one call if so.
@@ -42,26 +29,27 @@ impl ConsumerQuota {
     ///
     /// The limit; nothing is spent then.
     pub fn admit_subscribe_call(&self, now: Time) -> Result<(), Refusal> {
-        self.0.as_ref().map_or(Ok(()), |strict| strict.calls.admit(now))
+        let Some(calls) = &self.calls else { return Ok(()) };
+        calls.try_take(now, 1).map_err(|shortage| Refusal::new(Limit::SubscribeCalls, shortage))
     }
 
     /// How long a subscription is safe from the next one.
     #[must_use]
     pub fn takeover_min(&self) -> Duration {
-        self.0.as_ref().map_or(Duration::ZERO, |_| SUBSCRIPTION_TAKEOVER_MIN)
+        self.takeover_min
     }
 
     /// How long to wait before anything more is pushed.
     #[must_use]
     pub fn wait(&self, now: Time) -> Duration {
-        let check = self.0.as_ref().map_or(Ok(()), |strict| strict.bytes.check(now, 0));
+        let check = self.bytes.as_ref().map_or(Ok(()), |bytes| bytes.check(now, 0));
         check.err().map_or(Duration::ZERO, |shortage| shortage.retry_after)
     }
 
     /// An event with `bytes` of data was pushed, whether the second had as many left or not.
     pub fn charge(&self, now: Time, bytes: u64) {
-        if let Some(strict) = &self.0 {
-            strict.bytes.charge(now, bytes);
+        if let Some(bucket) = &self.bytes {
+            bucket.charge(now, bytes);
         }
     }
 }
@@ -74,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_consumer_gets_two_mebibytes_a_second() {
-        let quota = ConsumerQuota::new(Quotas::Strict);
+        let quota = ConsumerQuota::new(&Quotas::strict());
         let (mut now, mut pushed) = (START, 0_u64);
         while now < START + Duration::from_secs(10) {
             now = now + quota.wait(now);
@@ -87,7 +75,7 @@ mod tests {
 
     #[test]
     fn one_call_a_second() {
-        let quota = ConsumerQuota::new(Quotas::Strict);
+        let quota = ConsumerQuota::new(&Quotas::strict());
         assert!(quota.admit_subscribe_call(START).is_ok());
         let refusal = quota.admit_subscribe_call(START + Duration::from_millis(999)).unwrap_err();
         assert_eq!(refusal.limit, Limit::SubscribeCalls);
@@ -96,7 +84,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_when_off() {
-        let quota = ConsumerQuota::new(Quotas::Off);
+        let quota = ConsumerQuota::new(&Quotas::off());
         quota.charge(START, 1 << 40);
         assert_eq!(quota.wait(START), Duration::ZERO);
         assert_eq!(quota.takeover_min(), Duration::ZERO);

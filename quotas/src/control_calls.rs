@@ -8,9 +8,8 @@ use std::{
 };
 
 use crate::{
-    Limit, Quotas, Refusal, Time,
+    CallRates, Limit, Quotas, Refusal, Time,
     bucket::{Bucket, Shortage},
-    limits::control_calls,
 };
 
 /// Callers remembered at once. A caller is forgotten a second after its last call at the latest,
@@ -20,7 +19,10 @@ const CALLERS_MAX: usize = 16_384;
 /// The call rates of all control operations. One short lock a call: the data plane is not counted
 /// here.
 #[derive(Debug)]
-pub struct CallQuota(Option<Callers>);
+pub struct CallQuota {
+    rates: CallRates,
+    callers: Callers,
+}
 
 #[derive(Debug)]
 struct Callers {
@@ -32,13 +34,9 @@ struct Callers {
 impl CallQuota {
     /// Quotas of callers who have not called yet.
     #[must_use]
-    pub fn new(quotas: Quotas) -> Self {
-        Self(match quotas {
-            Quotas::Strict => {
-                Some(Callers { hasher: RandomState::new(), buckets: Mutex::default() })
-            }
-            Quotas::Off => None,
-        })
+    pub fn new(quotas: &Quotas) -> Self {
+        let callers = Callers { hasher: RandomState::new(), buckets: Mutex::default() };
+        Self { rates: quotas.calls.clone(), callers }
     }
 
     /// May `operation`, by its Kinesis name, be called? Spends one call if so. `scope` names those
@@ -50,13 +48,10 @@ impl CallQuota {
     ///
     /// [`Limit::ControlCalls`]; nothing is spent then.
     pub fn admit(&self, now: Time, scope: &str, operation: &str) -> Result<(), Refusal> {
-        let (Some(callers), Some(limit)) = (&self.0, control_calls(operation)) else {
-            return Ok(());
-        };
-        let key = callers.hasher.hash_one((scope, operation));
-        callers
-            .take(now, key, limit.calls_per_second)
-            .map_err(|shortage| Refusal::new(Limit::ControlCalls, shortage))
+        let Some(rate) = self.rates.of(operation).get() else { return Ok(()) };
+        let key = self.callers.hasher.hash_one((scope, operation));
+        let taken = self.callers.take(now, key, rate);
+        taken.map_err(|shortage| Refusal::new(Limit::ControlCalls, shortage))
     }
 }
 
@@ -84,7 +79,7 @@ mod tests {
 
     #[test]
     fn an_operation_is_admitted_at_its_rate() {
-        let quota = CallQuota::new(Quotas::Strict);
+        let quota = CallQuota::new(&Quotas::strict());
         for _ in 0..5 {
             assert_eq!(quota.admit(NOW, ACCOUNT, "CreateStream"), Ok(()));
         }
@@ -96,7 +91,7 @@ mod tests {
 
     #[test]
     fn scopes_and_operations_are_apart() {
-        let quota = CallQuota::new(Quotas::Strict);
+        let quota = CallQuota::new(&Quotas::strict());
         assert!(quota.admit(NOW, ACCOUNT, "DescribeLimits").is_ok());
         assert!(quota.admit(NOW, ACCOUNT, "DescribeLimits").is_err());
         assert!(quota.admit(NOW, "000000000000/eu-west-1", "DescribeLimits").is_ok());
@@ -105,8 +100,8 @@ mod tests {
 
     #[test]
     fn the_data_plane_and_a_server_without_quotas_are_not_counted() {
-        let quota = CallQuota::new(Quotas::Strict);
-        let off = CallQuota::new(Quotas::Off);
+        let quota = CallQuota::new(&Quotas::strict());
+        let off = CallQuota::new(&Quotas::off());
         for _ in 0..10_000 {
             assert_eq!(quota.admit(NOW, ACCOUNT, "PutRecords"), Ok(()));
             assert_eq!(off.admit(NOW, ACCOUNT, "DescribeLimits"), Ok(()));
@@ -115,7 +110,7 @@ mod tests {
 
     #[test]
     fn idle_callers_are_forgotten_when_room_is_needed() {
-        let quota = CallQuota::new(Quotas::Strict);
+        let quota = CallQuota::new(&Quotas::strict());
         for caller in 0..CALLERS_MAX {
             assert!(quota.admit(NOW, &caller.to_string(), "DescribeLimits").is_ok());
         }
@@ -123,7 +118,6 @@ mod tests {
         assert!(quota.admit(NOW, "0", "DescribeLimits").is_err(), "the known are still counted");
         let later = NOW + Duration::from_secs(1);
         assert!(quota.admit(later, "one more", "DescribeLimits").is_ok());
-        let callers = quota.0.expect("quotas are strict");
-        assert_eq!(callers.buckets.into_inner().expect("no panic before").len(), 1);
+        assert_eq!(quota.callers.buckets.into_inner().expect("no panic before").len(), 1);
     }
 }

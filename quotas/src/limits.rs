@@ -12,6 +12,8 @@
 
 use std::time::Duration;
 
+use crate::Rate;
+
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
@@ -178,19 +180,9 @@ pub const DATA_KEY_LIFE: Duration = Duration::from_mins(5);
 /// Tags of one stream or consumer (*quotas*).
 pub const TAGS_PER_RESOURCE_MAX: usize = 50;
 
-/// The most shards that UpdateShardCount may ask for with `open_shards` open: double (*API*
-/// `UpdateShardCount`).
-#[must_use]
-pub const fn target_shards_max(open_shards: u32) -> u32 {
-    open_shards.saturating_mul(2)
-}
-
-/// The fewest shards that UpdateShardCount may ask for with `open_shards` open: half, rounded up
-/// (*API* `UpdateShardCount`).
-#[must_use]
-pub const fn target_shards_min(open_shards: u32) -> u32 {
-    open_shards.div_ceil(2)
-}
+/// UpdateShardCount makes of the open shards at most so many times as many, and at least that part
+/// of them, rounded up (*API* `UpdateShardCount`).
+pub const SHARD_COUNT_FACTOR_MAX: u32 = 2;
 
 const SHARDS_PER_ACCOUNT_BY_REGION: [(&str, u32); 3] =
     [("us-east-1", 20_000), ("us-west-2", 20_000), ("eu-west-1", 20_000)];
@@ -332,6 +324,17 @@ const CONTROL_CALLS_INFERRED: &[(&str, CallLimit)] = &[
     ("UpdateStreamRecordDistributionStrategy", account(5)),
 ];
 
+/// The control operations that have a limit, by their Kinesis names.
+pub(crate) fn control_operations() -> impl Iterator<Item = &'static str> {
+    CONTROL_CALLS.iter().chain(CONTROL_CALLS_INFERRED).map(|(name, _)| *name)
+}
+
+impl CallLimit {
+    pub(crate) const fn calls_per_second(self) -> Rate {
+        Rate::of(self.calls_per_second)
+    }
+}
+
 /// How often `operation`, by its Kinesis name, may be called. `None` for operations of the data
 /// plane, which are limited by shard.
 #[must_use]
@@ -364,13 +367,6 @@ mod tests {
         }
         assert!(CONTROL_CALLS.is_sorted_by_key(|(name, _)| name), "in order, to be found by eye");
         assert_eq!(control_calls("PutRecords"), None);
-    }
-
-    #[test]
-    fn a_target_is_between_half_and_double() {
-        assert_eq!((target_shards_min(5), target_shards_max(5)), (3, 10));
-        assert_eq!((target_shards_min(1), target_shards_max(1)), (1, 2));
-        assert_eq!(target_shards_max(u32::MAX), u32::MAX);
     }
 
     #[test]

@@ -1,17 +1,8 @@
-//! Whether limits are kept, and what is said when one refuses.
+//! Which limits there are, and what is said when one refuses.
 
 use std::time::Duration;
 
-use crate::bucket::Shortage;
-
-/// Are limits kept?
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub enum Quotas {
-    /// As on AWS.
-    Strict,
-    /// Everything is admitted, nothing is remembered.
-    Off,
-}
+use crate::{Time, bucket::Shortage};
 
 /// Which limit refused.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
@@ -28,8 +19,28 @@ pub enum Limit {
     IteratorCalls,
     /// SubscribeToShard calls a second of a consumer on a shard.
     SubscribeCalls,
+    /// Time for which a subscription is safe from the next one.
+    SubscriptionTakeover,
     /// Calls a second of a control operation.
     ControlCalls,
+}
+
+impl Limit {
+    /// The name by which [`Quotas::set`](crate::Quotas::set) knows it; that of the whole table for
+    /// calls, whose rates each have the name of their operation.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WriteRecords => "shard-write-records-per-second",
+            Self::WriteBytes => "shard-write-bytes-per-second",
+            Self::ReadCalls => "shard-read-calls-per-second",
+            Self::ReadBytes => "shard-read-bytes-per-second",
+            Self::IteratorCalls => "shard-iterator-calls-per-second",
+            Self::SubscribeCalls => "subscribe-calls-per-second",
+            Self::SubscriptionTakeover => "subscription-takeover",
+            Self::ControlCalls => "calls-per-second",
+        }
+    }
 }
 
 /// A request was throttled. Nothing was spent on it, but for the rare case that
@@ -45,6 +56,13 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// A subscription that is safe from the next one until `safe`.
+    #[must_use]
+    pub const fn safe_until(safe: Time, now: Time) -> Self {
+        let retry_after = safe.saturating_duration_since(now);
+        Self { limit: Limit::SubscriptionTakeover, excess: 1, retry_after }
+    }
+
     pub(crate) const fn new(limit: Limit, shortage: Shortage) -> Self {
         Self { limit, excess: shortage.excess, retry_after: shortage.retry_after }
     }

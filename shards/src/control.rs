@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use millpond_api::types::{ShardId, Timestamp};
-use millpond_quotas::Time;
+use millpond_quotas::{Counts, Time};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -77,8 +77,10 @@ impl Control {
         services: Services,
         directory: Arc<Directory>,
         shard_limit: ShardLimit,
+        counts: Counts,
     ) -> Result<Self, Error> {
         let state = rows::load(&services.engine.load_metadata().await?, shard_limit)?;
+        let state = state.limited_to(counts);
         directory.publish(&state);
         let (requests, received) = mpsc::channel(COMMANDS_MAX);
         let writer =

@@ -2,15 +2,15 @@
 //! have settled. Read without a lock; replaced whole by `Control`.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
 use arc_swap::ArcSwap;
-use millpond_api::types::{ShardId, StreamName, Timestamp};
+use millpond_api::types::{ShardId, StreamArn, StreamName, Timestamp};
 use millpond_quotas::{Quotas, ShardQuota, limits};
 use tokio::sync::watch;
 
@@ -18,6 +18,7 @@ use crate::{
     Error,
     commitment::Commitment,
     crypt::Vault,
+    observed::{self, Meters, Observed},
     services::Services,
     shard::Shard,
     state::{ShardLimit, State},
@@ -31,6 +32,8 @@ pub struct Stream {
     shards: BTreeMap<ShardId, Arc<Shard>>,
     // Only where there are data keys.
     vault: Option<Arc<Vault>>,
+    // Only where limits are kept.
+    meters: Option<Arc<Meters>>,
     turns: AtomicUsize,
 }
 
@@ -50,6 +53,12 @@ impl Stream {
     /// The stream's data keys as far as they are ready for use, if it has any.
     pub(crate) fn vault(&self) -> Option<&Vault> {
         self.vault.as_deref()
+    }
+
+    /// Counts what the stream has to take, where limits are kept.
+    #[must_use]
+    pub fn meters(&self) -> Option<&Meters> {
+        self.meters.as_deref()
     }
 
     /// A number that is one more each time: whose turn it is to take records, where that isn't for
@@ -123,14 +132,20 @@ pub struct Directory {
     services: Services,
     quotas: Quotas,
     shard_limit: ShardLimit,
+    // Locked when a stream goes, and when somebody asks.
+    gone: Mutex<VecDeque<Observed>>,
 }
+
+/// Streams that are told of after they were deleted; the oldest are forgotten first.
+const GONE_MAX: usize = 1_000;
 
 impl Directory {
     /// A directory of no streams.
     #[must_use]
     pub fn new(services: Services, quotas: Quotas, shard_limit: ShardLimit) -> Self {
         let (current, version) = (ArcSwap::default(), watch::Sender::new(0));
-        Self { current, version, services, quotas, shard_limit }
+        let gone = Mutex::default();
+        Self { current, version, services, quotas, shard_limit, gone }
     }
 
     /// Open shards that a namespace may have.
@@ -187,8 +202,45 @@ impl Directory {
             streams.insert(arn.name.clone(), Arc::clone(&stream));
             snapshot.by_number.insert(stream.state.number, stream);
         }
+        self.note_gone(&before, &snapshot);
         self.current.store(Arc::new(snapshot));
         self.version.send_modify(|version| *version += 1);
+    }
+
+    /// What every stream had to take since it was there, the server started, or
+    /// [`forget_observed`](Self::forget_observed): also of streams that are gone. Nothing where no
+    /// limits are kept.
+    #[must_use]
+    pub fn observed(&self) -> Vec<Observed> {
+        let snapshot = self.current.load();
+        let there = snapshot.streams().filter_map(|stream| observed::observe(stream, false));
+        self.gone().iter().cloned().chain(there).collect()
+    }
+
+    /// Begins anew with the streams that `of` picks.
+    pub fn forget_observed(&self, of: impl Fn(&StreamArn) -> bool) {
+        self.gone().retain(|stream| !of(&stream.arn));
+        for stream in self.current.load().streams().filter(|stream| of(&stream.state.arn)) {
+            stream.meters.iter().for_each(|meters| meters.clear());
+            stream.shards().for_each(|shard| shard.quota().clear_peaks());
+        }
+    }
+
+    fn note_gone(&self, before: &Snapshot, after: &Snapshot) {
+        let is_gone = |stream: &&Arc<Stream>| {
+            stream.meters.is_some() && after.stream_of_number(stream.state.number).is_none()
+        };
+        let mut streams = before.streams().filter(is_gone).peekable();
+        if streams.peek().is_some() {
+            let mut gone = self.gone();
+            gone.extend(streams.filter_map(|stream| observed::observe(stream, true)));
+            let excess = gone.len().saturating_sub(GONE_MAX);
+            gone.drain(..excess);
+        }
+    }
+
+    fn gone(&self) -> MutexGuard<'_, VecDeque<Observed>> {
+        self.gone.lock().expect("nothing panics while it holds them")
     }
 
     /// Lets go of every shard; their actors end when the last request does.
@@ -207,7 +259,7 @@ impl Directory {
         for shard in state.shards.values() {
             let known = before.and_then(|stream| stream.shard(shard.id)).cloned();
             let handle = known.unwrap_or_else(|| {
-                let quota = ShardQuota::new(self.quotas, bytes_max);
+                let quota = ShardQuota::new(&self.quotas, bytes_max);
                 let (stream, services) = (state.arn.clone(), self.services.clone());
                 Arc::new(Shard::new(stream, shard, tier, quota, services))
             });
@@ -222,11 +274,20 @@ impl Directory {
         let routing = RoutingTable::new(open);
         let vault = (!state.encryption.data_keys.is_empty())
             .then(|| before.and_then(|stream| stream.vault.clone()).unwrap_or_default());
+        let new = || Arc::new(Meters::new(self.services.clock.clone()));
+        let meters = self.quotas.throttle().then(|| {
+            let Some((before, meters)) = before.and_then(|s| Some((s, s.meters.as_ref()?))) else {
+                return new();
+            };
+            meters.settle(&before.state);
+            Arc::clone(meters)
+        });
         Arc::new(Stream {
             state: Arc::clone(state),
             routing,
             shards,
             vault,
+            meters,
             turns: AtomicUsize::default(),
         })
     }

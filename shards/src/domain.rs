@@ -36,7 +36,7 @@ const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);
 
 /// How a server behaves.
 pub struct Options {
-    /// Whether throughput limits apply.
+    /// Which limits apply.
     pub quotas: Quotas,
     /// How many open shards a namespace may have.
     pub shard_limit: ShardLimit,
@@ -75,14 +75,16 @@ impl Domain {
         let services = Services { engine, clock, tail_budget, tasks, keeping, waiting_kib };
         let key = prepare(&services, options.token_key).await?;
         let limit = options.shard_limit;
-        let directory = Arc::new(Directory::new(services.clone(), options.quotas, limit));
-        let control = Control::start(services.clone(), Arc::clone(&directory), limit).await?;
+        let (quotas, counts) = (options.quotas.clone(), options.quotas.counts);
+        let subscriptions = Subscriptions::new(quotas.clone());
+        let directory = Arc::new(Directory::new(services.clone(), quotas, limit));
+        let control =
+            Control::start(services.clone(), Arc::clone(&directory), limit, counts).await?;
         let keeper = Maintenance::new(Arc::clone(&directory), control.clone(), services.clone());
         let scaling = Scaling::new(Arc::clone(&directory), control.clone(), services.clone());
         services.tasks.spawn("maintenance", keeper.run(services.tasks.stop()));
         services.tasks.spawn("scaling", scaling.run(services.tasks.stop()));
         services.tasks.spawn("time keeper", keep_time(services.clone()));
-        let subscriptions = Subscriptions::new(options.quotas);
         let (of, by) = (Arc::clone(&directory), control.clone());
         let crypt = Crypt::new(of, by, options.keys, services.clone());
         let tokens = Tokens::new(&key);
@@ -223,7 +225,7 @@ pub(crate) mod tests {
         shard_limit: ShardLimit,
     ) -> Domain {
         let options = Options {
-            quotas: Quotas::Off,
+            quotas: Quotas::off(),
             shard_limit,
             tail_bytes_max: 1 << 20,
             token_key: [7; KEY_BYTES],

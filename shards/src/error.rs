@@ -1,6 +1,7 @@
 //! Why the domain refuses: facts, which the edge turns into Amazon's words.
 
 use millpond_api::types::{ConsumerArn, HashKey, HashKeyRange, ShardId, StreamArn, StreamStatus};
+use millpond_quotas::Refusal;
 
 use crate::{
     crypt::KmsError,
@@ -84,9 +85,9 @@ pub enum Error {
     #[error(transparent)]
     Kms(#[from] KmsError),
     #[error("{consumer} subscribed to shard {shard} just now")]
-    SubscribedJustNow { consumer: ConsumerArn, shard: ShardId },
+    SubscribedJustNow { consumer: ConsumerArn, shard: ShardId, refusal: Box<Refusal> },
     #[error("{consumer} subscribes to shard {shard} too often")]
-    SubscribedTooOften { consumer: ConsumerArn, shard: ShardId },
+    SubscribedTooOften { consumer: ConsumerArn, shard: ShardId, refusal: Box<Refusal> },
     #[error("another subscription of {consumer} to shard {shard} took over")]
     Superseded { consumer: ConsumerArn, shard: ShardId },
     #[error("{stream} has been forked and written to more than {limit} times")]

@@ -28,6 +28,7 @@ mod error;
 mod holds;
 pub mod iterator;
 mod maintenance;
+pub mod observed;
 pub mod record;
 mod scaling;
 pub mod services;

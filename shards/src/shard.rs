@@ -139,6 +139,7 @@ impl Shard {
     /// # Errors
     /// The limit that refuses it; as to what is spent then, see [`ShardQuota::admit_write`].
     pub fn admit_write(&self, payload_bytes: u64) -> Result<(), Refusal> {
+        self.note_offered(payload_bytes);
         let admitted = self.offer_write(payload_bytes);
         admitted.inspect_err(|_| self.meter.count_write_throttles(1))
     }
@@ -149,6 +150,18 @@ impl Shard {
     /// Those of `admit_write`.
     pub fn offer_write(&self, payload_bytes: u64) -> Result<(), Refusal> {
         self.quota.admit_write(self.services.clock.now(), payload_bytes)
+    }
+
+    /// Counts a record of this many bytes of data and partition key for the busiest second, also
+    /// when it is refused.
+    pub fn note_offered(&self, payload_bytes: u64) {
+        self.quota.note_offered(self.services.clock.now(), payload_bytes);
+    }
+
+    /// What the shard admits.
+    #[must_use]
+    pub fn quota(&self) -> &ShardQuota {
+        &self.quota
     }
 
     /// Asks for room for one GetRecords call.

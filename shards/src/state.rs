@@ -7,7 +7,7 @@ use std::{
 };
 
 use millpond_api::types::{StreamArn, StreamMode, StreamName, StreamStatus, Timestamp};
-use millpond_quotas::limits;
+use millpond_quotas::{Counts, limits};
 
 use crate::{
     Error,
@@ -50,6 +50,8 @@ pub struct State {
     pub(crate) unused_logs: BTreeSet<LogId>,
     /// Open shards that a namespace may have.
     pub(crate) shard_limit: ShardLimit,
+    /// How many there may be of other things.
+    pub(crate) counts: Counts,
 }
 
 /// How many open shards the streams of a namespace may have together.
@@ -73,7 +75,7 @@ impl ShardLimit {
 }
 
 impl State {
-    /// No streams at all.
+    /// No streams at all, and other counts as on AWS.
     #[must_use]
     pub fn new(shard_limit: ShardLimit) -> Self {
         Self {
@@ -82,7 +84,14 @@ impl State {
             next_stream: StreamNumber(1),
             unused_logs: BTreeSet::new(),
             shard_limit,
+            counts: Counts::STRICT,
         }
+    }
+
+    /// The same with these counts from now on: what exceeds them stays.
+    #[must_use]
+    pub fn limited_to(self, counts: Counts) -> Self {
+        Self { counts, ..self }
     }
 
     /// The streams of a namespace, by name.

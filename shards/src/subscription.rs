@@ -60,7 +60,7 @@ impl Subscription {
         from: Offset,
         place: Place,
     ) -> Self {
-        let expires = services.clock.now() + limits::SUBSCRIPTION_LIFE;
+        let expires = services.clock.now() + place.life();
         let is_over = false;
         Self { directory, services, crypt, stream, next: from, expires, place, is_over }
     }
@@ -87,7 +87,11 @@ impl Subscription {
         self.is_over = !matches!(&told, Some(Ok(event)) if !event.is_last);
         if let Some(Ok(event)) = &told {
             self.next = event.reading.next();
-            self.place.quota().charge(clock.now(), event.reading.payload_bytes());
+            let bytes = event.reading.payload_bytes();
+            self.place.quota().charge(clock.now(), bytes);
+            if let Some(meters) = event.stream.meters() {
+                meters.note_pushed(bytes);
+            }
         }
         told
     }

@@ -8,7 +8,7 @@ use millpond_api::types::{AccountId, Region};
 use super::{
     refusal,
     values::{
-        Durability, LogFormat, Mode, Quotas, Secret, ShardLimit, StreamSpec, Switch, TlsChoice,
+        Durability, LogFormat, Mode, QuotasBase, Secret, ShardLimit, StreamSpec, Switch, TlsChoice,
         connections, duration, listen_addr, log_filter, memory_size,
     },
 };
@@ -106,7 +106,13 @@ pub(super) struct Flags {
 
     /// Keep Kinesis' rates per shard, consumer and account; its counts are kept in any case
     #[arg(long, value_enum, value_name = "HOW", help_heading = "Behaviour")]
-    pub quotas: Quotas,
+    pub quotas: QuotasBase,
+    /// Set single limits by this TOML file, over what --quotas says
+    #[arg(long, value_name = "FILE", help_heading = "Behaviour")]
+    pub quotas_file: Option<PathBuf>,
+    /// Take what AWS charges from this TOML file; it tells what throttled streams would have cost
+    #[arg(long, value_name = "FILE", help_heading = "Behaviour")]
+    pub prices: Option<PathBuf>,
     /// How long a stream or consumer stays CREATING, UPDATING or DELETING
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Behaviour")]
     pub transition: Duration,

@@ -84,7 +84,7 @@ fn serve_is_durable_verified_and_limited() {
     assert_eq!(config.listen, "127.0.0.1:4567".parse().unwrap());
     assert_eq!(config.storage, Storage::Directory("./millpond-data".into()));
     assert_eq!(config.durability, Durability::Fsync);
-    assert_eq!(config.quotas, Quotas::Strict);
+    assert_eq!(config.quotas, QuotasBase::Strict);
     assert_eq!(config.auth, Auth::Verify);
     assert_eq!(config.transition, Duration::from_millis(500));
     assert_eq!(config.shard_limit, ShardLimit::Aws);
@@ -99,7 +99,7 @@ fn dev_is_in_memory_open_and_at_once() {
     assert_eq!(config.listen, "127.0.0.1:4567".parse().unwrap());
     assert_eq!(config.storage, Storage::Memory { limit_bytes: 512 << 20 });
     assert_eq!(config.durability, Durability::Os);
-    assert_eq!(config.quotas, Quotas::Off);
+    assert_eq!(config.quotas, QuotasBase::Off);
     assert_eq!(config.auth, Auth::Any);
     assert_eq!(config.transition, Duration::ZERO);
     assert_eq!(config.shard_limit, "10000".parse().unwrap());
@@ -328,6 +328,8 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("admin-token", "t", "admin_token: Some((secret)),"),
     ("metrics", "open", "metrics: Open,"),
     ("quotas", "off", "quotas: Off,"),
+    ("quotas-file", "/quotas", "quotas_file: Some(\"/quotas\"),"),
+    ("prices", "/prices", "prices: Some(\"/prices\"),"),
     ("transition", "9s", "transition: 9s,"),
     ("shard-limit", "55", "shard_limit: Shards(55),"),
     ("stream", "clicks", "streams: [Declaration {"),

@@ -85,7 +85,7 @@ pub enum Durability {
 
 /// Whether Kinesis' throughput and request-rate limits are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Quotas {
+pub enum QuotasBase {
     /// As AWS keeps them.
     Strict,
     /// Not at all.

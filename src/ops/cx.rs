@@ -8,10 +8,10 @@ use std::{
 
 use millpond_api::{
     Codec, ErrorKind, OperationId,
-    types::{StreamArn, StreamRef, Timestamp},
+    types::{ShardId, StreamArn, StreamRef, Timestamp},
 };
 use millpond_quotas::{
-    Clock,
+    Clock, Quotas, Refusal,
     limits::{self, CallScope},
 };
 use millpond_shards::{
@@ -29,6 +29,7 @@ use crate::{
     faults::Injector,
     policy::{Readings, Tagging},
     telemetry::Warning,
+    throttles::{Refused, Whose},
     traces::Span,
 };
 
@@ -146,6 +147,12 @@ impl<'a> Cx<'a> {
     /// What faults make of this call, if there were any when it came.
     pub(super) fn injected(&self) -> Option<&Injected> {
         self.injected.get()
+    }
+
+    /// Which limits apply.
+    #[must_use]
+    pub fn quotas(&self) -> &'a Quotas {
+        self.app.quotas()
     }
 
     /// Service time.
@@ -277,12 +284,19 @@ impl<'a> Cx<'a> {
     pub fn admit(&self, stream: Option<&StreamArn>) -> Result<()> {
         let name = self.operation.name();
         let Namespace { account, region } = &self.namespace;
-        let scope = match (limits::control_calls(name).map(|limit| limit.scope), stream) {
-            (Some(CallScope::Stream), Some(arn)) => arn.to_string(),
-            _ => format!("{account}/{region}"),
+        let whose = match (limits::control_calls(name).map(|limit| limit.scope), stream) {
+            (Some(CallScope::Stream), Some(arn)) => Whose::Stream(arn.clone()),
+            _ => Whose::Account(self.namespace.clone()),
+        };
+        let scope = match &whose {
+            Whose::Stream(arn) => arn.to_string(),
+            Whose::Account(_) => format!("{account}/{region}"),
         };
         let admitted = self.app.calls().admit(self.app.clock().now(), &scope, name);
-        admitted.map_err(|_| self.rate_exceeded(stream))
+        admitted.map_err(|refusal| {
+            self.app.throttles().note_control(name, &whose, self.now(), refusal);
+            self.rate_exceeded(stream)
+        })
     }
 
     /// The error of a control operation that is called too often.
@@ -294,12 +308,35 @@ impl<'a> Cx<'a> {
         Error(ErrorKind::LimitExceeded.with(format!("Rate exceeded for {of}.")))
     }
 
+    /// Notes that a call on a shard was refused.
+    pub(super) fn note_throttle(&self, stream: &StreamArn, shard: ShardId, refusal: Refusal) {
+        let (name, now) = (self.operation.name(), self.now());
+        self.app.throttles().note_call(name, stream, shard, now, refusal);
+    }
+
+    /// Notes that records were refused.
+    pub(super) fn note_throttled_records<'r>(
+        &self,
+        stream: &StreamArn,
+        records: impl Iterator<Item = Refused<'r>>,
+    ) {
+        let (name, now) = (self.operation.name(), self.now());
+        self.app.throttles().note_writes(name, stream, now, records);
+    }
+
+    /// Notes why the domain refused, if that was a limit.
+    pub(super) fn note_fact(&self, fact: &Fact) {
+        let (name, now) = (self.operation.name(), self.now());
+        self.app.throttles().note_fact(name, &self.namespace, now, fact);
+    }
+
     /// Has the metadata changed as `command` says.
     ///
     /// # Errors
     /// The command's precondition that doesn't hold, or why storage failed.
     pub async fn submit(&self, command: Command) -> Result<()> {
-        Ok(self.domain().control().submit(command).await?)
+        let submitted = self.domain().control().submit(command).await;
+        Ok(submitted.inspect_err(|fact| self.note_fact(fact))?)
     }
 }
 

@@ -4,7 +4,6 @@ use millpond_api::{
     operations::{DescribeLimits, DescribeLimitsInput, DescribeLimitsOutput},
     types::StreamMode,
 };
-use millpond_quotas::limits;
 
 use super::{Cx, Reply, Serve, describe};
 use crate::error::Result;
@@ -23,7 +22,7 @@ impl Serve for DescribeLimits {
             shard_limit: i32::try_from(limit).unwrap_or(i32::MAX),
             open_shard_count: describe::count(open),
             on_demand_stream_count: describe::count(on_demand.len()),
-            on_demand_stream_count_limit: describe::count(limits::ON_DEMAND_STREAMS_MAX),
+            on_demand_stream_count_limit: describe::count(cx.quotas().counts.on_demand_streams),
             ..DescribeLimitsOutput::default()
         };
         Ok(cx.reply(&output))

@@ -33,7 +33,10 @@ impl Serve for GetRecords {
         let stream = stream.ok_or_else(gone)?;
         let shard = stream.shard(iterator.shard).ok_or_else(gone)?;
         dry_run::check(input.dry_run)?;
-        shard.admit_read().map_err(|_| read_throttled(&iterator.arn, iterator.shard))?;
+        shard.admit_read().map_err(|refusal| {
+            cx.note_throttle(&iterator.arn, iterator.shard, refusal);
+            read_throttled(&iterator.arn, iterator.shard)
+        })?;
         let limit = Limit {
             records: limits::page_size(input.limit, limits::GET_RECORDS_RECORDS_MAX),
             payload_bytes: limits::GET_RECORDS_BYTES_MAX as usize,
@@ -92,7 +95,7 @@ fn check(cx: &Cx<'_>, input: &GetRecordsInput<'_>, iterator: &ShardIterator) -> 
     }
     let (issued, now) = (iterator.issued, cx.now());
     let issued = cx.injected().map_or(issued, |faults| faults.issued(issued, now));
-    let life = limits::SHARD_ITERATOR_LIFE.as_millis() as i64;
+    let life = cx.quotas().lives.iterator.as_millis() as i64;
     if now.millis() - issued.millis() > life {
         return Err(Error(ErrorKind::ExpiredIterator.with(format!(
             "Iterator expired. The iterator was created at time {} while right now it is {} which \
@@ -137,6 +140,9 @@ fn reply(
     let records = records::all(shard, reading);
     let records = records.map_err(|e| unreadable(e, &stream.state().arn, shard.id()))?;
     shard.charge(reading);
+    if let Some(meters) = stream.meters() {
+        meters.note_read(reading.payload_bytes());
+    }
     let output = GetRecordsOutput {
         records,
         next_shard_iterator: (!ended).then(next),

@@ -31,7 +31,10 @@ impl Serve for GetShardIterator {
         };
         let start = Start::of(cx, &arn, shard, &start)?;
         dry_run::check(input.dry_run)?;
-        shard.admit_iterator().map_err(|_| read_throttled(&arn, id))?;
+        shard.admit_iterator().map_err(|refusal| {
+            cx.note_throttle(&arn, id, refusal);
+            read_throttled(&arn, id)
+        })?;
         let position = start.position(shard).await.map_err(|e| unreadable(e, &arn, id))?;
         let iterator =
             ShardIterator { issued: cx.now(), arn, number: state.number, shard: id, position };

@@ -1,7 +1,6 @@
 //! NextTokens: where a listing goes on, for five minutes.
 
 use millpond_api::{ErrorKind, types::Timestamp};
-use millpond_quotas::limits;
 use millpond_shards::token::Purpose;
 
 use super::Cx;
@@ -22,7 +21,7 @@ pub(super) fn open(cx: &Cx<'_>, purpose: Purpose, token: &str) -> Result<String>
         .as_deref()
         .and_then(|payload| parse(cx, payload))
         .ok_or_else(|| invalid("NextToken is not one that was given out by this operation."))?;
-    let life = limits::NEXT_TOKEN_LIFE.as_millis() as i64;
+    let life = cx.quotas().lives.next_token.as_millis() as i64;
     if cx.now().millis() - issued.millis() > life {
         let words = format!("NextToken is older than {life} milliseconds.");
         return Err(Error(ErrorKind::ExpiredNextToken.with(words)));

@@ -1,7 +1,8 @@
 //! Which shard takes an entry, if it has room: the one that owns its hash key, or, where the
 //! service picks, the shards in turn.
 
-use millpond_shards::directory::Stream;
+use millpond_quotas::Refusal;
+use millpond_shards::{directory::Stream, observed::Meters};
 
 use super::write::Entry;
 
@@ -21,8 +22,8 @@ pub(super) struct Placed<'a> {
 pub(super) struct Placement<'a> {
     /// Those that have a place, in order of their shards and within each of the request.
     pub(super) placed: Vec<Placed<'a>>,
-    /// Those that their shards have no room for.
-    pub(super) throttled: Vec<Placed<'a>>,
+    /// Those that their shards have no room for, and why.
+    pub(super) throttled: Vec<(Placed<'a>, Refusal)>,
 }
 
 /// Finds places for the entries of these indices. Room is asked for unless it was before.
@@ -39,7 +40,19 @@ pub(super) fn place<'a>(
         by_hash_key(stream, waiting, has_room)
     };
     placement.placed.sort_unstable_by_key(|placed| (placed.owner, placed.index));
+    if !has_room && let Some(meters) = stream.meters() {
+        meter(meters, &placement);
+    }
     placement
+}
+
+/// Counts what the request wants, and what of it is written.
+fn meter(meters: &Meters, Placement { placed, throttled }: &Placement<'_>) {
+    let bytes = |placed: &Placed<'_>| placed.entry.payload_bytes() as u64;
+    let refused = throttled.iter().map(|(placed, _)| placed);
+    let all = placed.iter().chain(refused);
+    meters.note_offered((placed.len() + throttled.len()) as u64, all.map(bytes).sum());
+    meters.note_put(placed.iter().map(bytes));
 }
 
 fn by_hash_key<'a>(
@@ -48,21 +61,25 @@ fn by_hash_key<'a>(
     has_room: bool,
 ) -> Placement<'a> {
     let routing = stream.routing();
-    let mut placed: Vec<_> = waiting
-        .filter_map(|(index, entry)| {
-            let owner = routing.index_of(entry.hash_key())?;
-            Some(Placed { owner, index, entry })
-        })
-        .collect();
-    let mut throttled = Vec::new();
-    if !has_room {
-        let refused = placed.extract_if(.., |Placed { owner, entry, .. }| {
-            let shard = routing.shards().get(*owner);
-            shard.is_none_or(|shard| shard.admit_write(entry.payload_bytes() as u64).is_err())
-        });
-        throttled.extend(refused);
+    let entries = waiting.filter_map(|(index, entry)| {
+        let owner = routing.index_of(entry.hash_key())?;
+        Some(Placed { owner, index, entry })
+    });
+    if has_room {
+        return Placement { placed: entries.collect(), throttled: Vec::new() };
     }
-    Placement { placed, throttled }
+    let mut placement = Placement {
+        placed: Vec::with_capacity(entries.size_hint().1.unwrap_or_default()),
+        throttled: Vec::new(),
+    };
+    for placed in entries {
+        let Some(shard) = routing.shards().get(placed.owner) else { continue };
+        match shard.admit_write(placed.entry.payload_bytes() as u64) {
+            Ok(()) => placement.placed.push(placed),
+            Err(refusal) => placement.throttled.push((placed, refusal)),
+        }
+    }
+    placement
 }
 
 /// Gives entries to shards in turn.
@@ -95,28 +112,50 @@ impl<'s> Spreading<'s> {
             if self.run_bytes > 0 && self.run_bytes + bytes > RUN_BYTES_MAX {
                 self.pass_on();
             }
+            self.note_offered(bytes);
             let tries = if bytes < self.refused_bytes { shards } else { 1 };
-            let mut turns = (0..tries).map(|step| self.turn.wrapping_add(step));
-            let found = turns.find(|turn| self.has_room(turn % shards, bytes));
-            let owner = found.unwrap_or(self.turn) % shards;
-            let placed = Placed { owner, index, entry };
-            if let Some(turn) = found {
-                self.run_bytes = if turn == self.turn { self.run_bytes + bytes } else { bytes };
-                self.turn = turn;
-                placement.placed.push(placed);
-            } else {
-                self.refused_bytes = self.refused_bytes.min(bytes);
-                self.count_throttle(owner);
-                self.pass_on();
-                placement.throttled.push(placed);
+            match self.find(shards, tries, bytes) {
+                Ok(turn) => {
+                    self.run_bytes = if turn == self.turn { self.run_bytes + bytes } else { bytes };
+                    self.turn = turn;
+                    placement.placed.push(Placed { owner: turn % shards, index, entry });
+                }
+                Err(refusal) => {
+                    let owner = self.turn % shards;
+                    self.refused_bytes = self.refused_bytes.min(bytes);
+                    self.count_throttle(owner);
+                    self.pass_on();
+                    placement.throttled.push((Placed { owner, index, entry }, refusal));
+                }
             }
         }
         placement
     }
 
-    fn has_room(&self, owner: usize, bytes: usize) -> bool {
-        let shard = self.stream.routing().shards().get(owner);
-        self.has_room || shard.is_some_and(|shard| shard.offer_write(bytes as u64).is_ok())
+    /// The first turn, of so many, whose shard has room; else why the first of them has none.
+    fn find(&self, shards: usize, tries: usize, bytes: usize) -> Result<usize, Refusal> {
+        let mut turns = (0..tries).map(|step| self.turn.wrapping_add(step));
+        let first = self.has_room(self.turn % shards, bytes);
+        let Err(refusal) = first else { return Ok(self.turn) };
+        turns.next();
+        turns.find(|turn| self.has_room(turn % shards, bytes).is_ok()).ok_or(refusal)
+    }
+
+    fn has_room(&self, owner: usize, bytes: usize) -> Result<(), Refusal> {
+        match self.stream.routing().shards().get(owner) {
+            Some(shard) if !self.has_room => shard.offer_write(bytes as u64),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts an entry for the shard whose turn it is: which one takes it makes no difference.
+    fn note_offered(&self, bytes: usize) {
+        let shards = self.stream.routing().shards();
+        if !self.has_room
+            && let Some(shard) = shards.get(self.turn % shards.len().max(1))
+        {
+            shard.note_offered(bytes as u64);
+        }
     }
 
     fn pass_on(&mut self) {

@@ -12,7 +12,6 @@ use millpond_api::{
     operations::{SubscribeToShard, SubscribeToShardEvent, SubscribeToShardInput},
     types::{ConsumerArn, ConsumerStatus, StreamArn},
 };
-use millpond_quotas::limits;
 use millpond_shards::{
     Error as Fact,
     subscription::{Event, Subscription},
@@ -52,10 +51,11 @@ impl Serve for SubscribeToShard {
         let start = Start::of(cx, arn, shard, &input.starting_position)?;
         dry_run::check(input.dry_run)?;
         let position = start.position(shard).await.map_err(|e| unreadable(e, arn, id))?;
-        let subscription = cx.domain().subscribe(&stream, consumer.clone(), id, position)?;
+        let subscription = cx.domain().subscribe(&stream, consumer.clone(), id, position);
+        let subscription = subscription.inspect_err(|fact| cx.note_fact(fact))?;
         let faults = cx.injected().map(Injected::on_feed);
         let feed = Feed { subscription, codec: cx.codec(), room: cx.event_room(), faults };
-        Ok(Reply::Events { frames: feed.frames(), life: limits::SUBSCRIPTION_LIFE })
+        Ok(Reply::Events { frames: feed.frames(), life: cx.quotas().lives.subscription })
     }
 }
 

@@ -10,7 +10,7 @@ use millpond_api::{
     types::{Blob, EncryptionType, HashKey, SequenceNumber, ShardId, StreamStatus},
     validate::{Checker, Value},
 };
-use millpond_quotas::limits;
+use millpond_quotas::{Refusal, limits};
 use millpond_shards::{
     Error as Fact,
     batch::RecordBatch,
@@ -26,7 +26,10 @@ use super::{
     injected::Injected,
     placement::{self, Placed, Placement},
 };
-use crate::error::{Error, Result, invalid, write_throttled};
+use crate::{
+    error::{Error, Result, invalid, write_throttled},
+    throttles::Refused,
+};
 
 /// How often entries are routed anew when their shard is being closed.
 const REROUTE_MAX: usize = 3;
@@ -168,7 +171,7 @@ pub(super) async fn write(
         };
         encryption_type = encryption_type.or(sealing.is_some().then_some(EncryptionType::Kms));
         let (has_room, sealing) = (round > 0, sealing.as_mut());
-        let shares = share_out(&stream, entries, &waiting, has_room, sealing, &mut outcomes);
+        let shares = share_out(cx, &stream, entries, &waiting, has_room, sealing, &mut outcomes);
         let appends = shares.into_iter().map(Share::append);
         waiting.clear();
         for (share, appended) in join_all(appends).await {
@@ -239,6 +242,7 @@ struct Share {
 
 /// Gives each waiting entry to a shard, if that has room for it.
 fn share_out(
+    cx: &Cx<'_>,
     stream: &Stream,
     entries: &[Entry<'_>],
     waiting: &[usize],
@@ -248,16 +252,35 @@ fn share_out(
 ) -> Vec<Share> {
     let shards = stream.routing().shards();
     let Placement { placed, throttled } = placement::place(stream, entries, waiting, has_room);
-    for Placed { owner, index, .. } in throttled {
-        if let (Some(shard), Some(outcome)) = (shards.get(owner), outcomes.get_mut(index)) {
-            *outcome = Some(Err(write_throttled(&stream.state().arn, shard.id())));
-        }
+    if !throttled.is_empty() {
+        throttle(cx, stream, &throttled, outcomes);
     }
     let share = |group: &[Placed<'_>]| {
         let shard = shards.get(group.first()?.owner)?;
         Some(Share::new(Arc::clone(shard), group, sealing.as_deref_mut()))
     };
     placed.chunk_by(|a, b| a.owner == b.owner).filter_map(share).collect()
+}
+
+/// Tells entries that their shards have no room for them, and the ledger why.
+#[cold]
+fn throttle(
+    cx: &Cx<'_>,
+    stream: &Stream,
+    throttled: &[(Placed<'_>, Refusal)],
+    outcomes: &mut [Option<Result<Written>>],
+) {
+    let (arn, shards) = (&stream.state().arn, stream.routing().shards());
+    let refused = throttled.iter().filter_map(|(Placed { owner, entry, .. }, refusal)| {
+        let (shard, bytes) = (shards.get(*owner)?.id(), entry.payload_bytes() as u64);
+        Some(Refused::record(shard, *refusal, bytes, entry.partition_key))
+    });
+    cx.note_throttled_records(arn, refused);
+    for (Placed { owner, index, .. }, _) in throttled {
+        if let (Some(shard), Some(outcome)) = (shards.get(*owner), outcomes.get_mut(*index)) {
+            *outcome = Some(Err(write_throttled(arn, shard.id())));
+        }
+    }
 }
 
 impl Share {

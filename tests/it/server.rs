@@ -129,6 +129,11 @@ impl TestServer {
         &self.engine
     }
 
+    /// What is told of throttles when the server stops.
+    pub(crate) fn summary_of_throttles(&self) -> Vec<String> {
+        self.app.summary_of_throttles()
+    }
+
     pub(crate) fn codec(&self) -> Codec {
         self.codec
     }

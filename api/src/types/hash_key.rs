@@ -87,6 +87,16 @@ impl HashKeyRange {
         self.end
     }
 
+    /// The part of the whole space that the interval is, in parts per billion.
+    #[must_use]
+    pub const fn parts_per_billion(self) -> u64 {
+        const PARTS: u128 = 1_000_000_000;
+        let keys = self.end.0 - self.start.0;
+        let parts = keys / (u128::MAX / PARTS);
+        // At most 10⁹, and a few more by rounding.
+        if parts > PARTS { PARTS as u64 } else { parts as u64 }
+    }
+
     /// Whether `key` lies within.
     #[must_use]
     pub fn contains(self, key: HashKey) -> bool {

@@ -254,7 +254,7 @@ impl Case {
 
 async fn open(engine: &MemoryEngine, clock: &Clock, keys: &TestKeys) -> Domain {
     let options = Options {
-        quotas: millpond_quotas::Quotas::Off,
+        quotas: millpond_quotas::Quotas::off(),
         shard_limit: ShardLimit::Aws,
         tail_bytes_max: 1 << 20,
         token_key: [7; KEY_BYTES],

@@ -26,7 +26,7 @@ fn shard(engine: &MemoryEngine) -> Shard {
         stream.arn.clone(),
         state,
         RetentionTier::Standard,
-        ShardQuota::new(Quotas::Off, 0),
+        ShardQuota::new(&Quotas::off(), 0),
         services,
     )
 }

@@ -109,8 +109,9 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
     next.check_shard_limit(&namespace, mode, shards.into())?;
     let streams = next.namespace(&namespace).into_iter().flatten();
     let creating = streams.filter(|(_, stream)| stream.status == StreamStatus::Creating).count();
-    if creating >= limits::STREAMS_CREATING_MAX {
-        return Err(Error::TooManyCreating { namespace, limit: limits::STREAMS_CREATING_MAX });
+    let limit = next.counts.streams_creating;
+    if creating >= limit {
+        return Err(Error::TooManyCreating { namespace, limit });
     }
     let stream = StreamState {
         number: next.next_stream,
@@ -133,7 +134,7 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
         mode_switches: Vec::new(),
         encryption: Encryption::default(),
     };
-    check_tags(&stream)?;
+    check_tags(next, &stream)?;
     next.take_number();
     next.put(stream);
     Ok(())
@@ -197,22 +198,23 @@ fn scale(
 ) -> Result<(), Error> {
     let mut stream = next.provisioned_stream(arn)?;
     let current = u32::try_from(stream.open_shards().count()).expect("shard indices have 31 bits");
-    if target > limits::target_shards_max(current) {
+    let (least, most) = next.counts.targets(current);
+    if target > most {
         return Err(Error::ScaleUpTooFar { current, target });
     }
-    if target < limits::target_shards_min(current) {
+    if target < least {
         return Err(Error::ScaleDownTooFar { current, target });
     }
     let namespace = Namespace::of(arn);
     let others = next.open_shards(&namespace, StreamMode::Provisioned) - u64::from(current);
     let room = next.shard_limit.of(&namespace).saturating_sub(others);
-    let limit = room.min(limits::SHARDS_PER_STREAM_MAX.into());
+    let limit = room.min(next.counts.shards_per_stream as u64);
     if u64::from(target) > limit {
         return Err(Error::TooManyShards { current, target, limit });
     }
     stream.shard_count_updates.retain(|at| now.millis() - at.millis() < DAY_MILLIS);
-    if stream.shard_count_updates.len() >= limits::UPDATE_SHARD_COUNT_PER_DAY_MAX {
-        let limit = limits::UPDATE_SHARD_COUNT_PER_DAY_MAX;
+    let limit = next.counts.shard_count_updates;
+    if stream.shard_count_updates.len() >= limit {
         return Err(Error::ShardCountUpdatedTooOften { stream: arn.clone(), limit });
     }
     stream.shard_count_updates.push(now);
@@ -292,16 +294,16 @@ fn retag(
 ) -> Result<(), Error> {
     let mut changed = next.active_stream(arn)?;
     change(&mut changed.tags);
-    check_tags(&changed)?;
+    check_tags(next, &changed)?;
     next.put(changed);
     Ok(())
 }
 
-fn check_tags(stream: &StreamState) -> Result<(), Error> {
-    if stream.tags.len() <= limits::TAGS_PER_RESOURCE_MAX {
+fn check_tags(state: &State, stream: &StreamState) -> Result<(), Error> {
+    let limit = state.counts.tags;
+    if stream.tags.len() <= limit {
         return Ok(());
     }
-    let limit = limits::TAGS_PER_RESOURCE_MAX;
     Err(Error::TooManyTags { stream: stream.arn.clone(), limit })
 }
 

@@ -88,7 +88,7 @@ pub(super) fn check_new(
     }
     let namespace = Namespace::of(arn);
     let current = state.streams_in(&namespace, StreamMode::OnDemand).count();
-    let limit = limits::ON_DEMAND_STREAMS_MAX;
+    let limit = state.counts.on_demand_streams;
     if current < limit {
         return Ok(());
     }
@@ -121,7 +121,7 @@ fn switch(
             None => Ok(()),
         };
     }
-    let limit = limits::MODE_SWITCHES_PER_DAY_MAX;
+    let limit = next.counts.mode_switches;
     stream.mode_switches.retain(|at| now.millis() - at.millis() < DAY_MILLIS);
     if stream.mode_switches.len() >= limit {
         return Err(Error::ModeSwitchedTooOften { stream: stream.arn, limit });

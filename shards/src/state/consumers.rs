@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use millpond_api::types::{ConsumerArn, ConsumerStatus, StreamArn, StreamMode, Timestamp};
-use millpond_quotas::limits;
 
 use super::{State, apply::same_stream};
 use crate::{
@@ -49,7 +48,7 @@ pub(super) fn apply(next: &mut State, command: &ConsumerCommand) -> Result<(), E
                 policy: None,
             };
             check_room(next, &stream, &consumer)?;
-            check_tags(&consumer)?;
+            check_tags(next.counts.tags, &consumer)?;
             stream.consumers.insert(name.clone(), consumer);
             next.put(stream);
             Ok(())
@@ -58,11 +57,14 @@ pub(super) fn apply(next: &mut State, command: &ConsumerCommand) -> Result<(), E
             consumer.delete(*due);
             Ok(())
         }),
-        ConsumerCommand::AddTags { consumer, tags } => change(next, consumer, |consumer| {
-            check_active(consumer)?;
-            consumer.tags.extend(tags.iter().cloned());
-            check_tags(consumer)
-        }),
+        ConsumerCommand::AddTags { consumer, tags } => {
+            let limit = next.counts.tags;
+            change(next, consumer, |consumer| {
+                check_active(consumer)?;
+                consumer.tags.extend(tags.iter().cloned());
+                check_tags(limit, consumer)
+            })
+        }
         ConsumerCommand::RemoveTags { consumer, keys } => change(next, consumer, |consumer| {
             check_active(consumer)?;
             consumer.tags.retain(|key, _| !keys.contains(key));
@@ -85,13 +87,13 @@ fn check_room(state: &State, stream: &StreamState, new: &ConsumerState) -> Resul
     }
     let is_committed = state.is_committed(&Namespace::of(&stream.arn), new.created);
     let limit = match stream.mode() {
-        StreamMode::OnDemand if is_committed => limits::CONSUMERS_PER_STREAM_ADVANTAGE_MAX,
-        StreamMode::OnDemand | StreamMode::Provisioned => limits::CONSUMERS_PER_STREAM_MAX,
+        StreamMode::OnDemand if is_committed => state.counts.consumers_advantage,
+        StreamMode::OnDemand | StreamMode::Provisioned => state.counts.consumers,
     };
     if stream.consumers.len() >= limit {
         return Err(Error::TooManyConsumers { stream: stream.arn.clone(), limit });
     }
-    let limit = limits::CONSUMERS_CREATING_MAX;
+    let limit = state.counts.consumers_creating;
     let is_creating = |consumer: &&ConsumerState| consumer.status == ConsumerStatus::Creating;
     if stream.consumers.values().filter(is_creating).count() >= limit {
         return Err(Error::TooManyConsumersCreating { stream: stream.arn.clone(), limit });
@@ -121,8 +123,7 @@ pub(super) fn check_active(consumer: &ConsumerState) -> Result<(), Error> {
     }
 }
 
-fn check_tags(consumer: &ConsumerState) -> Result<(), Error> {
-    let limit = limits::TAGS_PER_RESOURCE_MAX;
+fn check_tags(limit: usize, consumer: &ConsumerState) -> Result<(), Error> {
     if consumer.tags.len() <= limit {
         return Ok(());
     }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use millpond_api::types::{StreamArn, Timestamp};
-use millpond_quotas::limits;
+use millpond_quotas::Counts;
 
 use super::{
     State,
@@ -66,7 +66,7 @@ pub(super) fn apply(next: &mut State, command: &EncryptionCommand) -> Result<(),
             if is_same && !is_alias(key_id) {
                 return Ok(());
             }
-            count(&mut stream.encryption.starts, &stream.arn, *now)?;
+            count(next.counts, &mut stream.encryption.starts, &stream.arn, *now)?;
             stream.encryption.begin(key_id.clone(), wrapped.clone(), *now);
             next.put(updating(stream, *due, Intent::Settle));
         }
@@ -75,7 +75,7 @@ pub(super) fn apply(next: &mut State, command: &EncryptionCommand) -> Result<(),
             if stream.encryption.key_id.is_none() {
                 return Ok(());
             }
-            count(&mut stream.encryption.stops, &stream.arn, *now)?;
+            count(next.counts, &mut stream.encryption.stops, &stream.arn, *now)?;
             stream.encryption.retire(*now);
             next.put(updating(stream, *due, Intent::Settle));
         }
@@ -127,10 +127,15 @@ fn in_use(
 }
 
 /// Notes a change at `now`, if there weren't too many in the day before.
-fn count(changes: &mut Vec<Timestamp>, stream: &StreamArn, now: Timestamp) -> Result<(), Error> {
+fn count(
+    counts: Counts,
+    changes: &mut Vec<Timestamp>,
+    stream: &StreamArn,
+    now: Timestamp,
+) -> Result<(), Error> {
     changes.retain(|at| now.millis() - at.millis() < DAY_MILLIS);
-    if changes.len() >= limits::ENCRYPTION_CHANGES_PER_DAY_MAX {
-        let limit = limits::ENCRYPTION_CHANGES_PER_DAY_MAX;
+    let limit = counts.encryption_changes;
+    if changes.len() >= limit {
         return Err(Error::EncryptionChangedTooOften { stream: stream.clone(), limit });
     }
     changes.push(now);

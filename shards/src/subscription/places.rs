@@ -3,10 +3,11 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use millpond_api::types::{ConsumerArn, ShardId};
-use millpond_quotas::{ConsumerQuota, Quotas, Time};
+use millpond_quotas::{ConsumerQuota, Quotas, Refusal, Time};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
@@ -66,16 +67,19 @@ impl Subscriptions {
     pub(crate) fn enter(&self, key: Key, now: Time) -> Result<Place, Error> {
         let mut entries = self.entries();
         entries.sweep(now);
-        let new = || Entry { quota: Arc::new(ConsumerQuota::new(self.quotas)), latest: None };
+        let new = || Entry { quota: Arc::new(ConsumerQuota::new(&self.quotas)), latest: None };
         let entry = entries.by_key.entry(key.clone()).or_insert_with(new);
-        if entry.quota.admit_subscribe_call(now).is_err() {
+        if let Err(refusal) = entry.quota.admit_subscribe_call(now) {
             let Key { consumer, shard } = key;
-            return Err(Error::SubscribedTooOften { consumer, shard });
+            let refusal = Box::new(refusal);
+            return Err(Error::SubscribedTooOften { consumer, shard, refusal });
         }
         if let Some(latest) = &entry.latest {
-            if now < latest.since + entry.quota.takeover_min() {
+            let safe_until = latest.since + entry.quota.takeover_min();
+            if now < safe_until {
+                let refusal = Box::new(Refusal::safe_until(safe_until, now));
                 let Key { consumer, shard } = key;
-                return Err(Error::SubscribedJustNow { consumer, shard });
+                return Err(Error::SubscribedJustNow { consumer, shard, refusal });
             }
             latest.ended.cancel();
         }
@@ -83,7 +87,8 @@ impl Subscriptions {
         let ended = self.stop.child_token();
         entry.latest = Some(Latest { since: now, ended: ended.clone() });
         let quota = Arc::clone(&entry.quota);
-        Ok(Place { key, quota, ended, stop: self.stop.clone() })
+        let life = self.quotas.lives.subscription;
+        Ok(Place { key, quota, life, ended, stop: self.stop.clone() })
     }
 
     /// Ends every subscription, now and in future: the server is about to stop.
@@ -119,6 +124,7 @@ impl Entry {
 pub(crate) struct Place {
     key: Key,
     quota: Arc<ConsumerQuota>,
+    life: Duration,
     ended: CancellationToken,
     stop: CancellationToken,
 }
@@ -126,6 +132,11 @@ pub(crate) struct Place {
 impl Place {
     pub(super) fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// How long the subscription is served.
+    pub(super) fn life(&self) -> Duration {
+        self.life
     }
 
     pub(super) fn quota(&self) -> &ConsumerQuota {
@@ -151,8 +162,6 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures::FutureExt as _;
 
     use super::*;
@@ -171,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_subscription_is_safe_for_five_seconds_and_then_replaced() {
-        let all = Subscriptions::new(Quotas::Strict);
+        let all = Subscriptions::new(Quotas::strict());
         let first = enter(&all, 0, 0).unwrap();
         assert!(matches!(enter(&all, 0, 999), Err(Error::SubscribedTooOften { .. })));
         assert!(matches!(enter(&all, 0, 4_999), Err(Error::SubscribedJustNow { .. })));
@@ -187,7 +196,7 @@ mod tests {
 
     #[test]
     fn without_quotas_the_newest_wins_at_once() {
-        let all = Subscriptions::new(Quotas::Off);
+        let all = Subscriptions::new(Quotas::off());
         let first = enter(&all, 0, 0).unwrap();
         let second = enter(&all, 0, 0).unwrap();
         assert_eq!(first.ended().now_or_never(), Some(true));
@@ -196,7 +205,7 @@ mod tests {
 
     #[test]
     fn who_left_is_forgotten() {
-        let all = Subscriptions::new(Quotas::Strict);
+        let all = Subscriptions::new(Quotas::strict());
         let stays = enter(&all, 0, 0).unwrap();
         for shard in 1..1_000 {
             drop(enter(&all, shard, u64::from(shard.cast_unsigned()) * 5_000));

@@ -562,7 +562,7 @@ impl Process {
         engine.faults().leave_gaps(gap);
         let engine: Arc<dyn Engine> = Arc::new(engine.clone());
         let options = Options {
-            quotas: Quotas::Off,
+            quotas: Quotas::off(),
             shard_limit: SHARD_LIMIT,
             tail_bytes_max: 64 * 1024,
             // Another one each time: the first is kept.
