@@ -35,7 +35,7 @@ use crate::{
     process::StartError,
     quotas_file,
     telemetry::Warning,
-    throttles::{Filter, Throttles, summary},
+    throttles::{Filter, Throttles},
     tls::Tls,
     traces::Traces,
 };
@@ -232,7 +232,7 @@ impl App {
     #[must_use]
     pub fn summary_of_throttles(&self) -> Vec<String> {
         let (directory, now) = (self.domain.directory(), self.domain.now());
-        summary(&self.throttles.report(directory, &Filter::default(), now))
+        self.throttles.report(directory, &Filter::default(), now).summary
     }
 
     /// Service time and wall time.

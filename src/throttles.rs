@@ -23,7 +23,6 @@ use millpond_quotas::{Quotas, Refusal};
 use millpond_shards::{Error as Fact, directory::Directory, stream::Namespace};
 
 pub use ledger::{Refused, Whose};
-pub use summary::summary;
 
 use crate::process::StartError;
 use ledger::Ledger;

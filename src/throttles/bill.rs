@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::prices::Region;
 
 const MILLIS_PER_HOUR: f64 = 3_600_000.0;
-const KIB_PER_GB: f64 = 1_048_576.0;
-const BYTES_PER_GB: f64 = KIB_PER_GB * 1_024.0;
+const KIB: f64 = 1_024.0;
+const KIB_PER_GB: f64 = KIB * KIB;
+const BYTES_PER_GB: f64 = KIB_PER_GB * KIB;
 
 /// A month, as AWS counts it for storage.
 const HOURS_PER_MONTH: f64 = 730.0;

@@ -13,6 +13,7 @@ use super::{
     bill::{self, Item},
     ledger::{Kind, Ledger, Recent, Row},
     prices::Prices,
+    summary,
 };
 
 /// What was refused since a moment, what would have sufficed, and what it would have cost.
@@ -30,6 +31,8 @@ pub struct Report {
     pub streams: Vec<StreamReport>,
     /// Calls of accounts, and limits of theirs.
     pub accounts: Vec<Throttle>,
+    /// The same in a few lines; none when nothing was refused.
+    pub summary: Vec<String>,
     /// The latest calls, the newest first.
     pub recent: Vec<Call>,
     /// What AWS would have charged for the streams together.
@@ -225,13 +228,14 @@ impl Report {
         accounts.sort_by_key(|throttle| std::cmp::Reverse(throttle.refused));
         let recent = ledger.recent.iter().rev().filter(|call| call.whose.is_in(filter));
         let refused = told.iter().map(|stream| stream.refused);
-        Self {
+        let mut report = Self {
             since: ledger.since,
             until: now,
             refused: refused.chain(accounts.iter().map(|throttle| throttle.refused)).sum(),
             left_out: ledger.left_out,
             streams: told,
             accounts,
+            summary: Vec::new(),
             recent: recent.map(Call::of).collect(),
             cost: Cost {
                 total,
@@ -239,7 +243,9 @@ impl Report {
                 as_of: prices.as_of.clone(),
                 source: prices.source.clone(),
             },
-        }
+        };
+        report.summary = summary::lines(&report);
+        report
     }
 }
 

@@ -6,8 +6,7 @@ use super::report::{Report, Seen, StreamReport};
 const STREAMS_MAX: usize = 5;
 
 /// What is worth telling; nothing when nothing was refused.
-#[must_use]
-pub fn summary(report: &Report) -> Vec<String> {
+pub(super) fn lines(report: &Report) -> Vec<String> {
     if report.refused == 0 {
         return Vec::new();
     }

@@ -43,8 +43,10 @@ fn advised(observed: &Observed, refused: &[(i32, Limit, &str, usize, u64)]) -> A
     advise(observed, &rows, &Rates::STRICT)
 }
 
+/// Refusals of many keys, none of them more often than others.
 fn many(shard: i32, limit: Limit) -> Vec<(i32, Limit, &'static str, usize, u64)> {
-    ["a", "b", "c", "d", "e"].iter().map(|key| (shard, limit, *key, 100, 10)).collect()
+    let keys = "a b c d e f g h i j k l m n o p q r s t u v w x y z".split(' ');
+    keys.map(|key| (shard, limit, key, 1, 10)).collect()
 }
 
 #[test]
