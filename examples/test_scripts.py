@@ -9,6 +9,7 @@ import pytest
 
 import connect
 import consume
+import server
 
 EXAMPLES = Path(__file__).parent
 SECONDS_MAX = 60
@@ -86,7 +87,7 @@ def test_a_missing_stream_is_one_line(endpoint_url, tmp_path, script):
     assert "Stream absent" in ended.stderr and "produce.py" in ended.stderr
 
 
-@pytest.mark.parametrize("script", ["produce.py", "consume.py", "shard_tour.py"])
+@pytest.mark.parametrize("script", ["produce.py", "consume.py", "shard_tour.py", "throttling.py"])
 def test_a_server_that_is_not_there_is_one_line(tmp_path, script):
     ended = run(tmp_path, script, "--endpoint-url", "http://127.0.0.1:1")
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
@@ -101,6 +102,24 @@ def test_a_server_with_declared_streams_is_looked_into(tmp_path):
     assert [line.split("  ")[2:] for line in lines[-3:]] == [
         ["user-1", json.dumps({"id": number})] for number in range(3)
     ]
+
+
+@pytest.mark.parametrize(
+    ("hot", "advice"), [("0", " even shards instead of 1"), ("0.9", "no number of shards helps")]
+)
+def test_throttling_is_rehearsed(tmp_path, hot, advice):
+    with server.running("--quotas", "strict") as url:
+        flags = ["--endpoint-url", url, "--count", "10000", "--hot", hot]
+        said = run(tmp_path, "throttling.py", *flags)
+    assert said.returncode == 0, said
+    assert "refused by shard-write-records-per-second = 1,000" in said.stdout, said.stdout
+    assert advice in said.stdout and " USD, with enough shards " in said.stdout, said.stdout
+
+
+def test_where_nothing_is_kept_nothing_is_told(endpoint_url, tmp_path):
+    said = run(tmp_path, "throttling.py", "--endpoint-url", endpoint_url, "--count", "500")
+    assert (said.returncode, said.stdout.count("\n")) == (0, 2), said
+    assert "--quotas strict" in said.stdout
 
 
 def test_the_help_tells_every_default(tmp_path):

@@ -9,6 +9,7 @@ mod look;
 mod print;
 mod put;
 mod streams;
+mod throttles;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,12 @@ async fn answer(ask: Ask) -> Outcome {
         Command::Peek(peek) => look::peek(&mut client, &mut printer, &peek).await?,
         Command::Tail(tail) => look::tail(&mut client, &mut printer, &tail).await?,
         Command::Put(put) => put::put(&mut client, &mut printer, put).await?,
+        Command::Throttles { stream, clear: true } => {
+            throttles::clear(&mut client, stream.as_ref()).await?;
+        }
+        Command::Throttles { stream, clear: false } => {
+            throttles::show(&mut client, &mut printer, stream.as_ref()).await?;
+        }
     }
     printer.flush()
 }

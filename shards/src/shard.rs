@@ -139,8 +139,9 @@ impl Shard {
     /// # Errors
     /// The limit that refuses it; as to what is spent then, see [`ShardQuota::admit_write`].
     pub fn admit_write(&self, payload_bytes: u64) -> Result<(), Refusal> {
-        self.note_offered(payload_bytes);
-        let admitted = self.offer_write(payload_bytes);
+        let now = self.services.clock.now();
+        self.quota.note_offered(now, payload_bytes);
+        let admitted = self.quota.admit_write(now, payload_bytes);
         admitted.inspect_err(|_| self.meter.count_write_throttles(1))
     }
 

@@ -5,13 +5,13 @@ use std::path::Path;
 use millpond_shards::snapshot::{Contents, SnapshotError};
 
 use super::App;
-use crate::process::StartError;
+use crate::{process::StartError, throttles::Filter};
 
 impl App {
-    /// Deletes every stream and what accounts have settled, forgets metrics of clients and streams,
-    /// has no faults but those of `--faults`, which begin anew, and makes the streams of the
-    /// configuration anew. What Prometheus counts goes on, as do the
-    /// clock and the key of tokens.
+    /// Deletes every stream and what accounts have settled, forgets metrics of clients and streams
+    /// and what was throttled, has no faults but those of `--faults`, which begin anew, and makes
+    /// the streams of the configuration anew. What Prometheus counts goes on, as do the clock and
+    /// the key of tokens.
     ///
     /// # Errors
     /// When storage fails: the server is then as it was, or without streams.
@@ -19,6 +19,8 @@ impl App {
         self.faults.reset();
         self.domain.reset().await.map_err(StartError::new)?;
         self.metric_store.clear();
+        let (directory, now) = (self.domain.directory(), self.domain.now());
+        self.throttles.clear(directory, &Filter::default(), now);
         self.make_streams(None).await
     }
 

@@ -62,6 +62,16 @@ pub enum Command {
     /// Put records to a stream: the one that is given, or a line of input each
     #[command(after_help = PUT)]
     Put(Put),
+    /// Show what was refused for a limit, what would have sufficed, and what AWS would have charged
+    #[command(after_help = THROTTLES)]
+    Throttles {
+        /// The stream's name; all streams without one
+        #[arg(value_name = "STREAM")]
+        stream: Option<StreamName>,
+        /// Forget it and begin anew, instead of showing it
+        #[arg(long)]
+        clear: bool,
+    },
 }
 
 /// Which records are shown, and how.
@@ -140,6 +150,12 @@ fn count(text: &str) -> Result<usize, &'static str> {
     let number = text.parse().ok().filter(|number| (1..=COUNT_MAX).contains(number));
     number.ok_or("it is a number from 1 to 10000000")
 }
+
+const THROTTLES: &str = "\
+Examples:
+  millpond throttles
+  millpond throttles orders --json | jq .streams[0].advice
+  millpond throttles --clear";
 
 const STREAMS: &str = "\
 Examples:

@@ -94,8 +94,8 @@ fn check(cx: &Cx<'_>, input: &GetRecordsInput<'_>, iterator: &ShardIterator) -> 
         return Err(invalid("StreamARN and ShardIterator belong to different streams."));
     }
     let (issued, now) = (iterator.issued, cx.now());
-    let issued = cx.injected().map_or(issued, |faults| faults.issued(issued, now));
     let life = cx.quotas().lives.iterator.as_millis() as i64;
+    let issued = cx.injected().map_or(issued, |faults| faults.issued(issued, now, life));
     if now.millis() - issued.millis() > life {
         return Err(Error(ErrorKind::ExpiredIterator.with(format!(
             "Iterator expired. The iterator was created at time {} while right now it is {} which \

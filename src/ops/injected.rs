@@ -10,7 +10,7 @@ use millpond_api::{
     ErrorKind, OperationId,
     types::{ConsumerArn, StreamArn, Timestamp},
 };
-use millpond_quotas::limits;
+use millpond_quotas::{Limit, Refusal};
 use millpond_shards::{Error as Fact, directory::Stream, shard::Reading, stream::Namespace};
 
 use super::{
@@ -104,7 +104,9 @@ impl Injected {
             }
             OperationId::SubscribeToShard => {
                 let (consumer, shard) = self.consumer.clone().zip(self.call.shard)?;
-                Some(Fact::SubscribedTooOften { consumer, shard }.into())
+                let limit = Limit::SubscribeCalls;
+                let refusal = Box::new(Refusal { limit, excess: 1, retry_after: Duration::ZERO });
+                Some(Fact::SubscribedTooOften { consumer, shard, refusal }.into())
             }
             _ => Some(cx.rate_exceeded(arn.as_ref())),
         }
@@ -167,8 +169,8 @@ impl Injected {
     }
 
     /// When an iterator that was issued at `issued` was issued, as far as its bearer is told.
-    pub(super) fn issued(&self, issued: Timestamp, now: Timestamp) -> Timestamp {
-        let life = limits::SHARD_ITERATOR_LIFE.as_millis() as i64;
+    /// Iterators live for `life` milliseconds.
+    pub(super) fn issued(&self, issued: Timestamp, now: Timestamp, life: i64) -> Timestamp {
         let expired = Timestamp::from_millis(now.millis() - life - 1);
         if self.iterator_is_expired { issued.min(expired) } else { issued }
     }

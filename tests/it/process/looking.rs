@@ -70,6 +70,49 @@ fn streams_and_shards_are_shown_to_people_and_to_machines() {
 }
 
 #[test]
+fn what_was_refused_is_shown_and_cleared_and_told_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = dir.path().join("quotas.toml");
+    fs::write(&limits, "shard-write-records-per-second = 1\n").unwrap();
+    let limits = limits.display();
+    let server = Millpond::start(&format!("{DEV} --stream clicks --quotas-file {limits}"));
+    assert_eq!(told(&server, "throttles"), "nothing was refused\n");
+    let entry = json!({"PartitionKey": "a key", "Data": ""});
+    let input = json!({"StreamName": "clicks", "Records": vec![entry; 500]});
+    server.client().call("PutRecords", &input);
+    let shown = told(&server, "throttles clicks");
+    assert!(shown.starts_with("STREAM  SHARD "), "{shown}");
+    for words in [" shard-write-records-per-second  1 ", " a key\n", "would have cost"] {
+        assert!(shown.contains(words), "{shown}");
+    }
+    let report = &objects(&server, "throttles")[0];
+    assert!(report["streams"][0]["throttles"][0]["refused"].as_u64().unwrap() > 400, "{report}");
+    assert_eq!(told(&server, "throttles orders"), "nothing was refused\n");
+    assert_eq!(told(&server, "throttles --clear orders"), "");
+    let last = server.stop();
+    assert!(last.contains("stream clicks (000000000000, us-east-1): "), "{last}");
+}
+
+#[test]
+fn a_limits_file_that_cannot_be_used_ends_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("limits.toml");
+    for (flag, text, words) in [
+        ("quotas-file", "tags-per-resource = -1", "`tags-per-resource` is a whole number"),
+        ("quotas-file", "no = 1", "unknown key `no`; the keys are shard-write-records"),
+        ("prices", "currency = \"USD\"", "missing field"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let at = file.display();
+        let (ended, output, said) = run_to_end(&format!("{DEV} --{flag} {at}"));
+        assert_eq!((ended, output.as_str()), (Some(2), ""), "{said}");
+        assert!(said.starts_with(&format!("millpond: {at}: ")) && said.contains(words), "{said}");
+    }
+    let (ended, _, said) = run_to_end(&format!("{DEV} --quotas-file /nowhere/limits"));
+    assert!(ended == Some(2) && said.contains("/nowhere/limits: "), "{said}");
+}
+
+#[test]
 fn what_goes_wrong_is_one_sentence_that_says_what_to_do() {
     let server = Millpond::start(DEV);
     let closed = Millpond::start("serve --listen 127.0.0.1:0 --in-memory --auth any");
@@ -225,7 +268,7 @@ fn a_tail_ends_quietly() {
 fn every_command_teaches_by_examples() {
     let (code, help, _) = run_to_end("--help");
     assert_eq!(code, Some(0));
-    for command in ["streams", "describe", "shards", "peek", "tail", "put"] {
+    for command in ["streams", "describe", "shards", "peek", "tail", "put", "throttles"] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let (code, help, said) = run_to_end(&format!("{command} --help"));
         assert_eq!((code, said.as_str()), (Some(0), ""));
