@@ -25,7 +25,6 @@ use crate::{
 pub(crate) use values::duration;
 
 pub use streams::{Declaration, DeclaredConsumer, DeclaredMode};
-pub(crate) use values::duration;
 pub use values::{
     Durability, Keys, LogFormat, Mode, QuotasBase, Secret, ShardLimit, Storage, Switch,
 };
