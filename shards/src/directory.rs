@@ -202,7 +202,7 @@ impl Directory {
             streams.insert(arn.name.clone(), Arc::clone(&stream));
             snapshot.by_number.insert(stream.state.number, stream);
         }
-        self.note_gone(&before, &snapshot);
+        self.note_gone(before, &snapshot);
         self.current.store(Arc::new(snapshot));
         self.version.send_modify(|version| *version += 1);
     }
