@@ -19,7 +19,10 @@ use std::{
     collections::VecDeque,
     fmt,
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use arc_swap::ArcSwapOption;
@@ -43,6 +46,9 @@ const EXPIRED_MAX: usize = 1024;
 /// The faults of a server: those that are in force, if any.
 pub struct Faults {
     current: ArcSwapOption<Injector>,
+    /// Whether there ever were any. To ask this costs servers without faults a branch; to ask the
+    /// other, some 25 ns.
+    were_there: AtomicBool,
     /// What is in force after the start, and again after a reset.
     at_start: Option<Script>,
     /// Of scripts that name no seed.
@@ -55,7 +61,8 @@ impl Faults {
     /// own, and `injected` counts by effect.
     #[must_use]
     pub fn new(at_start: Option<Script>, seed: u64, injected: IntCounterVec) -> Self {
-        let faults = Self { current: ArcSwapOption::empty(), at_start, seed, injected };
+        let (current, were_there) = (ArcSwapOption::empty(), AtomicBool::new(false));
+        let faults = Self { current, were_there, at_start, seed, injected };
         faults.reset();
         faults
     }
@@ -63,7 +70,7 @@ impl Faults {
     /// What is in force. Lock-free, and all there is to do for a server without faults.
     #[must_use]
     pub fn current(&self) -> Option<Arc<Injector>> {
-        self.current.load().as_ref().map(Arc::clone)
+        if self.were_there.load(Ordering::Acquire) { self.current.load_full() } else { None }
     }
 
     /// Puts a script in force, with counts from 0, and those before it out of force. What they hold
@@ -90,6 +97,7 @@ impl Faults {
     }
 
     fn swap(&self, injector: Option<Arc<Injector>>) {
+        self.were_there.fetch_or(injector.is_some(), Ordering::Release);
         if let Some(before) = self.current.swap(injector) {
             before.over.cancel();
         }
