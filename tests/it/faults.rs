@@ -213,6 +213,8 @@ async fn a_throttled_read_counts_as_one() {
         shard_id(0)
     );
     assert_eq!(metric(&server, &line).await, Some(1));
+    let ledger = server.administer("GET", "throttles", Value::Null).await;
+    assert_eq!(ledger["refused"], 0, "no limit was reached");
 }
 
 #[tokio::test]
