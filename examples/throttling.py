@@ -49,9 +49,10 @@ def tell(report: dict) -> None:
     stream = report["streams"][0]
     for throttle in stream["throttles"]:
         keys = ", ".join(f"{key['key']} ({key['refused']})" for key in throttle["partition_keys"])
+        keys = f"most of them {keys}" if keys else "no key stands out"
         print(
             f"{throttle['operation']} on {throttle['shard']}: {throttle['refused']:,} refused by "
-            f"{throttle['limit']} = {throttle['allowed_per_second']:,}; most of them {keys}"
+            f"{throttle['limit']} = {throttle['allowed_per_second']:,}; {keys}"
         )
     offered, cost = stream["offered"], stream["cost"]
     print(f"busiest second: {offered['records_per_second']:,} records")

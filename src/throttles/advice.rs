@@ -102,8 +102,10 @@ impl Advice {
                      even shards instead of {open}",
                     peak.records, peak.bytes, self.shards
                 )
-            } else {
+            } else if self.hot_keys.is_empty() {
                 format!("{name} has as many shards by now as its busiest second needs: {open}")
+            } else {
+                format!("but for keys that are too much for a shard, {open} are enough for {name}")
             });
         }
         for key in &self.hot_keys {

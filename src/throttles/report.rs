@@ -11,6 +11,7 @@ use super::{
     Filter, Whose,
     advice::{self, Advice},
     bill::{self, Item},
+    keys::Count,
     ledger::{Kind, Ledger, Recent, Row},
     prices::Prices,
     summary,
@@ -110,7 +111,7 @@ pub struct Throttle {
     pub first: Timestamp,
     /// The last.
     pub last: Timestamp,
-    /// Those refused most.
+    /// Those refused most, if any stand out.
     pub partition_keys: Vec<Key>,
 }
 
@@ -301,7 +302,9 @@ impl StreamReport {
 
 impl Throttle {
     fn new(kind: &Kind, row: &Row, quotas: &Quotas) -> Self {
-        let key = |(key, count): (&str, super::keys::Count)| Key {
+        // Of many keys that are all rare, the few that have a place here say nothing.
+        let stands_out = |(_, count): &(&str, Count)| count.surely() * 2 >= count.refused;
+        let key = |(key, count): (&str, Count)| Key {
             key: key.to_owned(),
             refused: count.refused,
             surely: count.surely(),
@@ -318,7 +321,7 @@ impl Throttle {
             retry_after_seconds_max: row.retry_after_max.map(|after| after.as_secs_f64()),
             first: row.first,
             last: row.last,
-            partition_keys: row.keys.counts().into_iter().map(key).collect(),
+            partition_keys: row.keys.counts().into_iter().filter(stands_out).map(key).collect(),
         }
     }
 }
