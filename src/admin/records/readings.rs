@@ -19,7 +19,7 @@ use crate::answers::AnswerRoom;
 const SHARD_BYTES_MIN: usize = 64 << 10;
 
 /// Bytes of data that are held of all shards together, or one larger record.
-const READ_BYTES_MAX: usize = 64 << 20;
+const READ_BYTES_MAX: usize = 16 << 20;
 
 /// A part of each shard, as far as there was room.
 #[derive(Default)]
