@@ -62,6 +62,13 @@ def test_records_without_keys_are_read_and_handled_but_prove_no_order(
     kinesis.delete_stream(StreamName=stream)
 
 
+def test_each_test_has_a_fork_of_its_own(endpoint_url, tmp_path):
+    ended = run(tmp_path, "fork_per_test.py", "--endpoint-url", endpoint_url)
+    assert ended.returncode == 0, ended
+    for words in ("20 tests, each with a fork", "for itself", "is empty again; its fork isn't"):
+        assert words in ended.stdout, ended
+
+
 def test_faults_are_survived(endpoint_url, tmp_path):
     ended = run(tmp_path, "faults.py", "--endpoint-url", endpoint_url)
     assert ended.returncode == 0, ended
