@@ -97,9 +97,8 @@ fn wrong_call(quotas: &Quotas, operation: &str, why: Unsettable) -> String {
 /// What the limit would have to be.
 fn right(key: &str, why: Unsettable) -> String {
     let range = match why {
-        Unsettable::UnknownName | Unsettable::NoRate => {
-            format!("a whole number from 1 to {}", Rate::PER_SECOND_MAX)
-        }
+        Unsettable::UnknownName => return format!("`{key}` is not known"),
+        Unsettable::NoRate(max) => format!("a whole number from 1 to {max}"),
         Unsettable::NoCount => format!("a whole number from 0 to {}", Counts::SET_MAX),
         Unsettable::NoLife => format!(
             "a time in quotes, such as \"30s\" or \"5m\", of at least {} s and at most {} h",
@@ -144,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_key_and_what_would_be_right() {
-        let number = "a whole number from 1 to 2147483647, or \"off\"";
+        let number = "a whole number from 1 to 1000000, or \"off\"";
         for (text, expected) in [
             ("shard-read-calls-per-second = 0", number),
             ("shard-read-calls-per-second = -1", number),

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{Limit, Quotas, Refusal, Time, bucket::Bucket};
+use crate::{Limit, Quotas, Refusal, Time, bucket::Bucket, calls::Calls};
 
 /// The quotas of one consumer with one shard, apart from those of all other readers. Lock-free.
 #[derive(Debug)]
 pub struct ConsumerQuota {
-    calls: Option<Bucket>,
+    calls: Option<Calls>,
     bytes: Option<Bucket>,
     takeover_min: Duration,
 }
@@ -17,7 +17,7 @@ impl ConsumerQuota {
     #[must_use]
     pub fn new(quotas: &Quotas) -> Self {
         Self {
-            calls: quotas.rates.subscribe_calls.bucket(),
+            calls: quotas.rates.subscribe_calls.calls(Limit::SubscribeCalls),
             bytes: quotas.rates.consumer_bytes.bucket(),
             takeover_min: quotas.lives.takeover_min,
         }
@@ -29,8 +29,7 @@ impl ConsumerQuota {
     ///
     /// The limit; nothing is spent then.
     pub fn admit_subscribe_call(&self, now: Time) -> Result<(), Refusal> {
-        let Some(calls) = &self.calls else { return Ok(()) };
-        calls.try_take(now, 1).map_err(|shortage| Refusal::new(Limit::SubscribeCalls, shortage))
+        self.calls.as_ref().map_or(Ok(()), |calls| calls.admit(now))
     }
 
     /// How long a subscription is safe from the next one.

@@ -9,6 +9,7 @@ pub mod bucket;
 pub mod clock;
 pub mod limits;
 
+mod calls;
 mod consumer;
 mod control_calls;
 mod meter;

@@ -125,7 +125,8 @@ impl Quotas {
         let setting = SETTINGS.iter().find(|(known, _)| *known == name);
         let (_, of) = setting.ok_or(Unsettable::UnknownName)?;
         match (of(self), value) {
-            (Setting::Rate(rate), value) => *rate = rate_of(value)?,
+            (Setting::Counted(rate), value) => *rate = rate_of(value, Rate::COUNTED_MAX)?,
+            (Setting::Bytes(rate), value) => *rate = rate_of(value, Rate::PER_SECOND_MAX)?,
             (Setting::Count(count), Value::Off) => *count = Counts::ANY,
             (Setting::Count(count), Value::Number(number)) => {
                 let number = usize::try_from(number).ok().filter(|n| *n <= Counts::SET_MAX);
@@ -154,7 +155,7 @@ impl Quotas {
     pub fn set_calls(&mut self, operation: &str, value: Value) -> Result<(), Unsettable> {
         let known = self.calls.0.iter_mut().find(|(known, _)| *known == operation);
         let (_, rate) = known.ok_or(Unsettable::UnknownName)?;
-        *rate = rate_of(value)?;
+        *rate = rate_of(value, Rate::COUNTED_MAX)?;
         Ok(())
     }
 
@@ -184,27 +185,29 @@ pub enum Value {
 pub enum Unsettable {
     /// There is no limit of this name.
     UnknownName,
-    /// A rate is from 1 to [`Rate::PER_SECOND_MAX`], or off.
-    NoRate,
+    /// A rate is from 1 to this, or off.
+    NoRate(u32),
     /// A count is from 0 to [`Counts::SET_MAX`], or off.
     NoCount,
     /// A life is from [`Lives::SET_MIN`] to [`Lives::EVER`], or off.
     NoLife,
 }
 
-fn rate_of(value: Value) -> Result<Rate, Unsettable> {
+fn rate_of(value: Value, max: u32) -> Result<Rate, Unsettable> {
     match value {
         Value::Off => Ok(Rate::OFF),
         Value::Number(number) => {
-            u32::try_from(number).ok().and_then(Rate::per_second).ok_or(Unsettable::NoRate)
+            let number = u32::try_from(number).ok().filter(|number| *number <= max);
+            number.and_then(Rate::per_second).ok_or(Unsettable::NoRate(max))
         }
-        Value::Length(_) => Err(Unsettable::NoRate),
+        Value::Length(_) => Err(Unsettable::NoRate(max)),
     }
 }
 
 /// Where a named limit is kept.
 enum Setting<'a> {
-    Rate(&'a mut Rate),
+    Counted(&'a mut Rate),
+    Bytes(&'a mut Rate),
     Count(&'a mut usize),
     Life(&'a mut Duration),
     Takeover(&'a mut Duration),
@@ -213,13 +216,13 @@ enum Setting<'a> {
 type Place = for<'a> fn(&'a mut Quotas) -> Setting<'a>;
 
 const SETTINGS: &[(&str, Place)] = &[
-    ("shard-write-records-per-second", |of| Setting::Rate(&mut of.rates.write_records)),
-    ("shard-write-bytes-per-second", |of| Setting::Rate(&mut of.rates.write_bytes)),
-    ("shard-read-calls-per-second", |of| Setting::Rate(&mut of.rates.read_calls)),
-    ("shard-read-bytes-per-second", |of| Setting::Rate(&mut of.rates.read_bytes)),
-    ("shard-iterator-calls-per-second", |of| Setting::Rate(&mut of.rates.iterator_calls)),
-    ("consumer-read-bytes-per-second", |of| Setting::Rate(&mut of.rates.consumer_bytes)),
-    ("subscribe-calls-per-second", |of| Setting::Rate(&mut of.rates.subscribe_calls)),
+    ("shard-write-records-per-second", |of| Setting::Counted(&mut of.rates.write_records)),
+    ("shard-write-bytes-per-second", |of| Setting::Bytes(&mut of.rates.write_bytes)),
+    ("shard-read-calls-per-second", |of| Setting::Counted(&mut of.rates.read_calls)),
+    ("shard-read-bytes-per-second", |of| Setting::Bytes(&mut of.rates.read_bytes)),
+    ("shard-iterator-calls-per-second", |of| Setting::Counted(&mut of.rates.iterator_calls)),
+    ("consumer-read-bytes-per-second", |of| Setting::Bytes(&mut of.rates.consumer_bytes)),
+    ("subscribe-calls-per-second", |of| Setting::Counted(&mut of.rates.subscribe_calls)),
     ("subscription-takeover", |of| Setting::Takeover(&mut of.lives.takeover_min)),
     ("subscription-life", |of| Setting::Life(&mut of.lives.subscription)),
     ("shard-iterator-life", |of| Setting::Life(&mut of.lives.iterator)),

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::bucket::Bucket;
+use crate::{Limit, bucket::Bucket, calls::Calls};
 
 /// So many records, bytes or calls a second; or as many as anybody likes.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -14,6 +14,9 @@ impl Rate {
 
     /// The greatest rate that a [`Bucket`] can keep.
     pub const PER_SECOND_MAX: u32 = (1 << 31) - 1;
+
+    /// The greatest rate of what is counted one by one: records and calls.
+    pub const COUNTED_MAX: u32 = 1_000_000;
 
     /// So many a second; `None` for zero and for more than
     /// [`PER_SECOND_MAX`](Self::PER_SECOND_MAX).
@@ -37,6 +40,11 @@ impl Rate {
     /// One of the rates of `limits`.
     pub(crate) const fn of(rate: u32) -> Self {
         Self::per_second(rate).expect("every rate of the table can be kept")
+    }
+
+    /// What keeps it as a rate of records or calls, with a burst of one second.
+    pub(crate) fn calls(self, limit: Limit) -> Option<Calls> {
+        self.0.map(|rate| Calls::per_second(limit, rate))
     }
 
     /// A bucket that keeps it, with a depth of one second.

@@ -1,9 +1,6 @@
 //! What one shard admits: records and bytes in, calls and bytes out.
 
-use crate::{
-    Limit, Offered, Peak, Quotas, Rate, Refusal, Time,
-    bucket::{Bucket, Shortage},
-};
+use crate::{Limit, Offered, Peak, Quotas, Rate, Refusal, Time, bucket::Bucket, calls::Calls};
 
 /// The quotas of one shard. Lock-free; nothing is kept when all its rates are off.
 ///
@@ -21,11 +18,11 @@ pub struct ShardQuota(Option<Kept>);
 
 #[derive(Debug)]
 struct Kept {
-    write_records: Option<Bucket>,
+    write_records: Option<Calls>,
     write_bytes: Option<Bucket>,
-    read_calls: Option<Bucket>,
+    read_calls: Option<Calls>,
     read_bytes: Option<Bucket>,
-    iterator_calls: Option<Bucket>,
+    iterator_calls: Option<Calls>,
     write_bytes_rate: Rate,
     writes: Offered,
     reads: Offered,
@@ -79,7 +76,7 @@ impl ShardQuota {
         if let Some(bytes) = &kept.write_bytes {
             bytes.check(now, payload_bytes).map_err(short)?;
         }
-        take_one(kept.write_records.as_ref(), now, Limit::WriteRecords)?;
+        admit(kept.write_records.as_ref(), now)?;
         match &kept.write_bytes {
             Some(bytes) => bytes.try_take(now, payload_bytes).map_err(short),
             None => Ok(()),
@@ -99,7 +96,7 @@ impl ShardQuota {
             let short = |shortage| Refusal::new(Limit::ReadBytes, shortage);
             bytes.check(now, 0).map_err(short)?;
         }
-        take_one(kept.read_calls.as_ref(), now, Limit::ReadCalls)
+        admit(kept.read_calls.as_ref(), now)
     }
 
     /// GetRecords has answered with `bytes` of data. An answer greater than a second's bytes stops
@@ -119,7 +116,7 @@ impl ShardQuota {
     /// The limit; nothing is spent then.
     pub fn admit_iterator_call(&self, now: Time) -> Result<(), Refusal> {
         let Some(kept) = &self.0 else { return Ok(()) };
-        take_one(kept.iterator_calls.as_ref(), now, Limit::IteratorCalls)
+        admit(kept.iterator_calls.as_ref(), now)
     }
 
     /// The busiest seconds so far: what was asked for, admitted or not.
@@ -147,11 +144,11 @@ impl Kept {
         let write_bytes =
             |rate| Bucket::new(rate, write_depth(rates.write_bytes, record_bytes_max));
         Self {
-            write_records: rates.write_records.bucket(),
+            write_records: rates.write_records.calls(Limit::WriteRecords),
             write_bytes: rates.write_bytes.get().map(write_bytes),
-            read_calls: rates.read_calls.bucket(),
+            read_calls: rates.read_calls.calls(Limit::ReadCalls),
             read_bytes: rates.read_bytes.bucket(),
-            iterator_calls: rates.iterator_calls.bucket(),
+            iterator_calls: rates.iterator_calls.calls(Limit::IteratorCalls),
             write_bytes_rate: rates.write_bytes,
             writes: Offered::default(),
             reads: Offered::default(),
@@ -159,9 +156,8 @@ impl Kept {
     }
 }
 
-fn take_one(bucket: Option<&Bucket>, now: Time, limit: Limit) -> Result<(), Refusal> {
-    let Some(bucket) = bucket else { return Ok(()) };
-    bucket.try_take(now, 1).map_err(|shortage: Shortage| Refusal::new(limit, shortage))
+fn admit(calls: Option<&Calls>, now: Time) -> Result<(), Refusal> {
+    calls.map_or(Ok(()), |calls| calls.admit(now))
 }
 
 /// Deep enough for one record of the greatest size.

@@ -68,10 +68,23 @@ fn what_a_limit_cannot_be_is_refused_and_changes_nothing() {
     let year = Value::Length(Duration::from_hours(24 * 365 * 200));
     for (name, value, why) in [
         ("shard-write-records", Value::Off, Unsettable::UnknownName),
-        ("shard-write-records-per-second", Value::Number(0), Unsettable::NoRate),
-        ("shard-write-records-per-second", Value::Number(1 << 31), Unsettable::NoRate),
-        ("shard-write-records-per-second", Value::Number(u64::MAX), Unsettable::NoRate),
-        ("shard-write-records-per-second", second, Unsettable::NoRate),
+        ("shard-write-records-per-second", Value::Number(0), Unsettable::NoRate(Rate::COUNTED_MAX)),
+        (
+            "shard-write-records-per-second",
+            Value::Number(1_000_001),
+            Unsettable::NoRate(Rate::COUNTED_MAX),
+        ),
+        (
+            "shard-write-bytes-per-second",
+            Value::Number(1 << 31),
+            Unsettable::NoRate(Rate::PER_SECOND_MAX),
+        ),
+        (
+            "shard-write-records-per-second",
+            Value::Number(u64::MAX),
+            Unsettable::NoRate(Rate::COUNTED_MAX),
+        ),
+        ("shard-write-records-per-second", second, Unsettable::NoRate(Rate::COUNTED_MAX)),
         ("tags-per-resource", Value::Number(1_000_001), Unsettable::NoCount),
         ("tags-per-resource", second, Unsettable::NoCount),
         ("shard-iterator-life", Value::Number(300), Unsettable::NoLife),
