@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use millpond_quotas::{Counts, Lives, Quotas, Rate, Unsettable, Value};
+use millpond_quotas::{Counts, Lives, Quotas, Unsettable, Value};
 
 use crate::{
     config::{QuotasBase, duration},
@@ -111,6 +111,8 @@ fn right(key: &str, why: Unsettable) -> String {
 
 #[cfg(test)]
 mod tests {
+    use millpond_quotas::Rate;
+
     use super::*;
 
     fn refusal(text: &str) -> String {
