@@ -26,7 +26,8 @@ AUTHORIZATION = (
     "AWS4-HMAC-SHA256 Credential=test/20230101/us-east-1/kinesis/aws4_request, "
     "SignedHeaders=host;x-amz-date, Signature=0123456789abcdef"
 )
-WARM_SECONDS = 2  # twice what fills a bucket: it is drained, and the rate is what is left
+WARM_SECONDS = 2  # so long, and until a tenth of what is offered is refused: the bucket is drained
+DRAIN_SECONDS_MAX = 30
 WRITERS = 6
 
 
@@ -107,30 +108,45 @@ def admitted_of(answer: bytes, sent: int) -> int:
     return sent - int(digits)
 
 
-def measure(clients: int, seconds: float, attempt: Callable[[int], Iterator[int]]) -> Measured:
-    """Lets `attempt` go on in so many threads; each time it tells how much was admitted."""
+def measure(
+    clients: int, seconds: float, attempt: Callable[[int], Iterator[tuple[int, int]]]
+) -> Measured:
+    """Lets `attempt` go on in so many threads; each time it tells what was admitted, and refused.
+
+    The window begins when the bucket is drained.
+    """
     began = time.monotonic()
-    start, end = began + WARM_SECONDS, began + WARM_SECONDS + seconds
-    told: list[list[tuple[float, int]]] = [[] for _ in range(clients)]
+    told: list[list[tuple[float, int, int]]] = [[] for _ in range(clients)]
+    window: list[float] = []
+    done = threading.Event()
 
     def run(client: int) -> None:
-        for admitted in attempt(client):
-            at = time.monotonic()
-            told[client].append((at, admitted))
-            if at >= end:
+        for admitted, refused in attempt(client):
+            told[client].append((time.monotonic(), admitted, refused))
+            if done.is_set():
                 return
 
     threads = [threading.Thread(target=run, args=[client]) for client in range(clients)]
     for thread in threads:
         thread.start()
+    while not window:
+        time.sleep(0.1)
+        now = time.monotonic()
+        last = [one for of_client in told for one in of_client if one[0] > now - 1]
+        admitted, refused = (sum(one[place] for one in last) for place in (1, 2))
+        is_drained = refused * 9 > admitted and now > began + WARM_SECONDS
+        if is_drained or now > began + DRAIN_SECONDS_MAX:
+            window.append(now)
+    time.sleep(seconds)
+    done.set()
     for thread in threads:
         thread.join()
     everything = [one for of_client in told for one in of_client]
-    within = [admitted for at, admitted in everything if start <= at < end]
+    within = [one[1] for one in everything if window[0] <= one[0] < window[0] + seconds]
     return Measured(
         admitted=sum(within),
         seconds=seconds,
-        admitted_ever=sum(admitted for _, admitted in everything),
+        admitted_ever=sum(one[1] for one in everything),
         seconds_ever=time.monotonic() - began,
     )
 
@@ -142,12 +158,13 @@ def write(url: str, shards: int, size: int, seconds: float) -> Measured:
     count = min(500, max(shards, 4 * MIB // size // shards * shards or shards))
     body = put_records(stream, entries(shards, count, size))
 
-    def attempt(_: int) -> Iterator[int]:
+    def attempt(_: int) -> Iterator[tuple[int, int]]:
         client = Client(url)
         while True:
             status, answer = client.call("PutRecords", body)
             assert status == 200, answer
-            yield admitted_of(answer, count)
+            admitted = admitted_of(answer, count)
+            yield admitted, count - admitted
 
     return measure(WRITERS, seconds, attempt)
 
@@ -181,13 +198,13 @@ def read(url: str, shards: int, size: int, seconds: float) -> Measured:
     ]
     each = -(-shards // WRITERS)
 
-    def attempt(number: int) -> Iterator[int]:
+    def attempt(number: int) -> Iterator[tuple[int, int]]:
         client = Client(url)
         mine = bodies[number * each : (number + 1) * each]
         while mine:
             for body in mine:
                 status, _ = client.call("GetRecords", body)
-                yield (size or 1) if status == 200 else 0
+                yield (size or 1, 0) if status == 200 else (0, size or 1)
             # Ten times as often as is admitted: what comes back is taken at once.
             time.sleep(0.01)
 
