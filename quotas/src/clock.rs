@@ -1,20 +1,28 @@
 //! The one clock: service time that can be moved but never goes back, and the wall time beside it.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicI64, AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
     },
     time::{Duration, SystemTime},
 };
 
-use tokio::sync::oneshot;
-
+mod attendant;
+mod moves;
+mod sleep;
 mod time;
 
+pub use attendant::Attendant;
+pub use moves::MoveError;
 pub use time::Time;
+
+use moves::Moves;
+use sleep::Sleepers;
 use time::nanos;
 
 /// How far the wall clock may be behind service time before service time stops waiting for it.
@@ -24,27 +32,31 @@ use time::nanos;
 /// long, so time goes on from where it is, ahead of the wall.
 const LAG_MAX: Duration = Duration::from_secs(2);
 
-/// The longest uninterrupted wait on the runtime's timer. The monotonic clock that drives it
-/// stands still while a machine is suspended, so a longer sleep would end late by the suspension.
-const TIMER_MAX: Duration = Duration::from_mins(1);
+/// Marks a time as one at which the clock stands.
+const STANDS: u64 = 1 << 63;
 
 /// A shared clock; clones tell the same time.
 ///
 /// *Service time* ([`now`](Self::now)) is what the service lives by: arrival, retention, expiry,
 /// quotas. It never goes back, within the process or (by [`not_before`](Self::not_before)) over a
-/// restart, and it can be moved forward. *Wall time* ([`wall`](Self::wall)) is what the rest of the
-/// world agrees on: signatures, the `Date` header, TLS, logs. Moving a clock leaves the wall of a
-/// system clock alone, so it breaks no client.
+/// restart. It can be stopped, and it can be moved forward: at one go by
+/// [`advance`](Self::advance), or by [`step_to`](Self::step_to) past everything that becomes due
+/// on the way. *Wall time* ([`wall`](Self::wall)) is what the rest of the world agrees on:
+/// signatures, the `Date` header, TLS, logs. Stopping or moving a clock leaves the wall of a system
+/// clock alone, so it breaks no client.
 #[derive(Clone)]
 pub struct Clock(Arc<Inner>);
 
 struct Inner {
     wall: Wall,
-    /// Service time less wall time, in nanoseconds; only ever grows.
-    ahead: AtomicU64,
-    /// The latest service time told or promised, in nanoseconds.
-    latest: AtomicU64,
+    /// Service time less wall time, in nanoseconds; holds while time passes.
+    ahead: AtomicI64,
+    /// The latest service time told or promised, in nanoseconds; with `STANDS` if it is the time
+    /// until somebody moves it. In one word, so that nobody tells a later time once it stands.
+    told: AtomicU64,
+    // Held to register and wake sleepers, and by whoever stops, moves or starts time.
     sleepers: Mutex<Sleepers>,
+    moves: Moves,
 }
 
 /// Where wall time comes from.
@@ -54,151 +66,165 @@ enum Wall {
     Manual(AtomicU64),
 }
 
-/// Who sleeps, by due time and then by who came first.
-#[derive(Default)]
-struct Sleepers {
-    arrivals: u64,
-    waiting: BTreeMap<SleeperKey, oneshot::Sender<()>>,
-}
-
-type SleeperKey = (Time, u64);
-
 impl Clock {
     /// The machine's clock.
     #[must_use]
     pub fn system() -> Self {
-        Self::new(Wall::System)
+        Self::new(Wall::System, 0)
     }
 
-    /// A clock that stands at `start` until it is advanced. No real time passes in it, sleeping
+    /// The machine's clock, whose service time stands at `at`, or where it is.
+    #[must_use]
+    pub fn system_paused(at: Option<Time>) -> Self {
+        let clock = Self::system();
+        let at = at.unwrap_or_else(|| clock.now());
+        clock.0.told.store(word(at) | STANDS, Release);
+        clock
+    }
+
+    /// A clock that stands at `start` until it is moved. No real time passes in it, sleeping
     /// included.
     #[must_use]
     pub fn manual(start: Time) -> Self {
-        Self::new(Wall::Manual(AtomicU64::new(start.nanos())))
+        let start = word(start);
+        Self::new(Wall::Manual(AtomicU64::new(start)), start | STANDS)
     }
 
-    fn new(wall: Wall) -> Self {
+    fn new(wall: Wall, told: u64) -> Self {
         Self(Arc::new(Inner {
             wall,
-            ahead: AtomicU64::new(0),
-            latest: AtomicU64::new(0),
+            ahead: AtomicI64::new(0),
+            told: AtomicU64::new(told),
             sleepers: Mutex::default(),
+            moves: Moves::default(),
         }))
     }
 
     /// Service time. Lock-free; no caller ever sees less than another has already seen.
     #[must_use]
     pub fn now(&self) -> Time {
-        // Relaxed throughout: each value is a number by itself and publishes nothing else.
-        let reading = self.reading();
-        let latest = self.told(reading);
-        if latest.saturating_duration_since(reading) <= self.0.wall.lag_max() {
-            latest
-        } else {
-            self.go_on_from(latest)
+        let mut told = self.0.told.load(Acquire);
+        loop {
+            if told & STANDS != 0 {
+                return Time::from_nanos(told & !STANDS);
+            }
+            let (_, reading) = self.reading();
+            if reading <= told {
+                if told - reading <= nanos(self.0.wall.lag_max()) {
+                    return Time::from_nanos(told);
+                }
+                self.go_on();
+                told = self.0.told.load(Acquire);
+            } else if let Err(other) =
+                self.0.told.compare_exchange_weak(told, reading, AcqRel, Acquire)
+            {
+                told = other;
+            } else {
+                return Time::from_nanos(reading);
+            }
         }
     }
 
     /// Wall time, whatever service time has been moved to. May go back when the machine's clock is
-    /// set. A manual clock's wall is its start and its advances.
+    /// set. A manual clock's wall is its start and its moves.
     #[must_use]
     pub fn wall(&self) -> Time {
         self.0.wall.now()
     }
 
-    /// Waits until service time has reached `at`. Sleepers of one move wake in the order of their
-    /// due times, and of their arrival when those are equal. Dropping the future forgets it.
-    pub async fn sleep_until(&self, at: Time) {
-        let Some(mut sleeper) = Sleeper::register(self, at) else { return };
-        match self.0.wall {
-            Wall::Manual(_) => sleeper.woken().await,
-            Wall::System => loop {
-                let left = at.saturating_duration_since(self.now());
-                let nap = left.min(TIMER_MAX);
-                if left.is_zero() || tokio::time::timeout(nap, sleeper.woken()).await.is_ok() {
-                    return;
-                }
-            },
-        }
+    /// Whether time stands until somebody moves it; so it does during a move, too.
+    #[must_use]
+    pub fn is_standing(&self) -> bool {
+        self.0.told.load(Acquire) & STANDS != 0
     }
 
-    /// Waits until `length` of service time has passed.
-    pub async fn sleep(&self, length: Duration) {
-        self.sleep_until(self.now() + length).await;
-    }
-
-    /// Moves service time forward and wakes whoever is due, in order. All of them see the time
-    /// after the move; to stop at each due time, advance to [`next_due`](Self::next_due) in turn.
+    /// Moves service time forward at one go and wakes whoever is due, in order. All of them see the
+    /// time after the move; [`step_to`](Self::step_to) stops at each due time.
     pub fn advance(&self, by: Duration) {
-        let moved = match &self.0.wall {
-            Wall::System => &self.0.ahead,
-            Wall::Manual(wall) => wall,
-        };
-        add(moved, by);
+        let mut sleepers = self.sleepers();
+        let stood = self.is_standing();
+        let now = self.stop(&mut sleepers);
+        self.stand_at(now + by);
+        if !stood {
+            self.run(&mut sleepers);
+        }
+        drop(sleepers);
         self.wake_due();
     }
 
     /// Makes sure that service time is at least `floor`: the latest time that an earlier process
     /// told. Time goes on from there when the floor is far ahead of the wall.
     pub fn not_before(&self, floor: Time) {
-        self.0.latest.fetch_max(floor.nanos(), Relaxed);
+        let floor = word(floor);
+        let _ = self.0.told.fetch_update(AcqRel, Acquire, |told| {
+            Some((told & !STANDS).max(floor) | told & STANDS)
+        });
         self.wake_due();
     }
 
-    /// When the next sleeper is due.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Time> {
-        self.sleepers().waiting.first_key_value().map(|((due, _), _)| *due)
-    }
-
-    /// What service time would be by the wall alone.
-    fn reading(&self) -> Time {
-        self.0.wall.now() + Duration::from_nanos(self.0.ahead.load(Relaxed))
-    }
-
-    /// Remembers `reading` as told unless a later time has been: returns the later of them.
-    fn told(&self, reading: Time) -> Time {
-        let latest = self.0.latest.fetch_max(reading.nanos(), Relaxed);
-        reading.max(Time::from_nanos(latest))
+    /// What service time would be by the wall alone, and how far it is ahead of that.
+    fn reading(&self) -> (i64, u64) {
+        let ahead = self.0.ahead.load(Relaxed);
+        (ahead, word(Time::from_nanos(self.0.wall.now().nanos().saturating_add_signed(ahead))))
     }
 
     /// Sets service time ahead of a wall that lags too far behind what has been told already.
     #[cold]
-    fn go_on_from(&self, mut latest: Time) -> Time {
+    fn go_on(&self) {
+        // Read again: the first reading may only have been old, in a thread held up since.
+        let (ahead, reading) = self.reading();
+        let told = self.0.told.load(Acquire);
+        let lag = told.saturating_sub(reading);
+        if told & STANDS != 0 || lag <= nanos(self.0.wall.lag_max()) {
+            return;
+        }
+        let further = ahead.saturating_add_unsigned(lag);
+        // Only one thread of many that see the same lag makes it good; the rest look again.
+        let _ = self.0.ahead.compare_exchange(ahead, further, Relaxed, Relaxed);
+    }
+
+    /// From now on time stands; at what it does. Sleepers learn that no timer will wake them.
+    fn stop(&self, sleepers: &mut Sleepers) -> Time {
         loop {
-            let ahead = self.0.ahead.load(Relaxed);
-            // Read again: the first reading may only have been old, in a thread held up since.
-            let reading = self.0.wall.now() + Duration::from_nanos(ahead);
-            latest = latest.max(self.told(reading));
-            let lag = latest.saturating_duration_since(reading);
-            if lag <= self.0.wall.lag_max() {
-                return latest;
+            let now = self.now();
+            let told = self.0.told.load(Acquire);
+            if told & STANDS != 0 {
+                return now;
             }
-            let further = ahead.saturating_add(nanos(lag));
-            // Only one thread of many that see the same lag makes it good; the rest look again.
-            let _ = self.0.ahead.compare_exchange(ahead, further, Relaxed, Relaxed);
+            // A word that was never told before: whoever holds an older one must not take this
+            // stop and the start after it for nothing.
+            let at = word(now).max(told + u64::from(self.0.wall.passes()));
+            let stopped = self.0.told.compare_exchange(told, at | STANDS, AcqRel, Acquire);
+            if stopped.is_ok() {
+                sleepers.turn();
+                return Time::from_nanos(at);
+            }
         }
     }
 
-    fn wake_due(&self) {
-        let now = self.now();
-        let mut due = Vec::new();
-        let mut sleepers = self.sleepers();
-        while let Some(first) = sleepers.waiting.first_entry() {
-            if first.key().0 > now {
-                break;
-            }
-            due.push(first.remove());
+    /// Sets time that stands to `at`, which is not earlier.
+    fn stand_at(&self, at: Time) {
+        let before = self.now();
+        if let Wall::Manual(wall) = &self.0.wall {
+            let further = word(at).saturating_sub(before.nanos());
+            let _ = wall.fetch_update(Relaxed, Relaxed, |wall| Some(wall.saturating_add(further)));
         }
-        drop(sleepers);
-        for sleeper in due {
-            // A sleeper that went away in the meantime needs no waking.
-            let _ = sleeper.send(());
-        }
+        let _ = self
+            .0
+            .told
+            .fetch_update(AcqRel, Acquire, |told| Some((told & !STANDS).max(word(at)) | STANDS));
     }
 
-    fn sleepers(&self) -> std::sync::MutexGuard<'_, Sleepers> {
-        // The map is whole between any two statements, so a panic elsewhere spoils nothing.
+    /// Lets time that stands pass from where it is.
+    fn run(&self, sleepers: &mut Sleepers) {
+        let (told, wall) = (self.now().nanos(), self.0.wall.now().nanos());
+        self.0.ahead.store(told.cast_signed().saturating_sub_unsigned(wall), Relaxed);
+        self.0.told.fetch_and(!STANDS, Release);
+        sleepers.turn();
+    }
+
+    fn sleepers(&self) -> MutexGuard<'_, Sleepers> {
+        // The list is whole between any two statements, so a panic elsewhere spoils nothing.
         self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -226,6 +252,11 @@ impl Wall {
         }
     }
 
+    /// Whether it goes on by itself.
+    fn passes(&self) -> bool {
+        matches!(self, Self::System)
+    }
+
     fn lag_max(&self) -> Duration {
         match self {
             Self::System => LAG_MAX,
@@ -235,43 +266,9 @@ impl Wall {
     }
 }
 
-/// A place in the list of sleepers, given up when dropped.
-struct Sleeper<'a> {
-    clock: &'a Clock,
-    key: SleeperKey,
-    wake: oneshot::Receiver<()>,
-}
-
-impl<'a> Sleeper<'a> {
-    /// `None` when `due` has passed. Looked at under the lock that a move takes after moving, so
-    /// that no move falls between looking and waiting.
-    fn register(clock: &'a Clock, due: Time) -> Option<Self> {
-        let mut sleepers = clock.sleepers();
-        if clock.now() >= due {
-            return None;
-        }
-        let (sender, wake) = oneshot::channel();
-        sleepers.arrivals += 1;
-        let key = (due, sleepers.arrivals);
-        sleepers.waiting.insert(key, sender);
-        Some(Self { clock, key, wake })
-    }
-
-    async fn woken(&mut self) {
-        // The sender is dropped unsent only together with this value.
-        let _ = (&mut self.wake).await;
-    }
-}
-
-impl Drop for Sleeper<'_> {
-    fn drop(&mut self) {
-        self.clock.sleepers().waiting.remove(&self.key);
-    }
-}
-
-fn add(to: &AtomicU64, length: Duration) {
-    let length = nanos(length);
-    let _ = to.fetch_update(Relaxed, Relaxed, |value| Some(value.saturating_add(length)));
+/// A time as it is told: in 63 bits, to the year 2262.
+fn word(time: Time) -> u64 {
+    time.nanos().min(!STANDS)
 }
 
 #[cfg(test)]

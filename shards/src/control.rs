@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use millpond_api::types::{ShardId, Timestamp};
-use millpond_quotas::{Counts, Time};
+use millpond_quotas::{Attendant, Counts, Time};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -83,9 +83,10 @@ impl Control {
         let state = state.limited_to(counts);
         directory.publish(&state);
         let (requests, received) = mpsc::channel(COMMANDS_MAX);
-        let writer =
-            Writer { state, directory, services: services.clone(), retries: Retries::default() };
-        services.tasks.spawn("control", writer.run(received, services.tasks.stop()));
+        let attendant = services.clock.attendant("control");
+        let (tasks, retries) = (services.tasks.clone(), Retries::default());
+        let writer = Writer { state, directory, services, retries, attendant };
+        tasks.spawn("control", writer.run(received, tasks.stop()));
         Ok(Self { requests })
     }
 }
@@ -96,6 +97,14 @@ struct Writer {
     directory: Arc<Directory>,
     services: Services,
     retries: Retries,
+    attendant: Attendant,
+}
+
+/// What the writer waited for.
+enum Next {
+    Asked(Request),
+    Due,
+    Stop,
 }
 
 /// A stream, and its shards that were sealed.
@@ -113,16 +122,20 @@ impl Writer {
         self.settle_due().await;
         loop {
             let due = self.next_due();
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                request = requests.recv() => {
-                    let Some(request) = request else { break };
-                    self.serve(request).await;
+            let next = async {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => Next::Stop,
+                    request = requests.recv() => request.map_or(Next::Stop, Next::Asked),
+                    () = self.attendant.sleep_until(due.unwrap_or_default()), if due.is_some() => {
+                        Next::Due
+                    }
                 }
-                () = self.services.clock.sleep_until(due.unwrap_or_default()), if due.is_some() => {
-                    self.settle_due().await;
-                }
+            };
+            match self.attendant.rest(next).await {
+                Next::Stop => break,
+                Next::Due => self.settle_due().await,
+                Next::Asked(request) => self.serve(request).await,
             }
         }
         // Only here: from outside, it would fall between two steps of a transition.
@@ -176,6 +189,7 @@ impl Writer {
         self.services.engine.commit_metadata(changes).await?;
         self.state = next;
         self.directory.publish(&self.state);
+        self.attendant.acted();
         Ok(())
     }
 

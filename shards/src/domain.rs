@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use millpond_api::types::{ConsumerArn, ShardId, Timestamp};
-use millpond_quotas::{Clock, Quotas, Time};
+use millpond_quotas::{Attendant, Clock, Quotas, Time};
 use tokio::sync::Semaphore;
 
 mod forks;
@@ -84,7 +84,8 @@ impl Domain {
         let scaling = Scaling::new(Arc::clone(&directory), control.clone(), services.clone());
         services.tasks.spawn("maintenance", keeper.run(services.tasks.stop()));
         services.tasks.spawn("scaling", scaling.run(services.tasks.stop()));
-        services.tasks.spawn("time keeper", keep_time(services.clone()));
+        let attendant = services.clock.attendant("the time keeper");
+        services.tasks.spawn("time keeper", keep_time(services.clone(), attendant));
         let (of, by) = (Arc::clone(&directory), control.clone());
         let crypt = Crypt::new(of, by, options.keys, services.clone());
         let tokens = Tokens::new(&key);
@@ -180,9 +181,15 @@ async fn prepare(services: &Services, new_key: [u8; KEY_BYTES]) -> Result<[u8; K
     Ok(new_key)
 }
 
-async fn keep_time(services: Services) {
+async fn keep_time(services: Services, attendant: Attendant) {
     let stop = services.tasks.stop();
-    while stop.run_until_cancelled(services.clock.sleep(NOTE_TIME_EVERY)).await.is_some() {
+    let mut noted = services.clock.now();
+    loop {
+        // Of the times that a move goes past, only the last matters.
+        let next = attendant.next_round(&mut noted, NOTE_TIME_EVERY, Some(Clock::END));
+        if stop.run_until_cancelled(next).await.is_none() {
+            return;
+        }
         if let Err(error) = note_time(&services).await {
             tracing::warn!(%error, "service time not noted");
         }

@@ -4,16 +4,17 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use millpond_api::types::Timestamp;
+use millpond_quotas::{Attendant, Clock, Time};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     control::Control,
     directory::{Directory, Snapshot, Stream},
     engine::{LogId, Offset},
-    holds::{Hold, holds},
+    holds::{Hold, Share, holds},
     services::Services,
     state::{Command, EncryptionCommand},
-    stream::{ShardState, retention, segments},
+    stream::{ShardState, StreamState, retention, segments},
 };
 
 /// How often all streams are gone through.
@@ -24,6 +25,7 @@ pub(crate) struct Maintenance {
     directory: Arc<Directory>,
     control: Control,
     services: Services,
+    attendant: Attendant,
     // What each log was last trimmed to.
     trimmed: HashMap<LogId, Trimmed>,
 }
@@ -37,15 +39,18 @@ struct Trimmed {
 
 impl Maintenance {
     pub(crate) fn new(directory: Arc<Directory>, control: Control, services: Services) -> Self {
-        Self { directory, control, services, trimmed: HashMap::new() }
+        let attendant = services.clock.attendant("maintenance");
+        Self { directory, control, services, attendant, trimmed: HashMap::new() }
     }
 
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let clock = self.services.clock.clone();
+        let mut last = self.services.clock.now();
+        let mut idle_until = None;
         let maintain = async {
             loop {
-                clock.sleep(PERIOD).await;
+                self.attendant.next_round(&mut last, PERIOD, idle_until).await;
                 self.maintain().await;
+                idle_until = Some(self.next_use());
             }
         };
         // What is left off is taken up after the next start.
@@ -62,6 +67,23 @@ impl Maintenance {
             stream.shards().for_each(|shard| shard.forget_if_idle(idle));
         }
         self.trim(&snapshot, now).await;
+    }
+
+    /// When there will be something to do, if nothing is done to any stream until then.
+    fn next_use(&self) -> Time {
+        let (snapshot, now) = (self.directory.snapshot(), self.services.now());
+        if snapshot.streams().any(|stream| stream.vault().is_some()) {
+            // Keys expire by use, too.
+            return Time::EPOCH;
+        }
+        let expiries = snapshot.streams().flat_map(|stream| expiries(stream.state()));
+        let holds = holds(snapshot.streams().map(|stream| stream.state()), now);
+        let trims = holds.iter().filter_map(|(log, hold)| {
+            let last = self.trimmed.get(log).copied();
+            next_due(hold, last)
+        });
+        let next = expiries.chain(trims).min();
+        next.map_or(Clock::END, |at| Time::from_millis(at.millis()))
     }
 
     async fn forget_expired_shards(&self, stream: &Stream, now: Timestamp) {
@@ -128,10 +150,32 @@ fn due(hold: &Hold, last: Option<Trimmed>) -> Option<Trimmed> {
     is_due.then_some(to)
 }
 
+/// When enough will have been given up by age alone.
+fn next_due(hold: &Hold, last: Option<Trimmed>) -> Option<Timestamp> {
+    let of_share = |share: &Share| {
+        let hours = share.retention_hours;
+        let since = last.map_or(share.created, |last| last.horizon).millis();
+        let step = if last.is_some() { retention::trim_step_millis(hours) } else { 1 };
+        retention::expiry(Timestamp::from_millis(since.saturating_add(step)), hours)
+    };
+    hold.shares.iter().map(of_share).min()
+}
+
+/// When the shards that are closed, and the older segments of all, hold nothing that is visible.
+fn expiries(stream: &StreamState) -> impl Iterator<Item = Timestamp> {
+    let of_shard = |shard: &ShardState| {
+        let closed = shard.closed.map(|closing| closing.at);
+        let older = segments::older(&shard.segments).map(|older| older.until).min();
+        closed.into_iter().chain(older).min()
+    };
+    let after = |at: Timestamp| Timestamp::from_millis(at.millis() + 1);
+    let hours = stream.retention_hours;
+    stream.shards.values().filter_map(of_shard).map(move |at| retention::expiry(after(at), hours))
+}
+
 #[cfg(test)]
 mod tests {
     use millpond_api::types::{Blob, StreamArn};
-    use millpond_quotas::{Clock, Time};
 
     use super::*;
     use crate::{
@@ -139,7 +183,7 @@ mod tests {
         domain::tests::{open, writes_of},
         engine::memory::MemoryEngine,
         state::{NewMode, NewStream, tests::stream_of},
-        stream::{Closing, Namespace, StreamState},
+        stream::{Closing, Namespace},
     };
 
     const DAY: Duration = Duration::from_hours(24);

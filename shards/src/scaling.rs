@@ -10,7 +10,7 @@ use std::{
 };
 
 use millpond_api::types::{ShardId, StreamMode, StreamStatus};
-use millpond_quotas::limits;
+use millpond_quotas::{Attendant, Clock, Time, limits};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -37,21 +37,25 @@ pub(crate) struct Scaling {
     directory: Arc<Directory>,
     control: Control,
     services: Services,
+    attendant: Attendant,
     // Of open shards, since the server started or the shard was opened.
     traffic: HashMap<StreamNumber, BTreeMap<ShardId, Traffic>>,
 }
 
 impl Scaling {
     pub(crate) fn new(directory: Arc<Directory>, control: Control, services: Services) -> Self {
-        Self { directory, control, services, traffic: HashMap::new() }
+        let attendant = services.clock.attendant("scaling");
+        Self { directory, control, services, attendant, traffic: HashMap::new() }
     }
 
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let clock = self.services.clock.clone();
+        let mut last = self.services.clock.now();
+        let mut idle_until = None;
         let scale = async {
             loop {
-                clock.sleep(PERIOD).await;
+                self.attendant.next_round(&mut last, PERIOD, idle_until).await;
                 self.scale().await;
+                idle_until = Some(self.next_use());
             }
         };
         // A change that is under way is the writer's affair, and carried through.
@@ -71,6 +75,24 @@ impl Scaling {
                 tracing::warn!(stream = %stream.state().arn, %error, "not scaled");
             }
         }
+    }
+
+    /// When there may be something to do, if nobody writes and nothing is done until then.
+    fn next_use(&self) -> Time {
+        let (snapshot, now) = (self.directory.snapshot(), self.services.clock.now());
+        let of_stream = |stream: &Arc<Stream>| {
+            let on_demand = stream.state().on_demand.as_ref()?;
+            let traffic = self.traffic.get(&stream.state().number)?;
+            let is_settled = traffic.len() == stream.routing().shards().len()
+                && on_demand.warm_mib.is_none()
+                && traffic.values().all(Traffic::is_settled);
+            if !is_settled {
+                return Some(now);
+            }
+            let quiet = traffic.values().filter_map(|of_shard| of_shard.next_quiet(now));
+            quiet.chain(on_demand.peaks.next_change(self.services.now())).min()
+        };
+        snapshot.streams().filter_map(of_stream).min().unwrap_or(Clock::END)
     }
 
     /// What each open shard has had to take.

@@ -8,7 +8,7 @@ mod places;
 use std::sync::Arc;
 
 use millpond_api::types::Timestamp;
-use millpond_quotas::{Time, limits};
+use millpond_quotas::{Attendant, Time, limits};
 
 pub use places::{Key, Subscriptions};
 
@@ -42,6 +42,7 @@ pub struct Event {
 pub struct Subscription {
     directory: Arc<Directory>,
     services: Services,
+    attendant: Attendant,
     crypt: Crypt,
     stream: StreamNumber,
     next: Offset,
@@ -61,8 +62,9 @@ impl Subscription {
         place: Place,
     ) -> Self {
         let expires = services.clock.now() + place.life();
-        let is_over = false;
-        Self { directory, services, crypt, stream, next: from, expires, place, is_over }
+        let attendant = services.clock.teller("a subscription");
+        let (next, is_over) = (from, false);
+        Self { directory, services, attendant, crypt, stream, next, expires, place, is_over }
     }
 
     /// The next event, or why there is none any more; `None` when the subscription's time is over,
@@ -76,19 +78,12 @@ impl Subscription {
         if self.is_over {
             return None;
         }
-        let clock = self.services.clock.clone();
-        let (ended, expires) = (self.place.ended(), self.expires);
-        let told = tokio::select! {
-            biased;
-            superseded = ended => superseded.then(|| Err(self.superseded())),
-            () = clock.sleep_until(expires) => None,
-            event = self.event() => Some(event),
-        };
+        let told = self.attendant.work(self.told()).await;
         self.is_over = !matches!(&told, Some(Ok(event)) if !event.is_last);
         if let Some(Ok(event)) = &told {
             self.next = event.reading.next();
-            let bytes = event.reading.payload_bytes();
-            self.place.quota().charge(clock.now(), bytes);
+            let (now, bytes) = (self.services.clock.now(), event.reading.payload_bytes());
+            self.place.quota().charge(now, bytes);
             if let Some(meters) = event.stream.meters() {
                 meters.note_pushed(bytes);
             }
@@ -102,9 +97,20 @@ impl Subscription {
         self.services.now()
     }
 
+    async fn told(&self) -> Option<Result<Event, Error>> {
+        tokio::select! {
+            biased;
+            superseded = self.place.ended() => superseded.then(|| Err(self.superseded())),
+            () = self.attendant.sleep_until(self.expires) => None,
+            event = self.event() => Some(event),
+        }
+    }
+
     async fn event(&self) -> Result<Event, Error> {
-        let clock = &self.services.clock;
-        clock.sleep(self.place.quota().wait(clock.now())).await;
+        let (clock, attendant) = (&self.services.clock, &self.attendant);
+        let now = clock.now();
+        let paid = attendant.sleep_until(now + self.place.quota().wait(now));
+        attendant.rest(paid).await;
         let limit = Limit {
             records: EVENT_RECORDS_MAX,
             payload_bytes: limits::SUBSCRIPTION_EVENT_BYTES_MAX as usize,
@@ -124,11 +130,14 @@ impl Subscription {
                 drop(published);
                 return Ok(Event { reading, shard, stream, is_last });
             }
-            tokio::select! {
-                () = published => {}
-                () = self.directory.changed(&stream) => {}
-                () = clock.sleep_until(heartbeat) => {}
-            }
+            let something_new = async {
+                tokio::select! {
+                    () = published => {}
+                    () = self.directory.changed(&stream) => {}
+                    () = attendant.sleep_until(heartbeat) => {}
+                }
+            };
+            attendant.rest(something_new).await;
         }
     }
 

@@ -53,6 +53,21 @@ impl Traffic {
         }
         Trend { sustained, is_quiet: age(self.busy) >= limits::ON_DEMAND_QUIET }
     }
+
+    /// Whether nothing came for as long as "sustained" looks back.
+    pub(super) fn is_settled(&self) -> bool {
+        let (Some((first, before)), Some((last, after))) =
+            (self.counts.front(), self.counts.back())
+        else {
+            return false;
+        };
+        before == after && last.saturating_duration_since(*first) >= limits::ON_DEMAND_SUSTAINED
+    }
+
+    /// When the shard will have been quiet for a day, if that is to come.
+    pub(super) fn next_quiet(&self, now: Time) -> Option<Time> {
+        Some(self.busy + limits::ON_DEMAND_QUIET).filter(|at| *at > now)
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use millpond_api::types::{HashKeyRange, RecordDistributionStrategy, Timestamp};
-use millpond_quotas::limits;
+use millpond_quotas::{Time, limits};
 
 use super::DAY_MILLIS;
 
@@ -87,6 +87,12 @@ impl Peaks {
     #[must_use]
     pub fn today(&self, now: Timestamp) -> Load {
         self.0.get(&day(now)).copied().unwrap_or_default()
+    }
+
+    /// When another load may be the greatest that counts, if nothing more is noted.
+    pub(crate) fn next_change(&self, now: Timestamp) -> Option<Time> {
+        let next_day = Time::from_millis((day(now) + 1) * DAY_MILLIS);
+        (!self.0.is_empty()).then_some(next_day)
     }
 
     /// There was this load at `now`.

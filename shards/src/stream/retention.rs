@@ -14,6 +14,13 @@ pub fn horizon(retention_hours: u32, trim_floor: Timestamp, now: Timestamp) -> T
     Timestamp::from_millis(oldest).max(trim_floor)
 }
 
+/// When what arrived at `at` is no longer visible, at the latest.
+#[must_use]
+pub fn expiry(at: Timestamp, retention_hours: u32) -> Timestamp {
+    let retention = i64::from(retention_hours) * MILLIS_PER_HOUR;
+    Timestamp::from_millis(at.millis().saturating_add(retention))
+}
+
 /// The tier of a retention period.
 #[must_use]
 pub fn tier(retention_hours: u32) -> RetentionTier {

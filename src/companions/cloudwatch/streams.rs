@@ -4,6 +4,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use millpond_api::types::{MetricsName, ShardId};
+use millpond_quotas::Clock;
 use millpond_shards::{
     directory::Stream,
     stream::{Namespace, StreamNumber},
@@ -21,16 +22,20 @@ const PERIOD: Duration = Duration::from_mins(1);
 
 /// Puts the metrics of all streams once a minute of service time, until `stop`. What was counted
 /// since the last minute is lost then.
-pub async fn sample_streams(app: Arc<App>, stop: CancellationToken) {
-    let clock = app.clock().clone();
+pub fn sample_streams(app: Arc<App>, stop: CancellationToken) -> impl Future<Output = ()> + Send {
+    let attendant = app.clock().attendant("gathering metrics");
+    let mut last = app.clock().now();
     let mut sampler = Sampler { app, last: HashMap::new() };
-    let sample = async {
+    let sample = async move {
         loop {
-            clock.sleep(PERIOD).await;
+            // Nothing is counted in minutes in which nobody calls.
+            attendant.next_round(&mut last, PERIOD, Some(Clock::END)).await;
             sampler.sample();
         }
     };
-    stop.run_until_cancelled(sample).await;
+    async move {
+        stop.run_until_cancelled(sample).await;
+    }
 }
 
 struct Sampler {

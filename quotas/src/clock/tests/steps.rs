@@ -1,0 +1,294 @@
+//! Moves in steps: who is due wakes at its own time, one after another, and is waited for.
+
+use std::sync::Mutex as Shared;
+
+use tokio::{runtime, sync::mpsc as channel, task};
+
+use super::*;
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// What was done, and when, in seconds after the start.
+#[derive(Clone, Default)]
+struct Log(Arc<Shared<Vec<(&'static str, u64)>>>);
+
+impl Log {
+    fn note(&self, who: &'static str, clock: &Clock) {
+        let at = clock.now().saturating_duration_since(START).as_secs();
+        self.0.lock().unwrap().push((who, at));
+    }
+
+    fn of(&self, who: &str) -> Vec<u64> {
+        let log = self.0.lock().unwrap();
+        log.iter().filter(|(name, _)| *name == who).map(|(_, at)| *at).collect()
+    }
+
+    fn all(&self) -> Vec<(&'static str, u64)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// Somebody who acts every so often, and needs a while for it.
+fn spawn_actor(clock: &Clock, log: &Log, name: &'static str, every: Duration) {
+    let (clock, log, attendant) = (clock.clone(), log.clone(), clock.attendant(name));
+    task::spawn(async move {
+        loop {
+            let next = clock.now() + every;
+            attendant.rest(attendant.sleep_until(next)).await;
+            for _ in 0..10 {
+                task::yield_now().await;
+            }
+            log.note(name, &clock);
+            attendant.acted();
+        }
+    });
+}
+
+#[tokio::test]
+async fn everything_on_the_way_happens_at_its_own_time_in_order() {
+    let (clock, log) = (Clock::manual(START), Log::default());
+    spawn_actor(&clock, &log, "a", SECOND * 2);
+    spawn_actor(&clock, &log, "b", SECOND * 3);
+    assert_eq!(clock.step_by(SECOND * 7).await, Ok(START + SECOND * 7));
+    assert_eq!(log.all(), [("a", 2), ("b", 3), ("a", 4), ("b", 6), ("a", 6)]);
+    assert_eq!((clock.now(), clock.wall()), (START + SECOND * 7, START + SECOND * 7));
+}
+
+#[tokio::test]
+async fn who_is_given_something_to_do_has_done_it_before_time_goes_on() {
+    let (clock, log) = (Clock::manual(START), Log::default());
+    let (asked, mut questions) = channel::channel(8);
+    let attendant = clock.attendant("server");
+    let (of, to) = (clock.clone(), log.clone());
+    task::spawn(async move {
+        while let Some(()) = attendant.rest(questions.recv()).await {
+            for _ in 0..10 {
+                task::yield_now().await;
+            }
+            to.note("server", &of);
+        }
+    });
+    let attendant = clock.attendant("client");
+    let of = clock.clone();
+    task::spawn(async move {
+        loop {
+            attendant.rest(attendant.sleep_until(of.now() + SECOND)).await;
+            // Nobody waits for an answer, and yet it is there in time.
+            asked.send(()).await.unwrap();
+        }
+    });
+    clock.step_by(SECOND * 3).await.unwrap();
+    assert_eq!(log.of("server"), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn what_was_sent_before_a_move_is_received_before_time_moves() {
+    let (clock, log) = (Clock::manual(START), Log::default());
+    let (asked, mut questions) = channel::channel(8);
+    let (attendant, of, to) = (clock.attendant("server"), clock.clone(), log.clone());
+    task::spawn(async move {
+        while let Some(()) = attendant.rest(questions.recv()).await {
+            to.note("server", &of);
+        }
+    });
+    clock.step_by(Duration::ZERO).await.unwrap();
+    asked.send(()).await.unwrap();
+    clock.step_by(SECOND).await.unwrap();
+    assert_eq!(log.of("server"), [0]);
+}
+
+/// Somebody who looks each minute and has nothing to do for an hour after that.
+fn spawn_idler(clock: &Clock, log: &Log, name: &'static str, idle: Duration) {
+    let (clock, log, attendant) = (clock.clone(), log.clone(), clock.attendant(name));
+    task::spawn(async move {
+        let (mut due, mut idle_until) = (clock.now(), None);
+        loop {
+            attendant.next_round(&mut due, MINUTE, idle_until).await;
+            assert_eq!(due, clock.now());
+            log.note(name, &clock);
+            idle_until = Some(clock.now() + idle);
+        }
+    });
+}
+
+#[tokio::test]
+async fn rounds_without_anything_to_do_are_passed_over_but_for_the_last() {
+    let (clock, log) = (Clock::manual(START), Log::default());
+    spawn_idler(&clock, &log, "hourly", MINUTE * 59 + SECOND);
+    spawn_idler(&clock, &log, "never", DAY * 999);
+    clock.step_by(MINUTE * 150 + SECOND).await.unwrap();
+    assert_eq!(log.of("hourly"), [60, 61 * 60, 121 * 60, 150 * 60]);
+    assert_eq!(log.of("never"), [60, 150 * 60]);
+    clock.step_by(MINUTE * 2).await.unwrap();
+    assert_eq!(log.of("never"), [60, 150 * 60, 151 * 60, 152 * 60], "what came since is looked at");
+}
+
+#[tokio::test]
+async fn an_act_of_another_ends_idleness() {
+    let (clock, log) = (Clock::manual(START), Log::default());
+    spawn_idler(&clock, &log, "idler", DAY);
+    spawn_actor(&clock, &log, "actor", MINUTE * 100 + SECOND);
+    clock.step_by(MINUTE * 202).await.unwrap();
+    assert_eq!(log.of("actor"), [100 * 60 + 1, 200 * 60 + 2]);
+    let minutes: Vec<_> = log.of("idler").iter().map(|at| at / 60).collect();
+    assert_eq!(minutes, [1, 101, 201, 202]);
+}
+
+#[tokio::test]
+async fn a_long_move_takes_few_steps() {
+    let (clock, log) = (Clock::manual(START), Log::default());
+    spawn_idler(&clock, &log, "idler", DAY);
+    clock.step_by(DAY * 365).await.unwrap();
+    assert_eq!(log.of("idler").len(), 366);
+}
+
+#[tokio::test]
+async fn a_teller_that_nobody_asks_is_not_waited_for() {
+    let clock = Clock::manual(START);
+    let teller = clock.teller("teller");
+    clock.step_by(SECOND).await.unwrap();
+    let told = teller.work(async {
+        teller.rest(teller.sleep_until(START + SECOND * 3)).await;
+        clock.now()
+    });
+    let (told, moved) = tokio::join!(told, clock.step_by(DAY));
+    assert_eq!((told, moved), (START + SECOND * 3, Ok(START + SECOND + DAY)));
+}
+
+#[tokio::test]
+async fn who_gave_up_waiting_is_not_waited_for() {
+    let clock = Clock::manual(START);
+    let attendant = clock.attendant("gone");
+    let mut rest = Box::pin(attendant.rest(attendant.sleep_until(START + SECOND)));
+    assert!(poll_once(rest.as_mut()).is_pending());
+    drop(rest);
+    drop(attendant);
+    assert_eq!(clock.step_by(DAY).await, Ok(START + DAY));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_come_to_rest_is_named_and_time_stays_where_it_was_due() {
+    let clock = Clock::manual(START);
+    let attendant = clock.attendant("storage");
+    task::spawn(async move {
+        attendant.rest(attendant.sleep_until(START + MINUTE)).await;
+        std::future::pending::<()>().await;
+    });
+    let error = clock.step_by(DAY).await.unwrap_err();
+    assert_eq!(error, MoveError::AtWork { who: "storage", now: START + MINUTE });
+    assert_eq!(
+        error.to_string(),
+        "storage did not do what was due within 10 s: the clock is at 1700000060.000 s since the \
+         epoch, move it on from there"
+    );
+    assert_eq!(clock.now(), START + MINUTE);
+}
+
+#[tokio::test]
+async fn time_goes_neither_back_nor_beyond_its_end() {
+    let clock = Clock::manual(START);
+    assert_eq!(clock.step_to(START - SECOND).await, Err(MoveError::Backwards { now: START }));
+    assert_eq!(clock.step_to(START).await, Ok(START));
+    assert_eq!(clock.step_to(Clock::END + SECOND).await, Err(MoveError::BeyondEnd));
+    assert_eq!(clock.step_by(Duration::MAX).await, Err(MoveError::BeyondEnd));
+    assert_eq!(clock.step_to(Clock::END).await, Ok(Clock::END));
+}
+
+#[tokio::test]
+async fn one_move_waits_for_another() {
+    let (clock, log) = (Clock::manual(START), Log::default());
+    spawn_actor(&clock, &log, "a", SECOND);
+    let (first, second) = tokio::join!(clock.step_by(SECOND * 2), clock.step_by(SECOND * 2));
+    assert_eq!((first, second), (Ok(START + SECOND * 2), Ok(START + SECOND * 4)));
+    assert_eq!(log.of("a"), [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_move_that_is_given_up_leaves_time_as_it_was() {
+    let clock = Clock::system();
+    let attendant = clock.attendant("busy");
+    {
+        let mut moving = pin!(clock.step_by(DAY));
+        assert!(poll_once(moving.as_mut()).is_pending());
+        assert!(clock.is_standing());
+    }
+    assert!(!clock.is_standing());
+    drop(attendant);
+    assert!(clock.step_by(DAY).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_clock_of_the_machine_goes_on_after_a_move_unless_it_was_paused() {
+    let clock = Clock::system();
+    let before = clock.now();
+    let moved = clock.step_by(DAY).await.unwrap();
+    assert!(moved >= before + DAY && moved < before + DAY + MINUTE);
+    while clock.now() == moved {
+        thread::yield_now();
+    }
+    let paused = clock.pause().await;
+    assert_eq!(clock.pause().await, paused, "once is enough");
+    assert_eq!(clock.step_by(DAY).await, Ok(paused + DAY));
+    thread::sleep(Duration::from_millis(2));
+    assert_eq!(clock.now(), paused + DAY);
+    assert!(clock.wall() < before + MINUTE);
+}
+
+#[tokio::test]
+async fn time_goes_on_from_where_it_stood_however_far_behind_the_wall() {
+    let clock = Clock::system_paused(Some(START));
+    assert_eq!(clock.now(), START);
+    let mut sleep = pin!(clock.sleep(Duration::from_millis(5)));
+    assert!(poll_once(sleep.as_mut()).is_pending());
+    thread::sleep(Duration::from_millis(10));
+    assert!(poll_once(sleep.as_mut()).is_pending(), "no time has passed");
+    assert_eq!(clock.resume().await, START);
+    sleep.await;
+    assert!(clock.now() >= START + Duration::from_millis(5));
+    assert!(clock.now() < START + MINUTE, "it is long ago for the wall");
+    let now = clock.now();
+    assert!(clock.resume().await >= now, "it passes already");
+}
+
+#[tokio::test]
+async fn a_sleep_on_a_timer_ends_when_time_has_passed_without_the_pauses() {
+    let clock = Clock::system();
+    let due = clock.now() + Duration::from_millis(20);
+    let sleep = task::spawn({
+        let clock = clock.clone();
+        async move { clock.sleep_until(due).await }
+    });
+    clock.pause().await;
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    assert!(!sleep.is_finished());
+    clock.resume().await;
+    sleep.await.unwrap();
+    assert!(clock.now() >= due);
+}
+
+#[test]
+fn threads_see_time_stand_while_it_does() {
+    let clock = Clock::system();
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut last = clock.now();
+                    for _ in 0..30_000 {
+                        let now = clock.now();
+                        assert!(now >= last);
+                        last = now;
+                    }
+                })
+            })
+            .collect();
+        let runtime = runtime::Builder::new_current_thread().build().unwrap();
+        while !readers.iter().all(thread::ScopedJoinHandle::is_finished) {
+            let paused = runtime.block_on(clock.pause());
+            thread::yield_now();
+            assert_eq!(clock.now(), paused);
+            let resumed = runtime.block_on(clock.resume());
+            assert!(resumed >= paused && resumed < paused + SECOND);
+        }
+    });
+}
