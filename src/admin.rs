@@ -56,6 +56,10 @@ pub fn router(admin: Admin, access: Access) -> Router {
     }
     Router::new()
         .route("/clock", get(clock::show))
+        .route("/clock/advance", post(clock::advance))
+        .route("/clock/set", post(clock::set))
+        .route("/clock/pause", post(clock::pause))
+        .route("/clock/resume", post(clock::resume))
         .route("/streams", get(streams::list))
         .route("/streams/{name}", get(streams::describe))
         .route("/streams/{name}/shards", get(streams::shards))

@@ -32,6 +32,8 @@ use time::nanos;
 /// long, so time goes on from where it is, ahead of the wall.
 const LAG_MAX: Duration = Duration::from_secs(2);
 
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
 /// Marks a time as one at which the clock stands.
 const STANDS: u64 = 1 << 63;
 
@@ -78,7 +80,8 @@ impl Clock {
     pub fn system_paused(at: Option<Time>) -> Self {
         let clock = Self::system();
         let at = at.unwrap_or_else(|| clock.now());
-        clock.0.told.store(word(at) | STANDS, Release);
+        clock.0.moves.set_paused(true);
+        clock.0.told.store(whole_millis(word(at)) | STANDS, Release);
         clock
     }
 
@@ -87,7 +90,9 @@ impl Clock {
     #[must_use]
     pub fn manual(start: Time) -> Self {
         let start = word(start);
-        Self::new(Wall::Manual(AtomicU64::new(start)), start | STANDS)
+        let clock = Self::new(Wall::Manual(AtomicU64::new(start)), start | STANDS);
+        clock.0.moves.set_paused(true);
+        clock
     }
 
     fn new(wall: Wall, told: u64) -> Self {
@@ -132,9 +137,14 @@ impl Clock {
         self.0.wall.now()
     }
 
-    /// Whether time stands until somebody moves it; so it does during a move, too.
+    /// Whether time stands until somebody moves it.
     #[must_use]
-    pub fn is_standing(&self) -> bool {
+    pub fn is_paused(&self) -> bool {
+        self.0.moves.is_paused()
+    }
+
+    /// Whether time stands; during a move it does so in any case.
+    fn is_standing(&self) -> bool {
         self.0.told.load(Acquire) & STANDS != 0
     }
 
@@ -183,7 +193,8 @@ impl Clock {
         let _ = self.0.ahead.compare_exchange(ahead, further, Relaxed, Relaxed);
     }
 
-    /// From now on time stands; at what it does. Sleepers learn that no timer will wake them.
+    /// From now on time stands, at a whole millisecond, so that it is told in full wherever it is
+    /// told. Sleepers learn that no timer will wake them.
     fn stop(&self, sleepers: &mut Sleepers) -> Time {
         loop {
             let now = self.now();
@@ -193,7 +204,10 @@ impl Clock {
             }
             // A word that was never told before: whoever holds an older one must not take this
             // stop and the start after it for nothing.
-            let at = word(now).max(told + u64::from(self.0.wall.passes()));
+            let at = match self.0.wall {
+                Wall::System => whole_millis(word(now).max(told + 1)),
+                Wall::Manual(_) => word(now),
+            };
             let stopped = self.0.told.compare_exchange(told, at | STANDS, AcqRel, Acquire);
             if stopped.is_ok() {
                 sleepers.turn();
@@ -269,6 +283,11 @@ impl Wall {
 /// A time as it is told: in 63 bits, to the year 2262.
 fn word(time: Time) -> u64 {
     time.nanos().min(!STANDS)
+}
+
+/// The time, or the next that is a whole number of milliseconds.
+fn whole_millis(nanos: u64) -> u64 {
+    nanos.next_multiple_of(NANOS_PER_MILLI)
 }
 
 #[cfg(test)]

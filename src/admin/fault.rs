@@ -44,6 +44,12 @@ impl Fault {
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, message: message.into() }
     }
 
+    /// It isn't done, or not in full, and may be if it is asked again.
+    #[must_use]
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, message: message.into() }
+    }
+
     /// The body could not be read, or not as what it should be.
     #[must_use]
     pub fn unreadable(status: StatusCode, message: impl Into<String>) -> Self {

@@ -71,7 +71,6 @@ impl Attendant {
         Self { clock: clock.clone(), seat }
     }
 
-
     /// Waits until service time has reached `at`; within [`rest`](Self::rest).
     pub async fn sleep_until(&self, at: Time) {
         self.clock.sleep_in(at, Some(Arc::clone(&self.seat)), None).await;
@@ -125,7 +124,6 @@ impl Attendant {
         })
         .await
     }
-
 }
 
 impl Drop for Attendant {

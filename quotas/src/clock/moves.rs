@@ -37,6 +37,7 @@ const AWAY_MAX: Duration = Duration::from_millis(20);
 pub(super) struct Moves {
     turn: tokio::sync::Mutex<()>,
     is_under_way: AtomicBool,
+    is_paused: AtomicBool,
     // Held to come, to go, and to be looked through by a move.
     seats: Mutex<BTreeMap<u64, Arc<Seat>>>,
     rests: Notify,
@@ -107,6 +108,14 @@ impl Moves {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused.load(Relaxed)
+    }
+
+    pub(super) fn set_paused(&self, is_paused: bool) {
+        self.is_paused.store(is_paused, Relaxed);
+    }
+
     pub(super) fn is_under_way(&self) -> bool {
         self.is_under_way.load(Relaxed)
     }
@@ -128,6 +137,7 @@ impl Clock {
     /// Stops time where it is, once moves that are under way are done. No timer wakes anybody then.
     pub async fn pause(&self) -> Time {
         let _turn = self.0.moves.turn.lock().await;
+        self.0.moves.set_paused(true);
         self.stop(&mut self.sleepers())
     }
 
@@ -136,6 +146,7 @@ impl Clock {
         let _turn = self.0.moves.turn.lock().await;
         let mut sleepers = self.sleepers();
         let now = self.now();
+        self.0.moves.set_paused(false);
         if self.is_standing() {
             self.run(&mut sleepers);
         }
@@ -167,7 +178,6 @@ impl Clock {
 /// A move under way. Dropped, time passes again unless it stood before.
 struct Steps<'a> {
     clock: &'a Clock,
-    stood: bool,
     until: Instant,
     _turn: Turn<'a, ()>,
 }
@@ -177,11 +187,10 @@ impl<'a> Steps<'a> {
         let turn = clock.0.moves.turn.lock().await;
         let until = Instant::now() + MOVE_MAX;
         let mut sleepers = clock.sleepers();
-        let stood = clock.is_standing();
         clock.stop(&mut sleepers);
         sleepers.set_stepping(true);
         clock.0.moves.is_under_way.store(true, Relaxed);
-        Self { clock, stood, until, _turn: turn }
+        Self { clock, until, _turn: turn }
     }
 
     async fn run(&mut self, end: Time) -> Result<(), MoveError> {
@@ -281,7 +290,7 @@ impl Drop for Steps<'_> {
         self.clock.0.moves.is_under_way.store(false, Relaxed);
         let mut sleepers = self.clock.sleepers();
         sleepers.set_stepping(false);
-        if !self.stood {
+        if !self.clock.is_paused() {
             self.clock.run(&mut sleepers);
         }
         drop(sleepers);
