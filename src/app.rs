@@ -8,6 +8,7 @@ use millpond_quotas::{CallQuota, Clock, Quotas};
 use millpond_shards::{
     Domain, Options,
     crypt::KeyService,
+    domain,
     engine::{
         Durability, Engine,
         rocks::{Location, RocksEngine, RocksOptions},
@@ -24,12 +25,12 @@ use crate::{
     answers::Answers,
     auth::{Credential, Files, InvalidCredentials, Mode, Settings, Source, Verifier},
     companions::cloudwatch::{MetricStore, sample_streams},
-    config::{self, Config, Declaration},
+    config::{self, ClockStart, Config, Declaration},
     error,
     faults::{Faults, Script},
     gateway::{self, Pages},
     http::{self, BodyBudget, BodyLimits, BodyReader, ConnectionLimits, Probes},
-    ids,
+    ids::Ids,
     metrics::Metrics,
     policy::Readings,
     process::StartError,
@@ -66,6 +67,7 @@ pub struct App {
     metric_store: MetricStore,
     throttles: Throttles,
     clock: Clock,
+    ids: Ids,
     transition: Duration,
     pages: Pages,
     tls: Option<Tls>,
@@ -93,6 +95,8 @@ impl App {
         let quotas = quotas_file::read(config.quotas, config.quotas_file.as_deref())?;
         let now = Timestamp::from_millis(clock.wall().millis());
         let tls = config.tls.as_ref().map(|tls| Tls::open(tls, config.listen, now)).transpose()?;
+        check_start(config.clock, engine.as_ref()).await?;
+        let ids = Ids::new(config.seed);
         let options = Options {
             quotas: quotas.clone(),
             shard_limit: match config.shard_limit {
@@ -100,7 +104,7 @@ impl App {
                 config::ShardLimit::Shards(limit) => ShardLimit::Fixed(u32::from(limit).into()),
             },
             tail_bytes_max: TAIL_BYTES_MAX,
-            token_key: ids::secret_key().map_err(StartError::new)?,
+            token_key: ids.token_key().map_err(StartError::new)?,
             keys,
         };
         let domain = Domain::open(engine, clock.clone(), options).await.map_err(StartError::new)?;
@@ -130,6 +134,7 @@ impl App {
             metric_store: MetricStore::default(),
             throttles,
             clock,
+            ids,
             transition,
             pages: pages(config),
             tls,
@@ -241,6 +246,12 @@ impl App {
         &self.clock
     }
 
+    /// Where the ids of answers come from.
+    #[must_use]
+    pub fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
     /// Where spans go, if somewhere.
     #[must_use]
     pub fn traces(&self) -> Option<&Traces> {
@@ -328,6 +339,21 @@ impl App {
         let admin = admin::router(admin, self.admin_access.clone());
         let gateway = move |head, body| gateway::handle(Arc::clone(&self), head, body);
         http::router(gateway, (admin::PATH, admin), &probes, BodyReader { limits, budget })
+    }
+}
+
+/// Refuses to have time stand before what is stored.
+async fn check_start(clock: ClockStart, engine: &dyn Engine) -> Result<(), StartError> {
+    let ClockStart::At(at) = clock else { return Ok(()) };
+    let seen = domain::last_seen(engine).await.map_err(StartError::new)?;
+    match seen.filter(|seen| *seen > at) {
+        None => Ok(()),
+        Some(seen) => Err(StartError::refused(format!(
+            "--clock: time does not go back, and this data was last used at {}.{:03}: name a later \
+             time, or say paused to begin there",
+            seen.seconds(),
+            seen.millis() % 1000
+        ))),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::SocketAddr, path::Path};
 use crate::{
     admin::{PATH, TOKEN_FILE},
     auth::Mode as Auth,
-    config::{Config, Durability, Keys, Mode, QuotasBase, Storage, Switch},
+    config::{ClockStart, Config, Durability, Keys, Mode, QuotasBase, Storage, Switch},
     http::AUTHORITY_PATH,
     tls::TlsSettings,
 };
@@ -25,6 +25,13 @@ pub fn banner(config: &Config, addr: SocketAddr) -> String {
         ("admin", admin(config)),
         ("defaults", format!("account {}, region {}", config.account, config.region)),
     ];
+    let apart = [
+        clock(config.clock).map(|text| ("clock", text)),
+        config
+            .seed
+            .map(|_| ("seed", "ids and tokens repeat, and ANYBODY CAN GUESS them".to_owned())),
+    ];
+    let rows = rows.into_iter().chain(apart.into_iter().flatten());
     let version = env!("CARGO_PKG_VERSION");
     let mut banner = format!("millpond {version}, {}\n\n", config.mode.name());
     let faults = config.faults.as_ref().map(|path| ("faults", faults(path)));
@@ -117,6 +124,18 @@ fn quotas(config: &Config) -> String {
     }
 }
 
+/// What is to be said of a clock that doesn't run.
+fn clock(start: ClockStart) -> Option<String> {
+    let standing = |at: &str| format!("stands {at} until the admin API moves it");
+    match start {
+        ClockStart::Running => None,
+        ClockStart::Paused => Some(standing("still")),
+        ClockStart::At(time) => {
+            Some(standing(&format!("at {}.{:03}", time.seconds(), time.millis() % 1000)))
+        }
+    }
+}
+
 fn admin(config: &Config) -> String {
     let token = match (&config.admin_token, &config.storage) {
         (Some(_), _) => "with the token of --admin-token".to_owned(),
@@ -186,6 +205,16 @@ mod tests {
   aws kinesis list-streams    # in Python: boto3.client("kinesis").list_streams()
 "#;
         assert_eq!(banner_of("millpond dev", "127.0.0.1:4567"), expected);
+    }
+
+    #[test]
+    fn a_server_that_repeats_itself_says_so() {
+        let banner = banner_of("millpond dev --clock 1700000000.5 --seed 7", "127.0.0.1:4567");
+        assert!(
+            banner.contains("  clock     stands at 1700000000.500 until the admin API moves it\n"),
+            "{banner}"
+        );
+        assert!(banner.contains("ANYBODY CAN GUESS"), "{banner}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod layers;
 mod refusal;
 mod streams;
 mod table;
+mod time;
 mod traces;
 mod values;
 
@@ -25,6 +26,7 @@ use crate::{
 pub(crate) use values::duration;
 
 pub use streams::{Declaration, DeclaredConsumer, DeclaredMode};
+pub use time::ClockStart;
 pub use values::{
     Durability, Keys, LogFormat, Mode, QuotasBase, Secret, ShardLimit, Storage, Switch,
 };
@@ -83,6 +85,10 @@ pub struct Config {
     pub quotas_file: Option<PathBuf>,
     /// What AWS charges, not read yet.
     pub prices: Option<PathBuf>,
+    /// Whether time passes, or where it stands.
+    pub clock: ClockStart,
+    /// What ids and tokens are made from, where they shall repeat.
+    pub seed: Option<u64>,
     /// How long a stream stays in a state of transition.
     pub transition: Duration,
     /// Shards an account may have in a region.
@@ -204,6 +210,7 @@ impl Config {
     ) -> Result<Self, Refused> {
         let storage = storage(&flags)?;
         check_admin(mode, &flags, &storage)?;
+        check_repeatable(mode, &flags)?;
         let keys = keys(mode, &flags)?;
         streams::check_keys(&streams, &keys)?;
         let traces = traces::settings(flags.otlp_endpoint.clone(), variable)?;
@@ -243,6 +250,8 @@ impl Config {
             quotas: flags.quotas,
             quotas_file: flags.quotas_file,
             prices: flags.prices,
+            clock: flags.clock,
+            seed: flags.seed,
             transition: flags.transition,
             shard_limit: flags.shard_limit,
             streams,
@@ -266,6 +275,23 @@ fn check_admin(mode: Mode, flags: &Flags, storage: &Storage) -> Result<(), Refus
         }
         _ => Ok(()),
     }
+}
+
+/// What makes a server repeat itself is for tests.
+fn check_repeatable(mode: Mode, flags: &Flags) -> Result<(), Refused> {
+    let refused = |sentence: &str| Err(Refused(sentence.to_owned()));
+    if flags.seed.is_some() && mode == Mode::Serve {
+        return refused(
+            "--seed makes tokens that can be guessed, and is of use with millpond dev only",
+        );
+    }
+    if flags.clock != ClockStart::Running && flags.admin == Switch::Off {
+        return refused(
+            "--clock needs --admin on, as nothing else can move a clock that stands; or leave it \
+             running",
+        );
+    }
+    Ok(())
 }
 
 /// Whether a header can carry the text as one word.

@@ -6,6 +6,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, Method, request::Parts};
 use millpond_api::{Codec, ErrorKind, OperationId, types::Timestamp};
+use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -45,11 +46,12 @@ pub const REFUSED_BODIES_MAX: usize = 64;
 
 /// Answers one request.
 pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
-    let id = crate::ids::request_id();
+    let id = app.ids().request_id();
     let is_from_page = cors::is_from_page(&head);
     if is_from_page && !app.pages().admit(&head.headers) {
         body.discard().await;
-        return answer::with_ids(Failure::page_from_elsewhere().into_response(Codec::Json), id);
+        let refusal = Failure::page_from_elsewhere().into_response(Codec::Json);
+        return answer::with_ids(refusal, app.ids(), id);
     }
     let mut response = if cors::is_preflight(&head) {
         body.discard().await;
@@ -60,7 +62,7 @@ pub async fn handle(app: Arc<App>, head: Parts, body: RequestBody) -> Response {
             Service::Kinesis => operate(&app, &head, target, body, id).await,
             service => companion::operate(&app, &head, body, service, id).await,
         };
-        answer::with_ids(response, id)
+        answer::with_ids(response, app.ids(), id)
     };
     if is_from_page {
         cors::admit(&mut response, &head);
@@ -102,7 +104,7 @@ fn begin_trace(app: &App, head: &Parts, service: Service, id: Uuid) -> Span {
 
 /// Does what the request asks for.
 async fn operate(app: &App, head: &Parts, target: Target, body: RequestBody, id: Uuid) -> Response {
-    let started = app.clock().now();
+    let started = Instant::now();
     let trace = begin_trace(app, head, Service::Kinesis, id);
     let operation = target.operation().map_or("", OperationId::name);
     if !operation.is_empty() {
@@ -111,7 +113,7 @@ async fn operate(app: &App, head: &Parts, target: Target, body: RequestBody, id:
     let span = tracing::debug_span!("request", %id, operation);
     let request = Request { app, head, target, trace: &trace };
     let (codec, outcome) = request.answer(body).instrument(span).await;
-    let took = app.clock().now().saturating_duration_since(started);
+    let took = started.elapsed();
     let code = match &outcome {
         Ok(Reply::Cut | Reply::CutHalfway { .. }) => Some(CUT),
         Ok(_) => None,

@@ -16,7 +16,7 @@ mod server;
 use axum::{Extension, Router, extract::Request, response::Response, routing::get};
 use http::request::Parts;
 
-pub use answer::EndsWithin;
+pub use answer::Ends;
 pub use body::{BodyLimits, BodyReader, BodyRefused, RequestBody};
 pub use budget::BodyBudget;
 pub use connection::Peer;

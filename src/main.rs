@@ -14,7 +14,7 @@ use millpond::{
 use millpond_api::types::Timestamp;
 use millpond_quotas::Clock;
 use millpond_shards::tasks::Tasks;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 
 // For RocksDB too: it gives memory back to the system when records are gone, which glibc's
 // allocator doesn't, and costs less.
@@ -61,8 +61,8 @@ fn main() -> ExitCode {
 
 /// Runs the server until a signal, then lets requests at hand finish.
 async fn serve(config: &Config) -> Result<(), StartError> {
-    let clock = Clock::system();
-    let began = clock.now();
+    let began = Instant::now();
+    let clock = config.clock.clock();
     process::raise_open_files();
     process::keep_files_private();
     let listener = listen(config).await?;
@@ -87,8 +87,7 @@ async fn serve(config: &Config) -> Result<(), StartError> {
         let keep = reload::keep_credentials(app, hangup, stop.clone());
         Tasks::default().spawn("credentials", keep);
     }
-    let took = clock.now().saturating_duration_since(began);
-    let (endpoint, ms) = (banner::endpoint(address), took.as_millis() as u64);
+    let (endpoint, ms) = (banner::endpoint(address), began.elapsed().as_millis() as u64);
     tracing::info!(endpoint, data, recovered, streams, ms, "started");
     if let Some(script) = &config.faults {
         tracing::warn!(script = %script.display(), "faults are injected");

@@ -1,6 +1,6 @@
 //! The table of operations: how each one of the model is served.
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
 
 use bytes::Bytes;
 use futures::{future::BoxFuture, stream::BoxStream};
@@ -111,8 +111,8 @@ pub enum Reply {
     Events {
         /// Its frames as they come.
         frames: BoxStream<'static, Result<Bytes, Cut>>,
-        /// How long it may take from now on, if its client reads it.
-        life: Duration,
+        /// Ends when it should have ended, if its client read it.
+        ends: BoxFuture<'static, ()>,
     },
     /// None: the connection is cut.
     Cut,

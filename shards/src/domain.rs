@@ -14,7 +14,7 @@ use crate::{
     control::Control,
     crypt::{Crypt, KeyService},
     directory::{Directory, Stream},
-    engine::{Engine, EngineError, MetadataChange, Offset},
+    engine::{Engine, EngineError, MetadataChange, MetadataRows, Offset},
     maintenance::Maintenance,
     scaling::Scaling,
     services::Services,
@@ -166,14 +166,30 @@ impl Domain {
     }
 }
 
+/// The service time at which a server last was that `engine` holds; `None` if it holds none.
+///
+/// # Errors
+/// When the metadata can't be read.
+pub async fn last_seen(engine: &dyn Engine) -> Result<Option<Time>, EngineError> {
+    Ok(time_in(&engine.load_metadata().await?))
+}
+
+fn time_in(rows: &MetadataRows) -> Option<Time> {
+    let bytes = value(rows, LAST_SEEN)?.try_into().ok()?;
+    Some(Time::from_nanos(u64::from_be_bytes(bytes)))
+}
+
+fn value<'a>(rows: &'a MetadataRows, key: &[u8]) -> Option<&'a [u8]> {
+    rows.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_slice())
+}
+
 /// The key for tokens, stored when there is none; and time goes on from where it was.
 async fn prepare(services: &Services, new_key: [u8; KEY_BYTES]) -> Result<[u8; KEY_BYTES], Error> {
     let rows = services.engine.load_metadata().await?;
-    let row = |key: &[u8]| rows.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_slice());
-    if let Some(bytes) = row(LAST_SEEN).and_then(|bytes| bytes.try_into().ok()) {
-        services.clock.not_before(Time::from_nanos(u64::from_be_bytes(bytes)));
+    if let Some(seen) = time_in(&rows) {
+        services.clock.not_before(seen);
     }
-    if let Some(key) = row(TOKEN_KEY).and_then(|bytes| bytes.try_into().ok()) {
+    if let Some(key) = value(&rows, TOKEN_KEY).and_then(|bytes| bytes.try_into().ok()) {
         return Ok(key);
     }
     let change = MetadataChange::Put { key: TOKEN_KEY.into(), value: new_key.into() };

@@ -1,7 +1,5 @@
 //! Shard iterators: a position in a shard, as an opaque token that lives five minutes.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use bytes::{Buf, BufMut};
 use millpond_api::types::{ShardId, StreamArn, Timestamp};
 
@@ -26,16 +24,13 @@ pub struct ShardIterator {
     pub position: Offset,
 }
 
-/// Tells apart iterators that a process issues in the same millisecond: no two are alike.
-static ISSUED: AtomicU32 = AtomicU32::new(0);
-
 impl ShardIterator {
     /// The iterator as text; different each time.
     #[must_use]
     pub fn seal(&self, tokens: &Tokens) -> String {
         let mut payload = Vec::with_capacity(128);
         payload.put_i64(self.issued.millis());
-        payload.put_u32(ISSUED.fetch_add(1, Ordering::Relaxed));
+        payload.put_u32(tokens.next_number());
         payload.put_u32(self.number.0);
         payload.put_i32(self.shard.index());
         payload.put_u64(self.position.value());

@@ -1,6 +1,9 @@
 //! Opaque tokens that clients carry for us: authenticated, so that whatever comes back is ours.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
 
 use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit, Mac};
@@ -32,18 +35,25 @@ pub enum Purpose {
 #[derive(Clone)]
 pub struct Tokens {
     keyed: Arc<ArcSwap<Hmac<Sha256>>>,
+    issued: Arc<AtomicU32>,
 }
 
 impl Tokens {
     /// Tokens under this key.
     #[must_use]
     pub fn new(key: &[u8; KEY_BYTES]) -> Self {
-        Self { keyed: Arc::new(ArcSwap::from_pointee(keyed(key))) }
+        let keyed = Arc::new(ArcSwap::from_pointee(keyed(key)));
+        Self { keyed, issued: Arc::default() }
     }
 
     /// From now on tokens are under this key, and others are no longer recognised.
     pub(crate) fn change_key(&self, key: &[u8; KEY_BYTES]) {
         self.keyed.store(Arc::new(keyed(key)));
+    }
+
+    /// A number that tells apart what is issued in the same millisecond.
+    pub(crate) fn next_number(&self) -> u32 {
+        self.issued.fetch_add(1, Relaxed)
     }
 
     /// A token that carries `payload`, as base64 text.

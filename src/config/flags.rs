@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, Args as _, Command, Subcommand as _, builder::Boolish
 use millpond_api::types::{AccountId, Region};
 
 use super::{
-    refusal,
+    ClockStart, refusal,
     values::{
         Durability, LogFormat, Mode, QuotasBase, Secret, ShardLimit, StreamSpec, Switch, TlsChoice,
         connections, duration, listen_addr, log_filter, memory_size,
@@ -113,6 +113,12 @@ pub(super) struct Flags {
     /// Take what AWS charges from this TOML file; it tells what throttled streams would have cost
     #[arg(long, value_name = "FILE", help_heading = "Behaviour")]
     pub prices: Option<PathBuf>,
+    /// Let time pass, or have it stand at the present or the time given until the admin API moves it
+    #[arg(long, value_name = "running|paused|TIME", help_heading = "Behaviour")]
+    pub clock: ClockStart,
+    /// With dev: make ids and tokens from this number, the same each time; then ANYBODY CAN GUESS them
+    #[arg(long, value_name = "N", help_heading = "Behaviour")]
+    pub seed: Option<u64>,
     /// How long a stream or consumer stays CREATING, UPDATING or DELETING
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Behaviour")]
     pub transition: Duration,
@@ -142,6 +148,7 @@ pub(super) const DEFAULTS: &[(&str, &str, &str)] = &[
     ("account", "000000000000", "000000000000"),
     ("admin", "off", "on"),
     ("auth", "verify", "any"),
+    ("clock", "running", "running"),
     ("data-dir", super::DATA_DIR, ""),
     ("drain", "30s", "30s"),
     ("durability", "fsync", "os"),

@@ -330,6 +330,8 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("quotas", "off", "quotas: Off,"),
     ("quotas-file", "/quotas", "quotas_file: Some(\"/quotas\"),"),
     ("prices", "/prices", "prices: Some(\"/prices\"),"),
+    ("clock", "paused", "clock: Paused,"),
+    ("seed", "7", "seed: Some(7),"),
     ("transition", "9s", "transition: 9s,"),
     ("shard-limit", "55", "shard_limit: Shards(55),"),
     ("stream", "clicks", "streams: [Declaration {"),
@@ -353,7 +355,8 @@ fn every_flag_is_a_variable_and_a_key_and_stands_in_the_help() {
             "tls-dir" | "tls-name" => "serve --tls self-signed",
             "kms-endpoint" => "serve --kms-credential a:b",
             "kms-credential" => "serve --kms-endpoint https://kms",
-            "admin-token" => "serve --admin on",
+            "admin-token" | "clock" => "serve --admin on",
+            "seed" => "dev",
             "kms-ca" => "serve --kms-endpoint https://kms --kms-credential a:b",
             _ => "serve",
         };
@@ -392,4 +395,27 @@ fn the_version_can_be_asked_for_in_two_ways() {
     let expected = format!("millpond {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(printed("version"), expected);
     assert_eq!(printed("--version"), expected);
+}
+
+#[test]
+fn a_clock_that_stands_needs_somebody_to_move_it() {
+    assert_eq!(config("dev").clock, ClockStart::Running);
+    assert_eq!(config("dev --clock paused").clock, ClockStart::Paused);
+    config("serve --clock paused --admin on");
+    let refused = "--clock needs --admin on, as nothing else can move a clock that stands; or leave \
+                   it running";
+    assert_eq!(refusal("serve --clock paused"), refused);
+    assert_eq!(refusal("dev --clock 1700000000 --admin off"), refused);
+    let refusal = refusal("dev --clock yesterday");
+    assert!(refusal.contains("--clock") && refusal.contains("which yesterday is not"), "{refusal}");
+}
+
+#[test]
+fn a_seed_is_for_tests() {
+    assert_eq!(config("dev --seed 7").seed, Some(7));
+    assert_eq!(config("dev").seed, None);
+    assert_eq!(
+        refusal("serve --seed 7"),
+        "--seed makes tokens that can be guessed, and is of use with millpond dev only"
+    );
 }

@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::torn;
 use crate::{
     faults::Cut,
-    http::{BodyRefused, EndsWithin},
-    ids,
+    http::{BodyRefused, Ends},
+    ids::Ids,
     ops::Reply,
 };
 
@@ -131,10 +131,10 @@ pub(super) fn reply(codec: Codec, reply: Reply) -> Response {
         Reply::Whole { body, room } => {
             (content_type(codec.content_type()), body.into_body(room)).into_response()
         }
-        Reply::Events { frames, life } => {
+        Reply::Events { frames, ends } => {
             let body = Body::from_stream(frames);
             let mut response = (content_type(event_stream::CONTENT_TYPE), body).into_response();
-            response.extensions_mut().insert(EndsWithin(life));
+            response.extensions_mut().insert(Ends::new(ends));
             response
         }
         Reply::CutHalfway { body, room } => {
@@ -149,9 +149,9 @@ pub(super) fn reply(codec: Codec, reply: Reply) -> Response {
 }
 
 /// The answer with the ids that every answer carries.
-pub(super) fn with_ids(response: Response, id: Uuid) -> Response {
+pub(super) fn with_ids(response: Response, ids: &Ids, id: Uuid) -> Response {
     let mut response = with_request_id(response, id);
-    response.headers_mut().insert(EXTENDED_REQUEST_ID, value(ids::extended_request_id()));
+    response.headers_mut().insert(EXTENDED_REQUEST_ID, value(ids.extended_request_id()));
     response
 }
 

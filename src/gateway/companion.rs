@@ -10,6 +10,7 @@ use bytes::Bytes;
 use flate2::read::GzDecoder;
 use http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use millpond_quotas::limits::METRICS_BODY_BYTES_MAX as BODY_BYTES_MAX;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{begin_trace, examine, origin, tell_refused};
@@ -41,7 +42,7 @@ pub(super) async fn operate(
     service: Service,
     id: Uuid,
 ) -> Response {
-    let started = app.clock().now();
+    let started = Instant::now();
     let trace = begin_trace(app, head, service, id);
     let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let (wire, named) = Wire::of(head.uri.path(), target);
@@ -53,7 +54,7 @@ pub(super) async fn operate(
         trace.operation(name);
     }
     let code = outcome.as_ref().err().map(Refused::code);
-    let took = app.clock().now().saturating_duration_since(started);
+    let took = started.elapsed();
     app.metrics().request(name, code.unwrap_or_default(), took);
     tracing::debug!(%id, service = service.name(), operation = name, error = code, "answered");
     let response = outcome.unwrap_or_else(|refused| companion.refuse(refused));

@@ -7,13 +7,16 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
 };
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
 use hyper::body::{Frame, SizeHint};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -25,9 +28,17 @@ use super::{connection::Busy, pace::Pace, server::ConnectionLimits};
 /// it gets, whatever its client's window. It is an HTTP/2 frame.
 const PIECE_BYTES: usize = 16 << 10;
 
-/// Extension of a response whose body takes its time, but ends by itself within so long.
-#[derive(Debug, Clone, Copy)]
-pub struct EndsWithin(pub Duration);
+/// Extension of a response whose body takes its time, but ends by itself if its client reads it.
+#[derive(Clone)]
+pub struct Ends(Shared<BoxFuture<'static, ()>>);
+
+impl Ends {
+    /// At the time when `end` does, at the latest.
+    #[must_use]
+    pub fn new(end: BoxFuture<'static, ()>) -> Self {
+        Self(end.shared())
+    }
+}
 
 /// What an answer needs of its connection.
 pub(super) struct Outlet {
@@ -38,34 +49,42 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    /// Watches a large answer that begins now.
+    /// Watches a large answer that begins now: it must be taken by the time that is due for the
+    /// bytes after those that were.
     fn watch_pace(&self) -> Watch {
         let limits = &self.limits;
         let pace = Pace::start(limits.answer_grace, limits.answer_bytes_per_second_min);
-        self.watch(move |taken| pace.due(taken))
+        self.watch(|taken| async move {
+            let due = || pace.due(taken.load(Ordering::Relaxed));
+            while due() > Instant::now() {
+                sleep_until(due()).await;
+            }
+        })
     }
 
     /// Watches an answer that ends by itself, if its client reads it.
-    fn watch_end(&self, EndsWithin(life): EndsWithin) -> Watch {
-        let end = Instant::now() + life + self.limits.answer_grace;
-        self.watch(move |_| end)
+    fn watch_end(&self, Ends(end): Ends) -> Watch {
+        let grace = self.limits.answer_grace;
+        self.watch(|_| async move {
+            end.await;
+            sleep(grace).await;
+        })
     }
 
-    /// Ends the connection when an answer is not taken by the time that is due for the bytes after
-    /// those that were.
+    /// Ends the connection when `late` does, which sees how many bytes were taken.
     ///
-    /// Time runs until the last of its bytes is dropped: then the kernel has it.
-    fn watch(&self, due: impl Fn(u64) -> Instant + Send + Sync + 'static) -> Watch {
+    /// It is watched until the last of its bytes is dropped: then the kernel has it.
+    fn watch<F>(&self, late: impl FnOnce(Arc<AtomicU64>) -> F) -> Watch
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let (gone, taken) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
         let watch = Watch { taken: Arc::clone(&taken), gone: Arc::new(gone.clone().drop_guard()) };
-        let cut = self.cut.clone();
+        let (cut, late) = (self.cut.clone(), late(taken));
         self.tasks.spawn(async move {
-            let due = || due(taken.load(Ordering::Relaxed));
-            while timeout_at(due(), gone.cancelled()).await.is_err() {
-                if due() <= Instant::now() {
-                    tracing::debug!("an answer was taken too slowly; its connection is cut");
-                    return cut.cancel();
-                }
+            if gone.run_until_cancelled(late).await.is_some() {
+                tracing::debug!("an answer was taken too slowly; its connection is cut");
+                cut.cancel();
             }
         });
         watch
@@ -109,8 +128,8 @@ pub(super) struct AnswerBody {
 }
 
 impl AnswerBody {
-    pub(super) fn new(body: Body, busy: Busy, ends_within: Option<EndsWithin>) -> Self {
-        let watch = ends_within.map(|end| busy.outlet().watch_end(end));
+    pub(super) fn new(body: Body, busy: Busy, ends: Option<Ends>) -> Self {
+        let watch = ends.map(|end| busy.outlet().watch_end(end));
         Self { body, rest: Bytes::new(), watch, busy: Some(busy) }
     }
 

@@ -213,8 +213,8 @@ async fn answer(
     if let Some(cut) = response.extensions().get::<Cut>() {
         return Err(*cut);
     }
-    let ends_within = response.extensions().get().copied();
-    Ok(response.map(|body| AnswerBody::new(body, busy, ends_within)))
+    let ends = response.extensions().get().cloned();
+    Ok(response.map(|body| AnswerBody::new(body, busy, ends)))
 }
 
 /// Whether a connection has requests at hand, and since when it has none.

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures::{FutureExt as _, future::BoxFuture};
 use millpond_api::{
     Codec, ErrorKind, OperationId,
     types::{ShardId, StreamArn, StreamRef, Timestamp},
@@ -159,6 +160,13 @@ impl<'a> Cx<'a> {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.domain().now()
+    }
+
+    /// Waits until so much service time has passed from now on.
+    pub fn after(&self, length: Duration) -> BoxFuture<'static, ()> {
+        let clock = self.app.clock().clone();
+        let at = clock.now() + length;
+        async move { clock.sleep_until(at).await }.boxed()
     }
 
     /// When a transition that begins now takes effect.

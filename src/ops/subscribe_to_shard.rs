@@ -51,11 +51,12 @@ impl Serve for SubscribeToShard {
         let start = Start::of(cx, arn, shard, &input.starting_position)?;
         dry_run::check(input.dry_run)?;
         let position = start.position(shard).await.map_err(|e| unreadable(e, arn, id))?;
+        let ends = cx.after(cx.quotas().lives.subscription);
         let subscription = cx.domain().subscribe(&stream, consumer.clone(), id, position);
         let subscription = subscription.inspect_err(|fact| cx.note_fact(fact))?;
         let faults = cx.injected().map(Injected::on_feed);
         let feed = Feed { subscription, codec: cx.codec(), room: cx.event_room(), faults };
-        Ok(Reply::Events { frames: feed.frames(), life: cx.quotas().lives.subscription })
+        Ok(Reply::Events { frames: feed.frames(), ends })
     }
 }
 

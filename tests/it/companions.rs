@@ -173,10 +173,9 @@ async fn streams_have_the_metrics_of_kinesis() {
         let put = json!({"StreamName": "clicks", "PartitionKey": "key", "Data": "aGVsbG8="});
         ask("PutRecord", put).await;
     }
-    while names(&server).await.is_empty() {
-        server.advance(Duration::from_secs(10)).await;
-        tokio::task::yield_now().await;
-    }
+    server.advance(Duration::from_secs(58)).await;
+    assert!(names(&server).await.is_empty());
+    server.advance(Duration::from_secs(1)).await;
     let listed = cloudwatch(&server, "ListMetrics", &json!({"Namespace": "AWS/Kinesis"})).await;
     let dimension = |name: &str, value: &str| json!({"Name": name, "Value": value});
     let of_stream = vec![dimension("StreamName", "clicks")];
@@ -208,4 +207,33 @@ async fn streams_have_the_metrics_of_kinesis() {
     let values = |at: usize| data["MetricDataResults"][at]["Values"].clone();
     assert_eq!(values(0), json!([3.0]));
     assert_eq!(values(1), json!([24.0]), "data and partition keys");
+}
+
+#[tokio::test]
+async fn a_move_of_the_clock_leaves_what_was_counted_in_its_minute() {
+    let server = server().await;
+    let _gathering = server.gather_metrics();
+    let ask = async |operation: &str, input: Value| {
+        let signer = Signer::known(server.now());
+        server.send(signer.request(operation, &input.to_string())).await.outcome().unwrap()
+    };
+    ask("CreateStream", json!({"StreamName": "clicks", "ShardCount": 1})).await;
+    server.advance(Duration::from_secs(1)).await;
+    for _ in 0..2 {
+        let put = json!({"StreamName": "clicks", "PartitionKey": "key", "Data": "aGVsbG8="});
+        ask("PutRecord", put).await;
+        server.advance(Duration::from_mins(30)).await;
+    }
+    let metric = json!({"Namespace": "AWS/Kinesis", "MetricName": "IncomingRecords",
+        "Dimensions": [{"Name": "StreamName", "Value": "clicks"}]});
+    let stat = json!({"Metric": metric, "Period": 60, "Stat": "Sum"});
+    let input = json!({"StartTime": START_MILLIS / 1000, "EndTime": START_MILLIS / 1000 + 3600,
+        "ScanBy": "TimestampAscending", "MetricDataQueries": [{"Id": "r", "MetricStat": stat}]});
+    let data = cloudwatch(&server, "GetMetricData", &input).await;
+    let result = &data["MetricDataResults"][0];
+    assert_eq!(result["Values"], json!([1.0, 1.0]));
+    let minute = |minutes: i64| (START_MILLIS / 1000 + minutes * 60) / 60 * 60;
+    let minutes: Vec<_> =
+        result["Timestamps"].as_array().unwrap().iter().map(|at| at.as_f64().unwrap()).collect();
+    assert_eq!(minutes, [minute(1) as f64, minute(31) as f64]);
 }

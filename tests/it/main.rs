@@ -3,6 +3,7 @@
 
 mod addressing;
 mod admin;
+mod clock;
 mod companions;
 mod cors;
 mod errors;

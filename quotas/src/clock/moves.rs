@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     Clock, Time,
     attendant::{Seat, Waits},
+    sleep::Call,
 };
 
 /// How long a step waits for those who are at work.
@@ -202,7 +203,9 @@ impl<'a> Steps<'a> {
             return Err(MoveError::BeyondEnd);
         }
         self.all_have_looked().await?;
-        while let Some(seat) = self.step(end) {
+        while let Some(call) = self.step(end) {
+            let seat = call.seat.clone();
+            call.wake();
             match seat {
                 Some(seat) if seat.acts_on_others => self.all_have_looked().await?,
                 Some(seat) => drop(self.rests(&seat, Instant::now()).await?),
@@ -217,17 +220,14 @@ impl<'a> Steps<'a> {
         Ok(())
     }
 
-    /// Goes on to the next due time up to `end` and wakes the one who is due first, if there is
-    /// one; and tells who that is, if it is an attendant.
-    fn step(&self, end: Time) -> Option<Option<Arc<Seat>>> {
+    /// Goes on to the next due time up to `end`, and finds the one to be woken then, if there is
+    /// one.
+    fn step(&self, end: Time) -> Option<Call> {
         let mut sleepers = self.clock.sleepers();
         sleepers.pass_over(end);
         let (due, call) = sleepers.take_due(end)?;
         self.clock.stand_at(due);
-        drop(sleepers);
-        let seat = call.seat.clone();
-        call.wake();
-        Some(seat)
+        Some(call)
     }
 
     /// Waits until everybody rests who has seen what there is to see by now.

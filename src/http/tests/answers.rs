@@ -30,7 +30,8 @@ pub(super) fn events(gates: &Gates) -> Response {
         Some((Ok::<_, Infallible>(bytes::Bytes::from(vec![b'x'; 1 << 16])), leave))
     });
     let mut response = Body::from_stream(frames).into_response();
-    response.extensions_mut().insert(EndsWithin(Duration::from_millis(50)));
+    let end = async { tokio::time::sleep(Duration::from_millis(50)).await };
+    response.extensions_mut().insert(Ends::new(Box::pin(end)));
     response
 }
 
