@@ -69,6 +69,12 @@ def test_each_test_has_a_fork_of_its_own(endpoint_url, tmp_path):
         assert words in ended.stdout, ended
 
 
+def test_a_test_owns_the_clock(tmp_path):
+    ended = run(tmp_path, "owned_clock.py")
+    assert ended.returncode == 0, ended
+    assert "hours passed in" in ended.stdout and "byte for byte" in ended.stdout, ended
+
+
 def test_faults_are_survived(endpoint_url, tmp_path):
     ended = run(tmp_path, "faults.py", "--endpoint-url", endpoint_url)
     assert ended.returncode == 0, ended

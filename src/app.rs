@@ -117,7 +117,7 @@ impl App {
         let transition = config.transition;
         let open = |settings| Traces::open(settings, metrics.spans());
         let traces = config.traces.as_ref().map(open).transpose()?;
-        let faults = Faults::new(faults(config)?, fault_seed(), metrics.faults());
+        let faults = Faults::new(faults(config)?, fault_seed(config), metrics.faults());
         let app = Self {
             domain,
             quotas,
@@ -382,8 +382,8 @@ fn faults(config: &Config) -> Result<Option<Script>, StartError> {
 }
 
 /// The seed of faults that name none: short enough to be copied by hand.
-fn fault_seed() -> u64 {
-    fastrand::u32(..).into()
+fn fault_seed(config: &Config) -> u64 {
+    config.seed.unwrap_or_else(|| fastrand::u32(..).into())
 }
 
 /// What opens the admin API. Makes the token of a data directory that has none.

@@ -232,8 +232,9 @@ async fn a_move_of_the_clock_leaves_what_was_counted_in_its_minute() {
     let data = cloudwatch(&server, "GetMetricData", &input).await;
     let result = &data["MetricDataResults"][0];
     assert_eq!(result["Values"], json!([1.0, 1.0]));
-    let minute = |minutes: i64| (START_MILLIS / 1000 + minutes * 60) / 60 * 60;
+    let first = u32::try_from(START_MILLIS / 1000).unwrap();
+    let minute = |minutes: u32| f64::from((first + minutes * 60) / 60 * 60);
     let minutes: Vec<_> =
         result["Timestamps"].as_array().unwrap().iter().map(|at| at.as_f64().unwrap()).collect();
-    assert_eq!(minutes, [minute(1) as f64, minute(31) as f64]);
+    assert_eq!(minutes, [minute(1), minute(31)]);
 }

@@ -8,6 +8,12 @@ use super::*;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
+/// Tasks end with the test's runtime.
+fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> task::JoinHandle<T> {
+    #[expect(clippy::disallowed_methods, reason = "the home of tasks is in a crate above")]
+    task::spawn(task)
+}
+
 /// What was done, and when, in seconds after the start.
 #[derive(Clone, Default)]
 struct Log(Arc<Shared<Vec<(&'static str, u64)>>>);
@@ -31,7 +37,7 @@ impl Log {
 /// Somebody who acts every so often, and needs a while for it.
 fn spawn_actor(clock: &Clock, log: &Log, name: &'static str, every: Duration) {
     let (clock, log, attendant) = (clock.clone(), log.clone(), clock.attendant(name));
-    task::spawn(async move {
+    spawn(async move {
         loop {
             let next = clock.now() + every;
             attendant.rest(attendant.sleep_until(next)).await;
@@ -60,7 +66,7 @@ async fn who_is_given_something_to_do_has_done_it_before_time_goes_on() {
     let (asked, mut questions) = channel::channel(8);
     let attendant = clock.attendant("server");
     let (of, to) = (clock.clone(), log.clone());
-    task::spawn(async move {
+    spawn(async move {
         while let Some(()) = attendant.rest(questions.recv()).await {
             for _ in 0..10 {
                 task::yield_now().await;
@@ -70,7 +76,7 @@ async fn who_is_given_something_to_do_has_done_it_before_time_goes_on() {
     });
     let attendant = clock.attendant("client");
     let of = clock.clone();
-    task::spawn(async move {
+    spawn(async move {
         loop {
             attendant.rest(attendant.sleep_until(of.now() + SECOND)).await;
             // Nobody waits for an answer, and yet it is there in time.
@@ -86,7 +92,7 @@ async fn what_was_sent_before_a_move_is_received_before_time_moves() {
     let (clock, log) = (Clock::manual(START), Log::default());
     let (asked, mut questions) = channel::channel(8);
     let (attendant, of, to) = (clock.attendant("server"), clock.clone(), log.clone());
-    task::spawn(async move {
+    spawn(async move {
         while let Some(()) = attendant.rest(questions.recv()).await {
             to.note("server", &of);
         }
@@ -100,7 +106,7 @@ async fn what_was_sent_before_a_move_is_received_before_time_moves() {
 /// Somebody who looks each minute and has nothing to do for an hour after that.
 fn spawn_idler(clock: &Clock, log: &Log, name: &'static str, idle: Duration) {
     let (clock, log, attendant) = (clock.clone(), log.clone(), clock.attendant(name));
-    task::spawn(async move {
+    spawn(async move {
         let (mut due, mut idle_until) = (clock.now(), None);
         loop {
             attendant.next_round(&mut due, MINUTE, idle_until).await;
@@ -170,7 +176,7 @@ async fn who_gave_up_waiting_is_not_waited_for() {
 async fn who_does_not_come_to_rest_is_named_and_time_stays_where_it_was_due() {
     let clock = Clock::manual(START);
     let attendant = clock.attendant("storage");
-    task::spawn(async move {
+    spawn(async move {
         attendant.rest(attendant.sleep_until(START + MINUTE)).await;
         std::future::pending::<()>().await;
     });
@@ -254,7 +260,7 @@ async fn time_goes_on_from_where_it_stood_however_far_behind_the_wall() {
 async fn a_sleep_on_a_timer_ends_when_time_has_passed_without_the_pauses() {
     let clock = Clock::system();
     let due = clock.now() + Duration::from_millis(20);
-    let sleep = task::spawn({
+    let sleep = spawn({
         let clock = clock.clone();
         async move { clock.sleep_until(due).await }
     });
