@@ -113,10 +113,10 @@ pub(super) struct Flags {
     /// Take what AWS charges from this TOML file; it tells what throttled streams would have cost
     #[arg(long, value_name = "FILE", help_heading = "Behaviour")]
     pub prices: Option<PathBuf>,
-    /// Let time pass, or have it stand at the present or the time given until the admin API moves it
+    /// Let time pass, or have it stand, now or at TIME, until the admin API moves it
     #[arg(long, value_name = "running|paused|TIME", help_heading = "Behaviour")]
     pub clock: ClockStart,
-    /// With dev: make ids and tokens from this number, the same each time; then ANYBODY CAN GUESS them
+    /// With dev: make ids and tokens from this number, so that they repeat; ANYBODY CAN GUESS them
     #[arg(long, value_name = "N", help_heading = "Behaviour")]
     pub seed: Option<u64>,
     /// How long a stream or consumer stays CREATING, UPDATING or DELETING

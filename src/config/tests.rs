@@ -402,8 +402,8 @@ fn a_clock_that_stands_needs_somebody_to_move_it() {
     assert_eq!(config("dev").clock, ClockStart::Running);
     assert_eq!(config("dev --clock paused").clock, ClockStart::Paused);
     config("serve --clock paused --admin on");
-    let refused = "--clock needs --admin on, as nothing else can move a clock that stands; or leave \
-                   it running";
+    let refused = "--clock needs --admin on, as nothing else can move a clock that stands; or \
+                   leave it running";
     assert_eq!(refusal("serve --clock paused"), refused);
     assert_eq!(refusal("dev --clock 1700000000 --admin off"), refused);
     let refusal = refusal("dev --clock yesterday");

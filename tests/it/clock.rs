@@ -111,7 +111,10 @@ async fn transitions_end_when_they_are_due() {
 #[tokio::test]
 async fn shards_are_scaled_ten_times_in_a_day() {
     let server = TestServer::new().await.with_stream("clicks", 1).await;
-    let scale = |target: u32| json!({"StreamName": "clicks", "TargetShardCount": target, "ScalingType": "UNIFORM_SCALING"});
+    let scale = |target: u32| {
+        json!({"StreamName": "clicks", "TargetShardCount": target,
+            "ScalingType": "UNIFORM_SCALING"})
+    };
     for i in 0..10 {
         server.call("UpdateShardCount", scale(2 - i % 2)).await;
         server.advance(SECOND).await;

@@ -42,7 +42,8 @@ impl Client {
         let entries: Vec<_> = ["a", "b", "c", "d"].map(entry).into();
         self.call("PutRecords", json!({"StreamName": "clicks", "Records": entries})).await;
         self.server.advance(SECOND).await;
-        let iterator = json!({"StreamName": "clicks", "ShardId": shard_id(1), "ShardIteratorType": "TRIM_HORIZON"});
+        let iterator = json!({"StreamName": "clicks", "ShardId": shard_id(1),
+            "ShardIteratorType": "TRIM_HORIZON"});
         let mut next = self.call("GetShardIterator", iterator).await["ShardIterator"].clone();
         for _ in 0..2 {
             let read = self.call("GetRecords", json!({ "ShardIterator": next })).await;
