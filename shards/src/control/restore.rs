@@ -109,6 +109,7 @@ impl Writer {
         self.retries = Retries::default();
         // A stream of the same number is another one: no handle is kept.
         self.directory.publish_anew(&self.state);
+        self.attendant.acted();
         Ok(())
     }
 }
