@@ -121,7 +121,8 @@ def test_a_server_with_declared_streams_is_looked_into(tmp_path):
     ("hot", "advice"), [("0", " even shards instead of 1"), ("0.9", "no number of shards helps")]
 )
 def test_throttling_is_rehearsed(tmp_path, hot, advice):
-    with server.running("--quotas", "strict") as url:
+    # While time stands, nothing is refilled, however slow the machine is.
+    with server.running("--quotas", "strict", "--clock", "paused") as url:
         flags = ["--endpoint-url", url, "--count", "10000", "--hot", hot]
         said = run(tmp_path, "throttling.py", *flags)
     assert said.returncode == 0, said
