@@ -12,6 +12,8 @@ pub(crate) struct Deeds {
     pub(crate) splits: usize,
     /// Pairs of them that were merged.
     pub(crate) merges: usize,
+    pub(crate) forks: usize,
+    pub(crate) truncations: usize,
 }
 
 impl Deeds {
@@ -23,6 +25,8 @@ impl Deeds {
                 self.splits += splits.len();
                 self.merges += merges.len();
             }
+            Command::Fork { forks, .. } => self.forks += forks.len(),
+            Command::Truncate { .. } => self.truncations += 1,
             _ => {}
         }
     }

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millpond_api::types::{HashKeyRange, SequenceNumber, ShardId, Timestamp};
+use millpond_api::types::{SequenceNumber, ShardId, Timestamp};
 use millpond_shards::{
     engine::Offset,
-    stream::{ShardState, StreamNumber, StreamState},
+    stream::{Segment, ShardState, StreamNumber, StreamState, segments},
 };
 
 use crate::producer::{Entry, Fate};
@@ -117,6 +117,32 @@ impl Ledger {
         expiry.now = expiry.now.min(oldest);
     }
 
+    /// `fork` shares the records of `base`: what has expired in the one has in the other.
+    pub(crate) fn forked(&mut self, base: StreamNumber, fork: StreamNumber) {
+        let expiry = self.expiries.get(&base).copied().unwrap_or_default();
+        self.expiries.entry(fork).or_insert(expiry);
+    }
+
+    /// A shard that is forked has all its acknowledged records before `end`.
+    pub(crate) fn check_fork_point(&self, shard: ShardKey, end: Offset) {
+        let last = self.stored.get(&shard).and_then(BTreeMap::last_key_value);
+        assert!(last.is_none_or(|(last, _)| *last < end), "{last:?} of {shard:?} is left out");
+    }
+
+    /// Records that are known to be in the parts of logs that the shard is made of, with the shard
+    /// that they were put to.
+    fn known<'a>(
+        &'a self,
+        state: &'a ShardState,
+    ) -> impl Iterator<Item = (&'a Offset, &'a (u64, Timestamp))> {
+        let older = segments::older(&state.segments).map(|older| (older.segment, Some(older.to)));
+        older.chain([(state.segment(), None)]).flat_map(move |(segment, to)| {
+            let stored = self.stored.get(&owner(segment, state.id)).into_iter().flatten();
+            let within = move |offset: Offset| to.is_none_or(|to| offset < to);
+            stored.filter(move |(offset, _)| **offset >= segment.from && within(**offset))
+        })
+    }
+
     /// Whether the stream's records that arrived at `at` have expired at some time.
     pub(crate) fn has_expired(&self, stream: StreamNumber, at: Timestamp) -> bool {
         self.expiries.get(&stream).is_some_and(|expiry| at < expiry.ever)
@@ -152,33 +178,35 @@ impl Ledger {
             assert!(last.0 < Some(seen.offset), "{seen:?} is out of order");
             assert!(last.1 < seen.number, "{seen:?} has too small a sequence number");
             assert!(last.2 <= seen.arrival, "{seen:?} arrived before its predecessor");
+            assert!(seen.offset >= state.begins(), "{seen:?} was truncated");
             let behind = state.closed.filter(|closing| seen.offset >= closing.end);
             assert_eq!(behind, None, "{seen:?} lies behind the end of {:?}", pages.shard);
             last = (Some(seen.offset), seen.number, seen.arrival);
-            self.check_record(pages.shard, seen, state.range);
+            self.check_record(pages.shard, seen, state);
         }
-        self.check_complete(pages);
+        self.check_complete(pages, state);
     }
 
-    fn check_record(&mut self, shard: ShardKey, seen: &Seen, range: HashKeyRange) {
+    fn check_record(&mut self, shard: ShardKey, seen: &Seen, state: &ShardState) {
         let (serial, _) = seen.data.split_first_chunk().expect("data begins with a serial number");
         let serial = u64::from_be_bytes(*serial);
         let attempt = self.attempts.get(&serial).expect("only what was tried is read");
         assert!(!attempt.refused, "record {serial} was refused");
         assert_eq!(attempt.entry.key, seen.key);
         assert_eq!(attempt.entry.data(), seen.data);
-        let is_own = attempt.entry.was_spread() || range.contains(attempt.entry.hash_key());
+        let is_own = attempt.entry.was_spread() || state.range.contains(attempt.entry.hash_key());
         assert!(is_own, "record {serial} is in a foreign shard");
         let expiry = self.expiries.get(&shard.0).copied().unwrap_or_default();
         assert!(seen.arrival >= expiry.now, "record {serial} of {shard:?} has expired: {expiry:?}");
-        self.store(shard, seen.offset, seen.arrival, serial);
+        let segment = state.segments.iter().rfind(|segment| segment.from <= seen.offset);
+        let owner = owner(*segment.expect("it isn't truncated"), state.id);
+        self.store(owner, seen.offset, seen.arrival, serial);
     }
 
-    fn check_complete(&self, pages: &Pages) {
+    fn check_complete(&self, pages: &Pages, state: &ShardState) {
         let read: BTreeSet<_> = pages.records.iter().map(|seen| seen.offset).collect();
         let expiry = self.expiries.get(&pages.shard.0).copied().unwrap_or_default();
-        let stored = self.stored.get(&pages.shard).into_iter().flatten();
-        for (offset, (serial, arrival)) in stored {
+        for (offset, (serial, arrival)) in self.known(state) {
             let behind = pages.at_end || *offset < pages.next;
             let must = *offset >= pages.from && behind && *arrival >= expiry.ever;
             let place = (pages.shard, *offset);
@@ -187,9 +215,16 @@ impl Ledger {
     }
 
     /// A search by time leaves nothing behind that arrived later, and nothing ahead that didn't.
-    pub(crate) fn check_seek(&self, shard: ShardKey, at: Timestamp, found: Offset) {
-        let expiry = self.expiries.get(&shard.0).copied().unwrap_or_default();
-        for (offset, (serial, arrival)) in self.stored.get(&shard).into_iter().flatten() {
+    pub(crate) fn check_seek(
+        &self,
+        stream: StreamNumber,
+        state: &ShardState,
+        at: Timestamp,
+        found: Offset,
+    ) {
+        let shard = (stream, state.id);
+        let expiry = self.expiries.get(&stream).copied().unwrap_or_default();
+        for (offset, (serial, arrival)) in self.known(state) {
             let lost = *arrival >= at.max(expiry.ever) && *offset < found;
             assert!(
                 !lost,
@@ -222,6 +257,11 @@ impl Ledger {
             }
         }
     }
+}
+
+/// The shard that wrote this part of a log: nothing is restored here, so a log tells its stream.
+fn owner(segment: Segment, shard: ShardId) -> ShardKey {
+    (StreamNumber((segment.log.value() >> 32) as u32), shard)
 }
 
 /// The time before which records have expired, by the retention period alone.

@@ -136,9 +136,19 @@ fn ask(world: &mut World) {
         None => create(world, arn),
         Some(_) if world.dice.u8(0..12) == 0 => create(world, arn),
         Some(_) if world.dice.u8(0..12) == 0 => settle_account(world, &arn),
+        Some(stream) if world.dice.u8(0..12) == 0 => return copy(world, &stream),
         Some(stream) => change(world, &stream),
     };
     world.ask(command);
+}
+
+/// Forks or truncates the stream. Names that are taken are refused.
+fn copy(world: &mut World, stream: &StreamState) {
+    if world.dice.u8(0..3) == 0 {
+        return world.truncate(stream);
+    }
+    let to = arn(world);
+    world.fork(stream, &to);
 }
 
 fn create(world: &mut World, arn: StreamArn) -> Command {

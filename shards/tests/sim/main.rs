@@ -6,6 +6,7 @@
 
 mod consumer;
 mod deeds;
+mod forks;
 mod ledger;
 mod life;
 mod mirror;

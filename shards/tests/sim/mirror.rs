@@ -12,7 +12,7 @@ use millpond_shards::{
         CapacityCommand, Command, ConsumerCommand, EncryptionCommand, ShardEnd, ShardLimit, State,
         apply,
     },
-    stream::{Intent, Namespace, StreamNumber, StreamState},
+    stream::{Intent, Namespace, StreamNumber, StreamState, segments},
 };
 
 use crate::ledger::Ledger;
@@ -233,7 +233,14 @@ fn scale(old: &StreamState, new: &StreamState) -> Option<Command> {
 fn forget(old: &StreamState, new: &StreamState, ledger: &Ledger) -> Option<Command> {
     let gone = old.shards.values().filter(|shard| !new.shards.contains_key(&shard.id));
     let closed: Option<Vec<Timestamp>> = gone.map(|shard| Some(shard.closed?.at)).collect();
-    let last = closed?.into_iter().max()?;
+    let left = |shard: &ShardId| new.shards.get(shard).map_or(0, |shard| shard.segments.len());
+    let parts = old.shards.values().flat_map(|shard| {
+        let gone = shard.segments.len().saturating_sub(left(&shard.id));
+        let kept = left(&shard.id) > 0;
+        segments::older(&shard.segments).take(gone).filter(move |_| kept)
+    });
+    let parts: Vec<_> = parts.map(|older| older.until).collect();
+    let last = closed?.into_iter().chain(parts).max()?;
     if !ledger.has_expired(old.number, last) {
         return None;
     }

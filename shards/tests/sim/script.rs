@@ -42,6 +42,7 @@ pub(crate) fn live(plan: Plan) -> bool {
     reshard(&mut world, &arn);
     expire(&mut world, &arn);
     retain(&mut world, &arn);
+    fork(&mut world, &arn, undisturbed);
     turn_on_demand(&mut world, &arn, undisturbed);
     replace(&mut world, &arn);
     put_late(&mut world, &arn);
@@ -176,6 +177,43 @@ fn retain(world: &mut World, arn: &StreamArn) {
     world.ask(Command::IncreaseRetention { stream, hours: 25, now, due });
     world.drain();
     world.scan();
+}
+
+/// Forks the stream, and the fork, while records are on their way; truncates the base and deletes
+/// the fork between them.
+fn fork(world: &mut World, base: &StreamArn, undisturbed: bool) {
+    let arn = |name: &str| StreamArn { name: name.parse().expect("a name"), ..base.clone() };
+    let [fork, again] = ["fork", "again"].map(arn);
+    for (from, to) in [(base, &fork), (&fork, &again)] {
+        put(world, 0, from);
+        world.drain();
+        put(world, 1, from);
+        if let Some(state) = stream(world, from) {
+            world.fork(&state, to);
+        }
+        world.drain();
+        for (producer, to) in [(2, from), (3, to)] {
+            put(world, producer, to);
+        }
+        world.drain();
+    }
+    world.scan();
+    put(world, 0, base);
+    if let Some(state) = stream(world, base) {
+        world.truncate(&state);
+    }
+    put(world, 1, base);
+    delete(world, &fork);
+    world.drain();
+    world.scan();
+    world.consume(1, &again, LIMIT);
+    assert!(!undisturbed || (world.deeds().forks, world.deeds().truncations) == (2, 1));
+    delete(world, &again);
+    world.drain();
+}
+
+fn stream(world: &World, arn: &StreamArn) -> Option<Arc<StreamState>> {
+    world.streams().into_iter().find(|state| state.arn == *arn)
 }
 
 /// Has the service scale the stream and spread its records, then its owner again.

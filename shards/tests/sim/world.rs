@@ -15,7 +15,8 @@ use millpond_shards::{
         memory::{Fault, Faults, MemoryEngine},
     },
     shard::Limit,
-    state::Command,
+    state::{Command, ShardEnd},
+    stream::StreamNumber,
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -215,6 +216,15 @@ impl World {
         self.note(format!("consumer {consumer} read {read:?}"));
     }
 
+    /// Where an open shard ends; all of it that was acknowledged lies before.
+    pub(crate) fn ends_now(&self, number: StreamNumber, id: ShardId) -> Option<ShardEnd> {
+        let snapshot = self.domain().directory().snapshot();
+        let shard = snapshot.stream_of_number(number)?.shard(id)?;
+        let end = self.process.runtime.block_on(shard.ends_now()).ok()?;
+        self.ledger.check_fork_point((number, id), end.end);
+        Some(end)
+    }
+
     /// Reads one shard from somewhere, and searches it.
     pub(crate) fn peek(&mut self, from: u64, limit: Limit, at: Timestamp) {
         let domain = self.domain();
@@ -233,7 +243,7 @@ impl World {
         }
         let found = self.process.runtime.block_on(shard.seek(at));
         if let Ok(found) = found {
-            self.ledger.check_seek((stream.state().number, shard.id()), at, found);
+            self.ledger.check_seek(stream.state().number, state, at, found);
         }
         let read = read.map(|pages| pages.records.len());
         self.note(format!("{:?} from {from:?}: {read:?}; {found:?}", shard.id()));
@@ -414,6 +424,13 @@ impl World {
             if let Command::IncreaseRetention { stream, now, .. } = &command {
                 let raised = before.iter().filter(|before| before.arn == *stream);
                 raised.for_each(|stream| self.ledger.retain(stream, *now));
+            }
+            if let Command::Fork { forks, .. } = &command {
+                for fork in forks {
+                    let made = self.mirror.streams().into_iter().find(|s| s.arn == fork.to);
+                    let number = made.expect("it was made").number;
+                    self.ledger.forked(fork.number, number);
+                }
             }
             self.expire();
             self.deeds.count(&command);

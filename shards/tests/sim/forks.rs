@@ -1,0 +1,47 @@
+//! Forks and truncations, asked for as `Domain` does: by where the shards end at the moment.
+
+use millpond_api::types::StreamArn;
+use millpond_shards::{
+    state::{Command, Fork, ForkKey, ShardEnd},
+    stream::StreamState,
+};
+
+use crate::world::World;
+
+impl World {
+    /// Somebody forks a stream, if its storage can be read.
+    pub(crate) fn fork(&mut self, base: &StreamState, to: &StreamArn) {
+        let Some(ends) = self.ends(base) else { return };
+        let open =
+            ends.iter().filter(|end| base.shards.get(&end.shard).is_some_and(|s| s.is_open()));
+        let ends: Vec<_> = open.copied().collect();
+        let wrapped = (0..32).map(|_| self.dice.u8(..)).collect();
+        let key = base.encryption.key_id.clone();
+        let key = key.map(|key_id| ForkKey { key_id, wrapped });
+        let (from, to, number) = (base.arn.clone(), to.clone(), base.number);
+        let now = self.now();
+        let forks = vec![Fork { from, number, to, ends, key }];
+        self.ask(Command::Fork { forks, now });
+    }
+
+    /// Somebody truncates a stream, likewise.
+    pub(crate) fn truncate(&mut self, stream: &StreamState) {
+        let Some(ends) = self.ends(stream) else { return };
+        let (stream, number) = (stream.arn.clone(), stream.number);
+        self.ask(Command::Truncate { stream, number, ends });
+    }
+
+    /// Where all shards of a stream end now.
+    fn ends(&mut self, stream: &StreamState) -> Option<Vec<ShardEnd>> {
+        let mut ends = Vec::new();
+        for shard in stream.shards.values() {
+            ends.push(match shard.closed {
+                Some(closing) => {
+                    ShardEnd { shard: shard.id, end: closing.end, last_arrival: closing.at }
+                }
+                None => self.ends_now(stream.number, shard.id)?,
+            });
+        }
+        Some(ends)
+    }
+}
