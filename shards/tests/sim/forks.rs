@@ -3,7 +3,7 @@
 use millpond_api::types::StreamArn;
 use millpond_shards::{
     state::{Command, Fork, ForkKey, ShardEnd},
-    stream::StreamState,
+    stream::{ShardState, StreamState},
 };
 
 use crate::world::World;
@@ -12,9 +12,9 @@ impl World {
     /// Somebody forks a stream, if its storage can be read.
     pub(crate) fn fork(&mut self, base: &StreamState, to: &StreamArn) {
         let Some(ends) = self.ends(base) else { return };
-        let open =
-            ends.iter().filter(|end| base.shards.get(&end.shard).is_some_and(|s| s.is_open()));
-        let ends: Vec<_> = open.copied().collect();
+        let is_open =
+            |end: &&ShardEnd| base.shards.get(&end.shard).is_some_and(ShardState::is_open);
+        let ends = ends.iter().filter(is_open).copied().collect();
         let wrapped = (0..32).map(|_| self.dice.u8(..)).collect();
         let key = base.encryption.key_id.clone();
         let key = key.map(|key_id| ForkKey { key_id, wrapped });
