@@ -118,7 +118,9 @@ impl Mirror {
     }
 
     /// After a crash: any command of unknown outcome may have been carried out, too.
-    pub(crate) fn follow_recovery(&mut self, seen: &View, ledger: &Ledger) {
+    /// Which were.
+    pub(crate) fn follow_recovery(&mut self, seen: &View, ledger: &Ledger) -> Vec<Command> {
+        let mut recovered = Vec::new();
         let mut unknown = std::mem::take(&mut self.unknown);
         while self.view() != *seen {
             let before = self.view();
@@ -134,8 +136,10 @@ impl Mirror {
                 panic!("{before:#?} was recovered as {seen:#?}");
             };
             unknown.retain(|other| *other != command);
+            recovered.push(command.clone());
             self.accept(state, command);
         }
+        recovered
     }
 
     fn accept(&mut self, state: State, command: Command) {

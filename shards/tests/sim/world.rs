@@ -389,7 +389,8 @@ impl World {
             self.try_open().expect("storage without faults opens");
         }
         self.note("open");
-        self.mirror.follow_recovery(&self.seen(), &self.ledger);
+        let recovered = self.mirror.follow_recovery(&self.seen(), &self.ledger);
+        recovered.iter().for_each(|command| self.note_forks(command));
         self.expire();
         self.settle();
     }
@@ -425,13 +426,7 @@ impl World {
                 let raised = before.iter().filter(|before| before.arn == *stream);
                 raised.for_each(|stream| self.ledger.retain(stream, *now));
             }
-            if let Command::Fork { forks, .. } = &command {
-                for fork in forks {
-                    let made = self.mirror.streams().into_iter().find(|s| s.arn == fork.to);
-                    let number = made.expect("it was made").number;
-                    self.ledger.forked(fork.number, number);
-                }
-            }
+            self.note_forks(&command);
             self.expire();
             self.deeds.count(&command);
             let mut waiting = self.asked.iter_mut().filter(|asked| !asked.seen);
@@ -444,6 +439,17 @@ impl World {
         }
         self.collect_fates();
         self.collect_answers();
+    }
+
+    /// Forks that were made share what their bases have.
+    fn note_forks(&mut self, command: &Command) {
+        let Command::Fork { forks, .. } = command else { return };
+        for fork in forks {
+            // It may be gone again where several commands are seen at once.
+            if let Some(made) = self.mirror.streams().iter().find(|s| s.arn == fork.to) {
+                self.ledger.forked(fork.number, made.number);
+            }
+        }
     }
 
     fn collect_fates(&mut self) {
