@@ -85,7 +85,7 @@ impl Control {
         let (requests, received) = mpsc::channel(COMMANDS_MAX);
         let attendant = services.clock.attendant("control");
         let (tasks, retries) = (services.tasks.clone(), Retries::default());
-        let writer = Writer { state, directory, services, retries, attendant };
+        let writer = Writer { state, directory, services, retries, attendant, amends: Vec::new() };
         tasks.spawn("control", writer.run(received, tasks.stop()));
         Ok(Self { requests })
     }
@@ -98,6 +98,8 @@ struct Writer {
     services: Services,
     retries: Retries,
     attendant: Attendant,
+    /// What takes back changes that failed, but may be durable all the same.
+    amends: Vec<MetadataChange>,
 }
 
 /// What the writer waited for.
@@ -179,14 +181,23 @@ impl Writer {
 
     /// Makes `next` the state, together with changes of other rows.
     async fn make(&mut self, next: State, others: Vec<MetadataChange>) -> Result<(), Error> {
-        let mut changes = rows::changes(&self.state, &next);
-        changes.extend(others);
-        if changes.is_empty() {
+        let changes = rows::changes(&self.state, &next);
+        let all: Vec<_> = self.amends.iter().cloned().chain(changes).chain(others).collect();
+        if all.is_empty() {
             return Ok(());
         }
         // Metadata is never from the future, even where the machine's clock is set back meanwhile.
-        changes.push(note_of_time(&self.services.clock));
-        self.services.engine.commit_metadata(changes).await?;
+        let time = note_of_time(&self.services.clock);
+        match self.services.engine.commit_metadata([all, vec![time]].concat()).await {
+            Ok(()) => self.amends.clear(),
+            Err(full @ EngineError::Full(_)) => return Err(full.into()),
+            Err(error) => {
+                // Later changes are made to this state: it must be the durable one by then, or logs
+                // could be dropped that a fork of which nobody knows refers to.
+                self.amends.extend(rows::changes(&next, &self.state));
+                return Err(error.into());
+            }
+        }
         self.state = next;
         self.directory.publish(&self.state);
         self.attendant.acted();
@@ -310,6 +321,10 @@ impl Writer {
         let logs: Vec<_> = self.state.unused_logs.iter().copied().collect();
         if logs.is_empty() {
             return Ok(());
+        }
+        // What may be durable all the same may refer to them.
+        if !self.amends.is_empty() {
+            self.make(self.state.clone(), Vec::new()).await?;
         }
         // Who keeps them may need the writer, which must not wait.
         let keeping = Arc::clone(&self.services.keeping);

@@ -41,14 +41,9 @@ impl Writer {
         let number = self.state.next_stream;
         let copies = copies(number, archive);
         let logs: Vec<_> = copies.values().flatten().map(|copy| copy.log).collect();
-        self.commit(&Command::Stage { logs: logs.clone() }).await?;
+        self.commit(&Command::Stage { logs }).await?;
         let contents = self.copy(archive, &copies, &tiers(&loaded)).await?;
-        let replaced = self.replace(archive, relocated(&loaded, &copies)).await;
-        if !matches!(replaced, Ok(()) | Err(Error::Engine(EngineError::Full(_)))) {
-            // It may be durable all the same. The next start knows whether these are in use.
-            self.state.unused_logs.retain(|log| !logs.contains(log));
-        }
-        replaced?;
+        self.replace(archive, relocated(&loaded, &copies)).await?;
         let contents = Contents { streams: loaded.streams().count(), ..contents };
         Ok((contents, row(archive, TOKEN_KEY).and_then(|key| key.try_into().ok())))
     }
@@ -91,6 +86,7 @@ impl Writer {
 
     /// Makes the restored state that of the server.
     async fn replace(&mut self, archive: &Archive, restored: Restored) -> Result<(), Error> {
+        let before = self.services.engine.load_metadata().await?;
         // Requests that were routed before must not bring back a log that was dropped.
         let sealed = self.seal_all().await;
         if let Some(then) = row(archive, LAST_SEEN).and_then(|bytes| bytes.try_into().ok()) {
@@ -102,8 +98,13 @@ impl Writer {
         let command = Command::Restore(Box::new(restored));
         let next = apply(&self.state, &command)?;
         let replaced = self.make(next, key.into_iter().collect()).await;
-        if let Err(Error::Engine(EngineError::Full(_))) = replaced {
-            self.unseal_all(&sealed).await;
+        match &replaced {
+            Err(Error::Engine(EngineError::Full(_))) => self.unseal_all(&sealed).await,
+            Err(_) => {
+                let key = before.into_iter().filter(|(key, _)| key == TOKEN_KEY);
+                self.amends.extend(key.map(|(key, value)| MetadataChange::Put { key, value }));
+            }
+            Ok(()) => {}
         }
         replaced?;
         self.retries = Retries::default();

@@ -176,7 +176,7 @@ pub(super) fn truncate(
 pub(super) fn reset(next: &mut State) {
     let shards = next.streams().flat_map(|stream| stream.shards.values());
     let logs: Vec<_> = shards.flat_map(|shard| &shard.segments).map(|s| s.log).collect();
-    let mut empty = State::new(next.shard_limit);
+    let mut empty = State::new(next.shard_limit).limited_to(next.counts);
     empty.next_stream = next.next_stream;
     empty.unused_logs = std::mem::take(&mut next.unused_logs);
     empty.unused_logs.extend(logs);

@@ -1,9 +1,9 @@
 //! Forks and truncations, asked for as `Domain` does: by where the shards end at the moment.
 
-use millpond_api::types::StreamArn;
+use millpond_api::types::{ShardId, StreamArn};
 use millpond_shards::{
     state::{Command, Fork, ForkKey, ShardEnd},
-    stream::{ShardState, StreamState},
+    stream::{ShardState, StreamNumber, StreamState},
 };
 
 use crate::world::World;
@@ -43,5 +43,25 @@ impl World {
             });
         }
         Some(ends)
+    }
+
+    /// Where an open shard ends; all of it that was acknowledged lies before.
+    fn ends_now(&self, number: StreamNumber, id: ShardId) -> Option<ShardEnd> {
+        let snapshot = self.domain().directory().snapshot();
+        let shard = snapshot.stream_of_number(number)?.shard(id)?;
+        let end = self.process.runtime.block_on(shard.ends_now()).ok()?;
+        self.ledger.check_fork_point((number, id), end.end);
+        Some(end)
+    }
+
+    /// Forks that were made share what their bases have.
+    pub(crate) fn note_forks(&mut self, command: &Command) {
+        let Command::Fork { forks, .. } = command else { return };
+        for fork in forks {
+            // It may be gone again where several commands are seen at once.
+            if let Some(made) = self.mirror.streams().iter().find(|s| s.arn == fork.to) {
+                self.ledger.forked(fork.number, made.number);
+            }
+        }
     }
 }

@@ -15,8 +15,7 @@ use millpond_shards::{
         memory::{Fault, Faults, MemoryEngine},
     },
     shard::Limit,
-    state::{Command, ShardEnd},
-    stream::StreamNumber,
+    state::Command,
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -59,9 +58,9 @@ const EVENTS_SHOWN: usize = 40;
 const ALL: Limit = Limit { records: usize::MAX, payload_bytes: usize::MAX };
 
 /// The server's process: what is in it is gone when it ends.
-struct Process {
+pub(crate) struct Process {
     // First, so that no task outlives what it works with.
-    runtime: Runtime,
+    pub(crate) runtime: Runtime,
     opening: Option<JoinHandle<Result<Domain, Error>>>,
     domain: Option<Arc<Domain>>,
 }
@@ -87,12 +86,12 @@ pub(crate) struct World {
     trace: Vec<String>,
     clock: Clock,
     engine: MemoryEngine,
-    process: Process,
+    pub(crate) process: Process,
     puts: Vec<Put>,
     asked: Vec<Asked>,
     consumers: Vec<Consumer>,
-    ledger: Ledger,
-    mirror: Mirror,
+    pub(crate) ledger: Ledger,
+    pub(crate) mirror: Mirror,
     next_serial: u64,
     gap: u64,
     plan: Plan,
@@ -214,15 +213,6 @@ impl World {
         let visit = reader.visit(&domain, arn, limit, &mut self.ledger);
         let read = self.process.runtime.block_on(visit);
         self.note(format!("consumer {consumer} read {read:?}"));
-    }
-
-    /// Where an open shard ends; all of it that was acknowledged lies before.
-    pub(crate) fn ends_now(&self, number: StreamNumber, id: ShardId) -> Option<ShardEnd> {
-        let snapshot = self.domain().directory().snapshot();
-        let shard = snapshot.stream_of_number(number)?.shard(id)?;
-        let end = self.process.runtime.block_on(shard.ends_now()).ok()?;
-        self.ledger.check_fork_point((number, id), end.end);
-        Some(end)
     }
 
     /// Reads one shard from somewhere, and searches it.
@@ -390,7 +380,9 @@ impl World {
         }
         self.note("open");
         let recovered = self.mirror.follow_recovery(&self.seen(), &self.ledger);
-        recovered.iter().for_each(|command| self.note_forks(command));
+        for command in &recovered {
+            self.note_forks(command);
+        }
         self.expire();
         self.settle();
     }
@@ -439,17 +431,6 @@ impl World {
         }
         self.collect_fates();
         self.collect_answers();
-    }
-
-    /// Forks that were made share what their bases have.
-    fn note_forks(&mut self, command: &Command) {
-        let Command::Fork { forks, .. } = command else { return };
-        for fork in forks {
-            // It may be gone again where several commands are seen at once.
-            if let Some(made) = self.mirror.streams().iter().find(|s| s.arn == fork.to) {
-                self.ledger.forked(fork.number, made.number);
-            }
-        }
     }
 
     fn collect_fates(&mut self) {
@@ -563,7 +544,7 @@ impl World {
         View { streams, commitments: snapshot.commitments().clone() }
     }
 
-    fn domain(&self) -> Arc<Domain> {
+    pub(crate) fn domain(&self) -> Arc<Domain> {
         Arc::clone(self.process.domain.as_ref().expect("the server is open between two acts"))
     }
 }

@@ -183,7 +183,9 @@ fn forks_of_forks_have_a_bound() {
 #[test]
 fn a_reset_leaves_nothing_but_numbers() {
     let state = fork(&with_stream("a", 2), "a", "b", 7).unwrap();
+    let state = state.limited_to(millpond_quotas::Counts { tags: 7, ..state.counts });
     let next = apply(&state, &Command::Reset).unwrap();
+    assert_eq!(next.counts, state.counts, "limits are the server's");
     assert_eq!((next.streams().count(), next.next_stream), (0, state.next_stream));
     assert_eq!(next.unused_logs.len(), 4);
     let changes = rows::changes(&state, &next);
