@@ -233,18 +233,18 @@ async fn logs_that_could_not_be_dropped_wait_for_no_transition() {
 #[tokio::test]
 async fn what_failed_but_was_stored_is_taken_back_with_the_next_change() {
     let case = Case::new().await;
-    let [lost, made]: [StreamArn; 2] =
-        ["lost", "made"].map(|name| StreamArn { name: name.parse().unwrap(), ..case.arn.clone() });
+    let [lost, kept]: [StreamArn; 2] =
+        ["lost", "kept"].map(|name| StreamArn { name: name.parse().unwrap(), ..case.arn.clone() });
     let now = case.domain.now();
     case.engine.faults().next(Fault::Failed { stored: true });
     let mode = NewMode::Provisioned { shards: 1 };
     let (arn, tags) = (lost, Vec::new());
     let new = NewStream { arn, mode, max_record_kib: 1024, tags, now, due: now };
     case.domain.control().submit(Command::CreateStream(new)).await.unwrap_err();
-    case.create(&made, 1).await;
+    case.create(&kept, 1).await;
     let (engine, clock) = (case.engine.crash(0), &case.clock);
     let case = Case { domain: open(&engine, clock).await, ..case };
     let snapshot = case.domain.directory().snapshot();
     let names: Vec<_> = snapshot.streams().map(|s| s.state().arn.name.to_string()).collect();
-    assert_eq!(names, ["a", "made"]);
+    assert_eq!(names, ["a", "kept"]);
 }

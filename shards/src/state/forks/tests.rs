@@ -1,6 +1,7 @@
 //! Forks share what was there, and nothing that comes later; logs go when the last sharer does.
 
 use millpond_api::types::{HashKey, ShardId};
+use millpond_quotas::Counts;
 
 use super::*;
 use crate::{
@@ -183,7 +184,8 @@ fn forks_of_forks_have_a_bound() {
 #[test]
 fn a_reset_leaves_nothing_but_numbers() {
     let state = fork(&with_stream("a", 2), "a", "b", 7).unwrap();
-    let state = state.limited_to(millpond_quotas::Counts { tags: 7, ..state.counts });
+    let counts = Counts { tags: 7, ..state.counts };
+    let state = state.limited_to(counts);
     let next = apply(&state, &Command::Reset).unwrap();
     assert_eq!(next.counts, state.counts, "limits are the server's");
     assert_eq!((next.streams().count(), next.next_stream), (0, state.next_stream));
