@@ -82,6 +82,9 @@ impl Hold {
     pub(crate) async fn trim(&self, engine: &dyn Engine, log: LogId) -> Result<(), EngineError> {
         let log = engine.open_log(log, self.first).await?;
         let bounds = log.bounds();
+        if bounds.is_empty() {
+            return Ok(());
+        }
         let mut before = bounds.end;
         let mut found: BTreeMap<Timestamp, Offset> = BTreeMap::new();
         for share in &self.shares {

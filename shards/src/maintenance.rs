@@ -176,6 +176,7 @@ fn expiries(stream: &StreamState) -> impl Iterator<Item = Timestamp> {
 #[cfg(test)]
 mod tests {
     use millpond_api::types::{Blob, StreamArn};
+    use proptest::{collection::vec, prelude::*};
 
     use super::*;
     use crate::{
@@ -201,6 +202,38 @@ mod tests {
         let closed = Some(Closing { at: shard.created, end: Offset::new(1) });
         stream.shards.insert(shard.id, ShardState { closed, ..shard });
         assert!(!is_due(&stream));
+    }
+
+    /// What shards that were opened at these hours need of a log, so many hours after the epoch.
+    fn hold(shares: &[(i64, u32)], now: i64) -> Hold {
+        let at = |hours: i64| Timestamp::from_millis(hours * 3_600_000);
+        let share = |(created, retention_hours): &(i64, u32)| Share {
+            from: Offset::ZERO,
+            horizon: at(now - i64::from(*retention_hours)),
+            is_truncated: false,
+            retention_hours: *retention_hours,
+            created: at(*created),
+        };
+        Hold { first: Offset::ZERO, shares: shares.iter().map(share).collect() }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_due_before_the_next_use(
+            shares in vec((0..1_000_i64, 24..400_u32), 1..4),
+            trimmed: Option<u8>,
+            later in 0..5_000_i64,
+        ) {
+            let now = 1_000 + later;
+            let horizon = trimmed.map(|hours| Timestamp::from_millis(i64::from(hours) * 3_600_000));
+            let truncated_before = Offset::ZERO;
+            let last = horizon.map(|horizon| Trimmed { horizon, truncated_before });
+            let hold = hold(&shares, now);
+            if due(&hold, last).is_some() {
+                let next = next_due(&hold, last).unwrap();
+                prop_assert!(next.millis() <= now * 3_600_000, "not passed over");
+            }
+        }
     }
 
     #[tokio::test]
