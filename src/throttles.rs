@@ -1,9 +1,9 @@
 //! What was refused for a limit, and why: the ledger behind `GET throttles`, and what is told when
 //! the server stops.
 //!
-//! [`Throttles`] is asked only when something is refused. [`ledger`] keeps what it is told, within
-//! bounds; [`advice`] says what would have sufficed; [`bill`] what AWS would have charged, by
-//! [`prices`]; [`report`] brings all that together, and [`summary`] says it in a few lines.
+//! [`Throttles`] is asked only when something is refused. `ledger` keeps what it is told, within
+//! bounds; `advice` says what would have sufficed; `bill` what AWS would have charged, by
+//! [`prices`]; [`report`] brings all that together, and `summary` says it in a few lines.
 
 mod advice;
 mod bill;
