@@ -290,6 +290,8 @@ impl Drop for Steps<'_> {
         self.clock.0.moves.is_under_way.store(false, Relaxed);
         let mut sleepers = self.clock.sleepers();
         sleepers.set_stepping(false);
+        // Where the move was given up, rounds that it would have passed over are ahead again.
+        sleepers.act(self.clock.now());
         if !self.clock.is_paused() {
             self.clock.run(&mut sleepers);
         }

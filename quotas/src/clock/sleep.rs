@@ -179,7 +179,7 @@ impl Clock {
     ) {
         let Some(sleeper) = Sleeper::register(self, at, seat, rounds) else { return };
         loop {
-            let (turns, nap) = self.nap(at);
+            let (turns, nap) = self.nap(sleeper.id);
             let called = poll_fn(|context| sleeper.poll_called(context, turns));
             let woken = match nap {
                 Some(nap) => tokio::time::timeout(nap, called).await.unwrap_or_default(),
@@ -192,10 +192,12 @@ impl Clock {
     }
 
     /// How long to wait on the runtime's timer, if it will help, and until which turn that holds.
-    fn nap(&self, at: Time) -> (u64, Option<Duration>) {
+    fn nap(&self, id: u64) -> (u64, Option<Duration>) {
         let sleepers = self.sleepers();
         let is_passing = self.0.wall.passes() && !self.is_standing();
-        let left = || at.saturating_duration_since(self.now()).min(TIMER_MAX);
+        // One that was called is told so at once.
+        let due = sleepers.sleeping.get(&id).map_or(Time::EPOCH, |sleeping| sleeping.due);
+        let left = || due.saturating_duration_since(self.now()).min(TIMER_MAX);
         (sleepers.turns, is_passing.then(left))
     }
 

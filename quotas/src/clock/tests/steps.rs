@@ -190,6 +190,22 @@ async fn who_does_not_come_to_rest_is_named_and_time_stays_where_it_was_due() {
     assert_eq!(clock.now(), START + MINUTE);
 }
 
+#[tokio::test(start_paused = true)]
+async fn rounds_that_a_move_given_up_had_passed_over_are_ahead_again() {
+    let (clock, log) = (Clock::manual(START), Log::default());
+    spawn_idler(&clock, &log, "never", DAY * 999);
+    let stuck = clock.attendant("stuck");
+    spawn(async move {
+        stuck.rest(stuck.sleep_until(START + MINUTE * 5)).await;
+        std::future::pending::<()>().await;
+    });
+    clock.step_by(DAY).await.unwrap_err();
+    assert_eq!((clock.now(), log.of("never")), (START + MINUTE * 5, vec![60]));
+    clock.advance(MINUTE);
+    tokio::task::yield_now().await;
+    assert_eq!(log.of("never"), [60, 6 * 60], "the next round, not the end of that move");
+}
+
 #[tokio::test]
 async fn time_goes_neither_back_nor_beyond_its_end() {
     let clock = Clock::manual(START);
