@@ -78,7 +78,8 @@ impl Advice {
         };
         // One didn't suffice, even if its busiest second looks so: bursts are shorter than that.
         let least = if hot.is_empty() { 2 } else { 1 };
-        let width = u128::from(shard.width_ppb.max(1));
+        // Rounded down where it comes from: a third of the keys must not pass for less than that.
+        let width = u128::from(shard.width_ppb) + 1;
         let even = shards_for(rest, rates, WIDTH, width);
         let as_wide = u64::try_from(WIDTH.div_ceil(width)).unwrap_or(u64::MAX);
         let even = if even > as_wide { even } else { as_wide.saturating_mul(least) };

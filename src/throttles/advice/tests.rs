@@ -70,6 +70,15 @@ fn even_shards_are_as_narrow_as_the_busiest_shard_needs() {
 }
 
 #[test]
+fn shards_whose_widths_are_no_round_numbers_are_even_all_the_same() {
+    let mut thirds = stream(&[(33, 1_100, 0), (33, 0, 0), (33, 0, 0)]);
+    thirds.shards.iter_mut().for_each(|shard| shard.width_ppb = 333_333_333);
+    assert_eq!(advised(&thirds, &many(0, Limit::WriteRecords)).shards, 4);
+    thirds.shards[0].peaks.writes.records = 900;
+    assert_eq!(advised(&thirds, &many(0, Limit::WriteRecords)).shards, 6, "a burst");
+}
+
+#[test]
 fn a_burst_within_a_second_asks_for_two() {
     let advice = advised(&stream(&[(50, 900, 0), (50, 0, 0)]), &many(0, Limit::WriteRecords));
     assert_eq!((advice.shards, advice.splits[0].into), (4, 2));
