@@ -1,16 +1,19 @@
 """DynamoDB Local, in memory, for clients that keep tables of their own beside Kinesis."""
 
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import connect
 import maven
 import ports
 import programs
 
 FOLDER = Path(__file__).parent / "dynamodb"
 MAIN = "software.amazon.dynamodb.services.local.main.ServerRunner"
+WAIT_SECONDS_MAX = 60
 
 
 @contextmanager
@@ -27,3 +30,17 @@ def running() -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             server.kill()
+
+
+def items(tables: str, table: str) -> list[dict[str, str]]:
+    """What is in a table, of the members that have one value."""
+    found = connect.client(tables, service="dynamodb").scan(TableName=table)["Items"]
+    return [{name: str(*value.values()) for name, value in item.items()} for item in found]
+
+
+def wait(look: Callable[[], dict], expected: dict) -> None:
+    """Looks until it sees what is expected: clients write their places when they see fit."""
+    end = time.monotonic() + WAIT_SECONDS_MAX
+    while (found := look()) != expected:
+        assert time.monotonic() < end, f"{found} and not {expected}"
+        time.sleep(0.1)

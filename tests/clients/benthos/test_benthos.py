@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import connect
 import dynamodb
 import programs
+import stored
 
 FOLDER = Path(__file__).parent
 BUILD_SECONDS_MAX = 900
@@ -50,27 +52,37 @@ def numbers_by_user(told: list[dict]) -> list[list[int]]:
 
 
 def test_records_come_through_in_order_over_a_split_and_a_restart(
-    benthos, env, dev, stream, tmp_path
+    benthos, env, dev, tables, stream, tmp_path
 ):
     def produce(numbers: range) -> None:
         file = clicks(numbers, tmp_path / "clicks")
         command = [benthos, "-c", "produce.yaml"]
         programs.run(command, FOLDER, {**env, "CLICKS": str(file)}, READ_SECONDS_MAX)
 
-    def consume(count: int) -> list[dict]:
+    @contextmanager
+    def consuming() -> Iterator[programs.Program]:
         reader = programs.Program([benthos, "-c", "consume.yaml"], FOLDER, env)
         try:
-            return [reader.expect(READ_SECONDS_MAX) for _ in range(count)]
+            yield reader
         finally:
             reader.stop()
 
+    def places() -> dict[str, str]:
+        items = dynamodb.items(tables, "clicks-readers")
+        return {item["ShardID"]: item.get("SequenceNumber") for item in items}
+
     produce(range(100))
-    read = consume(100)
+    with consuming() as reader:
+        read = [reader.expect(READ_SECONDS_MAX) for _ in range(100)]
+        # It notes its places some time after it has printed what is there.
+        kept = stored.records(dev, stream)
+        dynamodb.wait(places, {shard: records[-1][1] for shard, records in kept.items()})
     assert numbers_by_user(read) == [list(range(user, 100, 5)) for user in range(5)]
     connect.client(dev).split_shard(
         StreamName=stream, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**126)
     )
     produce(range(100, 200))
-    # Nothing again: the first reader left its places in the table when it ended.
-    read = consume(100)
+    # Nothing again: the first reader left its places in the table.
+    with consuming() as reader:
+        read = [reader.expect(READ_SECONDS_MAX) for _ in range(100)]
     assert numbers_by_user(read) == [list(range(100 + user, 200, 5)) for user in range(5)]

@@ -118,8 +118,8 @@ def leader(tables: str) -> str:
 
 def leases(tables: str, name: str) -> dict[str, str]:
     """What KCL's table says under a name, by shard for the most part."""
-    items = connect.client(tables, service="dynamodb").scan(TableName="reader")["Items"]
-    return {item["leaseKey"]["S"]: item[name]["S"] for item in items if name in item}
+    items = dynamodb.items(tables, "reader")
+    return {item["leaseKey"]: item[name] for item in items if name in item}
 
 
 def check_consumers(dev: str, fan_out: bool) -> None:

@@ -7,6 +7,7 @@ import pytest
 import dynamodb
 import maven
 import programs
+import stored
 
 pytestmark = pytest.mark.heavy
 
@@ -16,23 +17,28 @@ CLICKS = 20
 
 
 @pytest.fixture
-def application(dev):
-    """Starts the application, with DynamoDB for its locks and checkpoints."""
+def tables():
+    """The URL of a DynamoDB, for locks and checkpoints."""
+    with dynamodb.running() as url:
+        yield url
+
+
+@pytest.fixture
+def application(dev, tables):
+    """Starts the application."""
     java = maven.built(FOLDER)
     running = []
 
-    with dynamodb.running() as tables:
+    def start(first: int) -> programs.Program:
+        env = programs.environment(dev, AWS_ENDPOINT_URL_DYNAMODB=tables)
+        command = java.command("clicks.Application", f"--first={first}")
+        program = programs.Program(command, FOLDER, env)
+        running.append(program)
+        return program
 
-        def start(first: int) -> programs.Program:
-            env = programs.environment(dev, AWS_ENDPOINT_URL_DYNAMODB=tables)
-            command = java.command("clicks.Application", f"--first={first}")
-            program = programs.Program(command, FOLDER, env)
-            running.append(program)
-            return program
-
-        yield start
-        for program in running:
-            program.kill()
+    yield start
+    for program in running:
+        program.kill()
 
 
 def clicks(program: programs.Program, count: int) -> list[dict]:
@@ -40,11 +46,21 @@ def clicks(program: programs.Program, count: int) -> list[dict]:
     return [program.expect(SECONDS_MAX) for _ in range(count)]
 
 
-def test_it_sends_receives_and_goes_on(application, stream):
+def checkpoints(tables: str) -> dict[str, str]:
+    """The number of the last record of each shard that was dealt with."""
+    items = dynamodb.items(tables, "SpringIntegrationMetadataStore")
+    return {item["metadataKey"].split(":")[-1]: item["metadataValue"] for item in items}
+
+
+def test_it_sends_receives_and_goes_on(application, dev, tables, stream):
     for first in (0, CLICKS):
         program = application(first)
         # The second one doesn't see what the first one had.
         check(clicks(program, CLICKS), first)
+        # A checkpoint comes after the last click of a batch has been told.
+        kept = stored.records(dev, stream)
+        ends = {shard: records[-1][1] for shard, records in kept.items()}
+        dynamodb.wait(lambda: checkpoints(tables), ends)
         program.stop()
         assert program.next(1) is None, "more than it sent"
 
