@@ -17,12 +17,12 @@ mod moves;
 mod sleep;
 mod time;
 
-pub use attendant::Attendant;
+pub use attendant::{Attendant, Idle, Look};
 pub use moves::MoveError;
 pub use time::Time;
 
 use moves::Moves;
-use sleep::Sleepers;
+use sleep::{Sleepers, Turned};
 use time::nanos;
 
 /// How far the wall clock may be behind service time before service time stops waiting for it.
@@ -153,12 +153,12 @@ impl Clock {
     pub fn advance(&self, by: Duration) {
         let mut sleepers = self.sleepers();
         let stood = self.is_standing();
-        let now = self.stop(&mut sleepers);
+        let (now, turned) = self.stop(&mut sleepers);
         self.stand_at(now + by);
-        if !stood {
-            self.run(&mut sleepers);
-        }
+        let again = if stood { Turned::default() } else { self.run(&mut sleepers) };
         drop(sleepers);
+        turned.wake();
+        again.wake();
         self.wake_due();
     }
 
@@ -195,12 +195,12 @@ impl Clock {
 
     /// From now on time stands, at a whole millisecond, so that it is told in full wherever it is
     /// told. Sleepers learn that no timer will wake them.
-    fn stop(&self, sleepers: &mut Sleepers) -> Time {
+    fn stop(&self, sleepers: &mut Sleepers) -> (Time, Turned) {
         loop {
             let now = self.now();
             let told = self.0.told.load(Acquire);
             if told & STANDS != 0 {
-                return now;
+                return (now, Turned::default());
             }
             // A word that was never told before: whoever holds an older one must not take this
             // stop and the start after it for nothing.
@@ -210,8 +210,7 @@ impl Clock {
             };
             let stopped = self.0.told.compare_exchange(told, at | STANDS, AcqRel, Acquire);
             if stopped.is_ok() {
-                sleepers.turn();
-                return Time::from_nanos(at);
+                return (Time::from_nanos(at), sleepers.turn());
             }
         }
     }
@@ -230,11 +229,11 @@ impl Clock {
     }
 
     /// Lets time that stands pass from where it is.
-    fn run(&self, sleepers: &mut Sleepers) {
+    fn run(&self, sleepers: &mut Sleepers) -> Turned {
         let (told, wall) = (self.now().nanos(), self.0.wall.now().nanos());
         self.0.ahead.store(told.cast_signed().saturating_sub_unsigned(wall), Relaxed);
         self.0.told.fetch_and(!STANDS, Release);
-        sleepers.turn();
+        sleepers.turn()
     }
 
     fn sleepers(&self) -> MutexGuard<'_, Sleepers> {

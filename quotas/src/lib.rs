@@ -21,7 +21,7 @@ mod rate;
 mod refusal;
 mod shard;
 
-pub use clock::{Attendant, Clock, MoveError, Time};
+pub use clock::{Attendant, Clock, Idle, Look, MoveError, Time};
 pub use consumer::ConsumerQuota;
 pub use control_calls::CallQuota;
 pub use meter::{Meter, Usage};

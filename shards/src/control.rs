@@ -1,7 +1,11 @@
 //! The single writer of metadata: applies commands one after another, makes each durable, then
 //! visible, and carries transitions through when they are due.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::future::join_all;
 use millpond_api::types::{ShardId, Timestamp};
@@ -112,26 +116,34 @@ enum Next {
 /// A stream, and its shards that were sealed.
 type Sealed = (Arc<StreamState>, Vec<ShardId>);
 
-/// When to try again what storage refused; it stays due meanwhile.
+/// When to try again what storage refused; it stays due meanwhile. A move of the clock goes past
+/// attempts as long as nobody does anything, and tells who isn't done.
 #[derive(Debug, Default)]
 struct Retries {
     transitions: HashMap<StreamNumber, Time>,
     unused_logs: Option<Time>,
 }
 
+impl Retries {
+    fn next(&self) -> Option<Time> {
+        self.transitions.values().copied().chain(self.unused_logs).min()
+    }
+}
+
 impl Writer {
     async fn run(mut self, mut requests: mpsc::Receiver<Request>, stop: CancellationToken) {
         self.settle_due().await;
         loop {
-            let due = self.next_due();
+            let (due, retry) = (self.next_due(), self.retries.next());
+            let (at, again) = (due.unwrap_or_default(), retry.unwrap_or_default());
             let next = async {
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => Next::Stop,
                     request = requests.recv() => request.map_or(Next::Stop, Next::Asked),
-                    () = self.attendant.sleep_until(due.unwrap_or_default()), if due.is_some() => {
-                        Next::Due
-                    }
+                    () = self.attendant.sleep_until(at), if due.is_some() => Next::Due,
+                    () = self.attendant.sleep_until_retry(again, RETRY_AFTER),
+                        if retry.is_some() => Next::Due,
                 }
             };
             match self.attendant.rest(next).await {
@@ -164,12 +176,11 @@ impl Writer {
         }
     }
 
+    /// When the first transition is due that storage has not refused.
     fn next_due(&self) -> Option<Time> {
-        let due = |stream: &Arc<StreamState>| {
-            let due = Time::from_millis(stream.due()?.millis());
-            Some(self.retries.transitions.get(&stream.number).map_or(due, |at| due.max(*at)))
-        };
-        self.state.streams().filter_map(due).chain(self.retries.unused_logs).min()
+        let refused = &self.retries.transitions;
+        let streams = self.state.streams().filter(|s| !refused.contains_key(&s.number));
+        streams.filter_map(|stream| Some(Time::from_millis(stream.due()?.millis()))).min()
     }
 
     async fn commit(&mut self, command: &Command) -> Result<(), Error> {
@@ -238,7 +249,10 @@ impl Writer {
         let clock = self.services.clock.clone();
         let is_early = |retry: Option<&Time>| retry.is_some_and(|at| clock.now() < *at);
         let now = self.services.now();
-        for stream in self.state.due_transitions(now) {
+        let due = self.state.due_transitions(now);
+        let numbers: HashSet<_> = due.iter().map(|stream| stream.number).collect();
+        self.retries.transitions.retain(|number, _| numbers.contains(number));
+        for stream in due {
             if is_early(self.retries.transitions.get(&stream.number)) {
                 continue;
             }
@@ -248,6 +262,7 @@ impl Writer {
                 self.retries.transitions.insert(stream.number, clock.now() + RETRY_AFTER);
             }
         }
+        self.attendant.owes(!self.retries.transitions.is_empty());
         if is_early(self.retries.unused_logs.as_ref()) {
             return;
         }

@@ -202,7 +202,8 @@ async fn keep_time(services: Services, attendant: Attendant) {
     let mut noted = services.clock.now();
     loop {
         // Of the times that a move goes past, only the last matters.
-        let next = attendant.next_round(&mut noted, NOTE_TIME_EVERY, Some(Clock::END));
+        let idle = attendant.look().idle_until(Clock::END);
+        let next = attendant.next_round(&mut noted, NOTE_TIME_EVERY, Some(idle));
         if stop.run_until_cancelled(next).await.is_none() {
             return;
         }

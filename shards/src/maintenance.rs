@@ -1,10 +1,14 @@
 //! Once a minute: retention gives up expired records, and shards that have expired as a whole;
 //! shards at rest give back the memory of their newest records.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use millpond_api::types::Timestamp;
-use millpond_quotas::{Attendant, Clock, Time};
+use millpond_quotas::{Attendant, Clock, Idle, Time};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -45,19 +49,19 @@ impl Maintenance {
 
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut last = self.services.clock.now();
-        let mut idle_until = None;
+        let mut idle = None;
         let maintain = async {
             loop {
-                self.attendant.next_round(&mut last, PERIOD, idle_until).await;
-                self.maintain().await;
-                idle_until = Some(self.next_use());
+                self.attendant.next_round(&mut last, PERIOD, idle).await;
+                idle = Some(self.maintain().await);
             }
         };
         // What is left off is taken up after the next start.
         stop.run_until_cancelled(maintain).await;
     }
 
-    async fn maintain(&mut self) {
+    /// For how long there is nothing to do after this, if nothing is done to any stream.
+    async fn maintain(&mut self) -> Idle {
         let now = self.services.now();
         let snapshot = self.directory.snapshot();
         for stream in snapshot.streams() {
@@ -66,18 +70,19 @@ impl Maintenance {
             let idle = Timestamp::from_millis(now.millis() - PERIOD.as_millis() as i64);
             stream.shards().for_each(|shard| shard.forget_if_idle(idle));
         }
-        self.trim(&snapshot, now).await;
+        // What was forgotten just now needs no trimming.
+        let (look, snapshot) = (self.attendant.look(), self.directory.snapshot());
+        let holds = holds(snapshot.streams().map(|stream| stream.state()), now);
+        self.trim(&holds).await;
+        look.idle_until(self.next_use(&snapshot, &holds))
     }
 
-    /// When there will be something to do, if nothing is done to any stream until then.
-    fn next_use(&self) -> Time {
-        let (snapshot, now) = (self.directory.snapshot(), self.services.now());
+    fn next_use(&self, snapshot: &Snapshot, holds: &BTreeMap<LogId, Hold>) -> Time {
         if snapshot.streams().any(|stream| stream.vault().is_some()) {
             // Keys expire by use, too.
             return Time::EPOCH;
         }
         let expiries = snapshot.streams().flat_map(|stream| expiries(stream.state()));
-        let holds = holds(snapshot.streams().map(|stream| stream.state()), now);
         let trims = holds.iter().filter_map(|(log, hold)| {
             let last = self.trimmed.get(log).copied();
             next_due(hold, last)
@@ -117,18 +122,17 @@ impl Maintenance {
         }
     }
 
-    async fn trim(&mut self, snapshot: &Snapshot, now: Timestamp) {
-        let holds = holds(snapshot.streams().map(|stream| stream.state()), now);
+    async fn trim(&mut self, holds: &BTreeMap<LogId, Hold>) {
         self.trimmed.retain(|log, _| holds.contains_key(log));
         for (log, hold) in holds {
-            let last = self.trimmed.get(&log).copied();
-            let Some(to) = due(&hold, last) else { continue };
+            let last = self.trimmed.get(log).copied();
+            let Some(to) = due(hold, last) else { continue };
             let keeping = self.services.keeping.read().await;
-            let trimmed = hold.trim(self.services.engine.as_ref(), log).await;
+            let trimmed = hold.trim(self.services.engine.as_ref(), *log).await;
             drop(keeping);
             match trimmed {
                 Ok(()) => {
-                    self.trimmed.insert(log, to);
+                    self.trimmed.insert(*log, to);
                 }
                 Err(error) => tracing::warn!(?log, %error, "not trimmed"),
             }

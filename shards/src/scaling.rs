@@ -10,7 +10,7 @@ use std::{
 };
 
 use millpond_api::types::{ShardId, StreamMode, StreamStatus};
-use millpond_quotas::{Attendant, Clock, Time, limits};
+use millpond_quotas::{Attendant, Clock, Idle, limits};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -50,12 +50,12 @@ impl Scaling {
 
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut last = self.services.clock.now();
-        let mut idle_until = None;
+        let mut idle = None;
         let scale = async {
             loop {
-                self.attendant.next_round(&mut last, PERIOD, idle_until).await;
+                self.attendant.next_round(&mut last, PERIOD, idle).await;
                 self.scale().await;
-                idle_until = Some(self.next_use());
+                idle = Some(self.idle());
             }
         };
         // A change that is under way is the writer's affair, and carried through.
@@ -77,8 +77,9 @@ impl Scaling {
         }
     }
 
-    /// When there may be something to do, if nobody writes and nothing is done until then.
-    fn next_use(&self) -> Time {
+    /// There is nothing to do for so long, if nobody writes and nothing is done until then.
+    fn idle(&self) -> Idle {
+        let look = self.attendant.look();
         let (snapshot, now) = (self.directory.snapshot(), self.services.clock.now());
         let of_stream = |stream: &Arc<Stream>| {
             let on_demand = stream.state().on_demand.as_ref()?;
@@ -92,7 +93,7 @@ impl Scaling {
             let quiet = traffic.values().filter_map(|of_shard| of_shard.next_quiet(now));
             quiet.chain(on_demand.peaks.next_change(self.services.now())).min()
         };
-        snapshot.streams().filter_map(of_stream).min().unwrap_or(Clock::END)
+        look.idle_until(snapshot.streams().filter_map(of_stream).min().unwrap_or(Clock::END))
     }
 
     /// What each open shard has had to take.

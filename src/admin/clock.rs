@@ -73,7 +73,7 @@ pub(super) async fn set(
 fn fault(error: MoveError) -> Fault {
     match error {
         MoveError::Backwards { .. } | MoveError::BeyondEnd => Fault::invalid(error.to_string()),
-        MoveError::AtWork { .. } | MoveError::TooLong { .. } => {
+        MoveError::AtWork { .. } | MoveError::NotDone { .. } | MoveError::TooLong { .. } => {
             Fault::unavailable(error.to_string())
         }
     }

@@ -7,13 +7,13 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::Waker,
     time::Duration,
 };
 
-use super::{Clock, Time};
+use super::{Clock, Time, sleep::Rounds};
 
 /// Somebody who sleeps by a clock and acts in between, until it is dropped.
 ///
@@ -30,6 +30,8 @@ pub(super) struct Seat {
     name: &'static str,
     /// Whether what it does may give others something to do.
     pub(super) acts_on_others: bool,
+    /// Whether something that was due is still to be done.
+    is_owing: AtomicBool,
     // Held for a moment by the attendant's own task, and by a move.
     place: Mutex<Place>,
 }
@@ -44,6 +46,29 @@ enum Place {
     Away,
     /// Away, and nobody waits for it any more.
     Missed,
+}
+
+/// What an attendant begins with that is about to see whether there is anything to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    acts: u64,
+}
+
+/// That there is nothing to do for a while.
+#[derive(Debug, Clone, Copy)]
+pub struct Idle {
+    pub(super) until: Time,
+    /// When that was found, in acts.
+    pub(super) acts: u64,
+}
+
+impl Look {
+    /// That nothing was seen that is to be done before `until`. What somebody does since the look
+    /// began undoes this.
+    #[must_use]
+    pub fn idle_until(self, until: Time) -> Idle {
+        Idle { until, acts: self.acts }
+    }
 }
 
 static SEATS: AtomicU64 = AtomicU64::new(0);
@@ -66,7 +91,8 @@ impl Clock {
 impl Attendant {
     fn new(clock: &Clock, name: &'static str, acts_on_others: bool, place: Place) -> Self {
         let id = SEATS.fetch_add(1, Relaxed);
-        let seat = Arc::new(Seat { id, name, acts_on_others, place: Mutex::new(place) });
+        let (is_owing, place) = (AtomicBool::new(false), Mutex::new(place));
+        let seat = Arc::new(Seat { id, name, acts_on_others, is_owing, place });
         clock.0.moves.seats().insert(id, Arc::clone(&seat));
         Self { clock: clock.clone(), seat }
     }
@@ -76,13 +102,32 @@ impl Attendant {
         self.clock.sleep_in(at, Some(Arc::clone(&self.seat)), None).await;
     }
 
+    /// Waits until `at`, or a number of times `every` after it, to try again what could not be done;
+    /// within [`rest`](Self::rest). A move of the clock passes over all but the last on its way,
+    /// unless somebody [acts](Self::acted).
+    pub async fn sleep_until_retry(&self, at: Time, every: Duration) {
+        let rounds = Rounds { every, idle: self.look().idle_until(Clock::END) };
+        self.clock.sleep_in(at, Some(Arc::clone(&self.seat)), Some(rounds)).await;
+    }
+
+    /// Says whether anything that was due could not be done, and is still to be tried. Where that
+    /// is so at its end, a move of the clock tells it.
+    pub fn owes(&self, is_owing: bool) {
+        self.seat.is_owing.store(is_owing, Relaxed);
+    }
+
+    /// To be asked for before it is looked whether there is anything to do.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        Look { acts: self.clock.sleepers().acts() }
+    }
+
     /// Rests until the next of the times that lie `every` apart, the last of which was `due`; it is
-    /// `due` afterwards. A move of the clock may pass over rounds before `idle_until`, if there is
-    /// nothing to do in them unless somebody has [acted](Self::acted); but not over the last in its
-    /// way.
-    pub async fn next_round(&self, due: &mut Time, every: Duration, idle_until: Option<Time>) {
+    /// `due` afterwards. A move of the clock may pass over rounds in which it is `idle`, unless
+    /// somebody has [acted](Self::acted); but not over the last on its way.
+    pub async fn next_round(&self, due: &mut Time, every: Duration, idle: Option<Idle>) {
         let next = *due + every;
-        let rounds = idle_until.map(|idle_until| (every, idle_until));
+        let rounds = idle.map(|idle| Rounds { every, idle });
         let sleep = self.clock.sleep_in(next, Some(Arc::clone(&self.seat)), rounds);
         self.rest(sleep).await;
         // After a leap, rounds that were missed are not made up for.
@@ -99,12 +144,11 @@ impl Attendant {
         work.await
     }
 
-    /// Says that what it did may give others something to do who had nothing.
+    /// Says that what it did may give others something to do who had nothing; to be called when
+    /// they can see it.
     pub fn acted(&self) {
-        if self.clock.0.moves.is_under_way() {
-            let now = self.clock.now();
-            self.clock.sleepers().act(now);
-        }
+        let mut sleepers = self.clock.sleepers();
+        sleepers.act(self.clock.now());
     }
 
     /// Waits for what is given, which is something that time brings or another's act. At rest
@@ -170,6 +214,10 @@ pub(super) enum Waits {
 impl Seat {
     pub(super) fn name(&self) -> &'static str {
         self.name
+    }
+
+    pub(super) fn is_owing(&self) -> bool {
+        self.is_owing.load(Relaxed)
     }
 
     /// It is about to be woken.

@@ -20,7 +20,7 @@ use tokio::{
 use super::{
     Clock, Time,
     attendant::{Seat, Waits},
-    sleep::Call,
+    sleep::{Call, Turned},
 };
 
 /// How long a step waits for those who are at work.
@@ -61,6 +61,13 @@ pub enum MoveError {
         /// Service time.
         now: Time,
     },
+    /// Somebody could not do what was due, and will try again. The clock is where it was to go.
+    NotDone {
+        /// Who.
+        who: &'static str,
+        /// Service time.
+        now: Time,
+    },
     /// There is too much on the way. The clock is where it came to in time.
     TooLong {
         /// Service time.
@@ -80,6 +87,12 @@ impl fmt::Display for MoveError {
                 "{who} did not do what was due within {} s: the clock is at {}, move it on from \
                  there",
                 STEP_MAX.as_secs(),
+                Seconds(*now)
+            ),
+            Self::NotDone { who, now } => write!(
+                f,
+                "{who} could not do what was due and will try again, the log says why: the clock \
+                 is at {}, where it was to go",
                 Seconds(*now)
             ),
             Self::TooLong { now } => write!(
@@ -139,7 +152,9 @@ impl Clock {
     pub async fn pause(&self) -> Time {
         let _turn = self.0.moves.turn.lock().await;
         self.0.moves.set_paused(true);
-        self.stop(&mut self.sleepers())
+        let (now, turned) = self.stop(&mut self.sleepers());
+        turned.wake();
+        now
     }
 
     /// Lets time pass again, from where it stands.
@@ -148,9 +163,9 @@ impl Clock {
         let mut sleepers = self.sleepers();
         let now = self.now();
         self.0.moves.set_paused(false);
-        if self.is_standing() {
-            self.run(&mut sleepers);
-        }
+        let turned = if self.is_standing() { self.run(&mut sleepers) } else { Turned::default() };
+        drop(sleepers);
+        turned.wake();
         now
     }
 
@@ -159,8 +174,8 @@ impl Clock {
     /// stands in between: it goes on from `at`, if it was not stopped. One move waits for another.
     ///
     /// # Errors
-    /// Where the clock is if not there, and why. Nothing that was due before is left undone, but
-    /// for `AtWork`.
+    /// Where the clock is, and why it isn't there, or what couldn't be done on the way. Nothing that
+    /// was due before is left undone, but for `AtWork` and `NotDone`.
     pub async fn step_to(&self, at: Time) -> Result<Time, MoveError> {
         let mut steps = Steps::begin(self).await;
         steps.run(at).await.map(|()| self.now())
@@ -188,9 +203,11 @@ impl<'a> Steps<'a> {
         let turn = clock.0.moves.turn.lock().await;
         let until = Instant::now() + MOVE_MAX;
         let mut sleepers = clock.sleepers();
-        clock.stop(&mut sleepers);
+        let (_, turned) = clock.stop(&mut sleepers);
         sleepers.set_stepping(true);
+        drop(sleepers);
         clock.0.moves.is_under_way.store(true, Relaxed);
+        turned.wake();
         Self { clock, until, _turn: turn }
     }
 
@@ -217,7 +234,10 @@ impl<'a> Steps<'a> {
             }
         }
         self.clock.stand_at(end);
-        Ok(())
+        match self.seats().into_iter().find(|seat| seat.is_owing()) {
+            Some(seat) => Err(MoveError::NotDone { who: seat.name(), now: self.clock.now() }),
+            None => Ok(()),
+        }
     }
 
     /// Goes on to the next due time up to `end`, and finds the one to be woken then, if there is
@@ -292,10 +312,10 @@ impl Drop for Steps<'_> {
         sleepers.set_stepping(false);
         // Where the move was given up, rounds that it would have passed over are ahead again.
         sleepers.act(self.clock.now());
-        if !self.clock.is_paused() {
-            self.clock.run(&mut sleepers);
-        }
+        let turned =
+            if self.clock.is_paused() { Turned::default() } else { self.clock.run(&mut sleepers) };
         drop(sleepers);
+        turned.wake();
         // Whoever was due but not called, where the move was given up.
         self.clock.wake_due();
     }

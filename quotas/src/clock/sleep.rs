@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Clock, Time, attendant::Seat};
+use super::{
+    Clock, Time,
+    attendant::{Idle, Seat},
+};
 
 /// The longest uninterrupted wait on the runtime's timer. The monotonic clock that drives it
 /// stands still while a machine is suspended, so a longer sleep would end late by the suspension.
@@ -26,7 +29,7 @@ pub(super) struct Sleepers {
     turns: u64,
     /// In steps, a sleeper wakes when it is called and not before.
     is_stepping: bool,
-    /// How often something was done that others may have to look at.
+    /// How often something was done that others may have to look at; and moves begin and end.
     acts: u64,
     /// Who was set to a later round, since they had nothing to do.
     passed_over: BTreeSet<u64>,
@@ -43,10 +46,7 @@ struct Sleeping {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rounds {
     pub(super) every: Duration,
-    /// There is nothing to do before then, unless somebody else acts.
-    pub(super) idle_until: Time,
-    /// When that was said, in acts.
-    pub(super) acts: u64,
+    pub(super) idle: Idle,
 }
 
 /// Somebody to be woken.
@@ -63,15 +63,25 @@ impl Call {
     }
 }
 
+/// Those who are to look anew at how time passes, in the order of their due times. To be woken when
+/// the sleepers are let go: with a waker a task may go, and the sleepers in it.
+#[must_use]
+#[derive(Default)]
+pub(super) struct Turned(Vec<Waker>);
+
+impl Turned {
+    pub(super) fn wake(self) {
+        self.0.into_iter().for_each(Waker::wake);
+    }
+}
+
 impl Sleepers {
     /// Has everybody look anew at how time passes.
-    pub(super) fn turn(&mut self) {
+    pub(super) fn turn(&mut self) -> Turned {
         self.turns += 1;
-        for sleeping in self.sleeping.values_mut() {
-            if let Some(waker) = sleeping.waker.take() {
-                waker.wake();
-            }
-        }
+        let Self { order, sleeping, .. } = self;
+        let waker = |(_, id): &(Time, u64)| sleeping.get_mut(id)?.waker.take();
+        Turned(order.iter().filter_map(waker).collect())
     }
 
     pub(super) fn next_due(&self) -> Option<Time> {
@@ -113,6 +123,10 @@ impl Sleepers {
         self.acts += 1;
     }
 
+    pub(super) fn acts(&self) -> u64 {
+        self.acts
+    }
+
     /// Somebody has acted at `now`: whoever was passed over has their next round after it.
     pub(super) fn act(&mut self, now: Time) {
         self.acts += 1;
@@ -133,7 +147,7 @@ impl Sleepers {
     pub(super) fn pass_over(&mut self, end: Time) {
         while let Some((due, id)) = self.order.first().copied().filter(|(due, _)| *due <= end) {
             let rounds = self.sleeping.get(&id).and_then(|sleeping| sleeping.rounds);
-            let rounds = rounds.filter(|rounds| rounds.acts == self.acts);
+            let rounds = rounds.filter(|rounds| rounds.idle.acts == self.acts);
             let later = rounds.and_then(|rounds| rounds.later(due, end));
             let Some(later) = later else { return };
             self.set(id, later);
@@ -145,7 +159,7 @@ impl Sleepers {
 impl Rounds {
     fn later(self, due: Time, end: Time) -> Option<Time> {
         let every = self.every.as_nanos().max(1);
-        let idle = self.idle_until.saturating_duration_since(due).as_nanos().div_ceil(every);
+        let idle = self.idle.until.saturating_duration_since(due).as_nanos().div_ceil(every);
         let whole = end.saturating_duration_since(due).as_nanos() / every;
         let rounds = u32::try_from(idle.min(whole)).unwrap_or(u32::MAX);
         (rounds > 0).then(|| due + self.every.saturating_mul(rounds))
@@ -171,12 +185,7 @@ impl Clock {
     }
 
     /// Sleeps in the seat of an attendant, and in rounds if there are any.
-    pub(super) async fn sleep_in(
-        &self,
-        at: Time,
-        seat: Option<Arc<Seat>>,
-        rounds: Option<(Duration, Time)>,
-    ) {
+    pub(super) async fn sleep_in(&self, at: Time, seat: Option<Arc<Seat>>, rounds: Option<Rounds>) {
         let Some(sleeper) = Sleeper::register(self, at, seat, rounds) else { return };
         loop {
             let (turns, nap) = self.nap(sleeper.id);
@@ -227,15 +236,14 @@ impl<'a> Sleeper<'a> {
         clock: &'a Clock,
         due: Time,
         seat: Option<Arc<Seat>>,
-        rounds: Option<(Duration, Time)>,
+        rounds: Option<Rounds>,
     ) -> Option<Self> {
         let mut sleepers = clock.sleepers();
         if clock.now() >= due {
             return None;
         }
         sleepers.arrivals += 1;
-        let (id, acts) = (sleepers.arrivals, sleepers.acts);
-        let rounds = rounds.map(|(every, idle_until)| Rounds { every, idle_until, acts });
+        let id = sleepers.arrivals;
         sleepers.sleeping.insert(id, Sleeping { due, waker: None, seat, rounds });
         sleepers.order.insert((due, id));
         Some(Self { clock, id })

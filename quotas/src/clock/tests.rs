@@ -209,6 +209,37 @@ fn a_sleeper_on_another_thread_is_never_missed() {
     });
 }
 
+/// Sees whether those who sleep by the clock are kept locked while somebody is woken.
+struct Unlocked(Clock, AtomicU64);
+
+impl Wake for Unlocked {
+    fn wake(self: Arc<Self>) {
+        assert!(self.0.0.sleepers.try_lock().is_ok(), "a task that goes drops its sleepers");
+        self.1.fetch_add(1, Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_woken_under_the_lock() {
+    let clock = Clock::system();
+    let woken = Arc::new(Unlocked(clock.clone(), AtomicU64::default()));
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut sleep = pin!(clock.sleep(DAY * 2));
+    let mut times = 0;
+    for turn in ["pause", "resume", "move", "advance", "advance"] {
+        assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        match turn {
+            "pause" => drop(clock.pause().await),
+            "resume" => drop(clock.resume().await),
+            "move" => drop(clock.step_by(SECOND).await),
+            _ => clock.advance(DAY),
+        }
+        let now = woken.1.load(Relaxed);
+        assert!(now > times, "{turn}");
+        times = now;
+    }
+}
+
 #[test]
 fn time_saturates_at_both_ends() {
     let end = Time::from_nanos(u64::MAX);

@@ -1,7 +1,7 @@
 //! Transitions over storage that fails between any two of their steps.
 
 use millpond_api::types::{Blob, HashKey, StreamArn, StreamStatus, Timestamp};
-use millpond_quotas::Clock;
+use millpond_quotas::{Clock, MoveError};
 
 use super::*;
 use crate::{
@@ -62,7 +62,13 @@ impl Case {
     }
 
     fn split(&self) -> Command {
-        let (stream, due) = (self.arn.clone(), self.domain.now());
+        self.split_due(Duration::ZERO)
+    }
+
+    /// A split that takes effect after so long.
+    fn split_due(&self, after: Duration) -> Command {
+        let due = Timestamp::from_millis(self.domain.now().millis() + after.as_millis() as i64);
+        let stream = self.arn.clone();
         let (shard, at) = (ShardId::new(0), HashKey::new(1 << 100));
         Command::SplitShard { stream, shard, at, due }
     }
@@ -192,6 +198,41 @@ async fn a_transition_that_fails_holds_up_no_other() {
     case.create(&other, 1).await;
     assert_eq!(case.stream_of(&other).state().status, StreamStatus::Active);
     assert_eq!(case.stream().state().status, StreamStatus::Updating);
+}
+
+#[tokio::test]
+async fn a_move_goes_past_a_transition_that_storage_refuses_and_says_so() {
+    let case = Case::new().await;
+    let split = case.split_due(Duration::from_secs(10));
+    case.domain.control().submit(split).await.unwrap();
+    case.engine.faults().set_full(true);
+    let end = case.clock.now() + Duration::from_hours(365 * 24);
+    let moved = case.clock.step_to(end).await;
+    assert_eq!(moved, Err(MoveError::NotDone { who: "control", now: end }));
+    assert_eq!(case.stream().state().status, StreamStatus::Updating);
+    append(&case.stream()).await.unwrap_err();
+    case.engine.faults().set_full(false);
+    assert_eq!(case.clock.step_to(end + RETRY_AFTER).await, Ok(end + RETRY_AFTER));
+    assert_eq!(case.stream().state().open_shards().count(), 2);
+}
+
+#[tokio::test]
+async fn what_is_due_is_done_in_time_while_storage_refuses_something_else() {
+    let case = Case::new().await;
+    case.domain.control().submit(case.split_due(Duration::from_secs(10))).await.unwrap();
+    let other: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/b".parse().unwrap();
+    let (tags, now) = (Vec::new(), case.domain.now());
+    let due = Timestamp::from_millis(now.millis() + 60_500);
+    let mode = NewMode::Provisioned { shards: 1 };
+    let new = NewStream { arn: other.clone(), mode, max_record_kib: 1024, tags, now, due };
+    case.domain.control().submit(Command::CreateStream(new)).await.unwrap();
+    // The shard that is to be split can't be sealed any more.
+    case.engine.faults().next(Fault::Failed { stored: false });
+    append(&case.stream()).await.unwrap_err();
+    let moved = case.clock.step_by(Duration::from_millis(60_500)).await;
+    assert!(matches!(moved, Err(MoveError::NotDone { .. })), "{moved:?}");
+    assert_eq!(case.stream().state().status, StreamStatus::Updating);
+    assert_eq!(case.stream_of(&other).state().status, StreamStatus::Active);
 }
 
 #[tokio::test]

@@ -27,9 +27,11 @@ pub fn sample_streams(app: Arc<App>, stop: CancellationToken) -> impl Future<Out
     let mut last = app.clock().now();
     let mut sampler = Sampler { app, last: HashMap::new() };
     let sample = async move {
+        let mut idle = None;
         loop {
+            attendant.next_round(&mut last, PERIOD, idle).await;
             // Nothing is counted in minutes in which nobody calls.
-            attendant.next_round(&mut last, PERIOD, Some(Clock::END)).await;
+            idle = Some(attendant.look().idle_until(Clock::END));
             sampler.sample();
         }
     };

@@ -1,6 +1,6 @@
 //! Moves in steps: who is due wakes at its own time, one after another, and is waited for.
 
-use std::sync::Mutex as Shared;
+use std::sync::{Mutex as Shared, atomic::AtomicBool};
 
 use tokio::{runtime, sync::mpsc as channel, task};
 
@@ -107,12 +107,12 @@ async fn what_was_sent_before_a_move_is_received_before_time_moves() {
 fn spawn_idler(clock: &Clock, log: &Log, name: &'static str, idle: Duration) {
     let (clock, log, attendant) = (clock.clone(), log.clone(), clock.attendant(name));
     spawn(async move {
-        let (mut due, mut idle_until) = (clock.now(), None);
+        let (mut due, mut nothing) = (clock.now(), None);
         loop {
-            attendant.next_round(&mut due, MINUTE, idle_until).await;
+            attendant.next_round(&mut due, MINUTE, nothing).await;
             assert_eq!(due, clock.now());
             log.note(name, &clock);
-            idle_until = Some(clock.now() + idle);
+            nothing = Some(attendant.look().idle_until(clock.now() + idle));
         }
     });
 }
@@ -138,6 +138,75 @@ async fn an_act_of_another_ends_idleness() {
     assert_eq!(log.of("actor"), [100 * 60 + 1, 200 * 60 + 2]);
     let minutes: Vec<_> = log.of("idler").iter().map(|at| at / 60).collect();
     assert_eq!(minutes, [1, 101, 201, 202]);
+}
+
+#[tokio::test]
+async fn who_had_looked_before_an_act_is_not_taken_for_idle() {
+    let (clock, log) = (Clock::manual(START), Log::default());
+    let (attendant, of, to) = (clock.attendant("idler"), clock.clone(), log.clone());
+    spawn(async move {
+        let (mut due, mut idle) = (of.now(), None);
+        loop {
+            attendant.next_round(&mut due, MINUTE, idle).await;
+            to.note("idler", &of);
+            let look = attendant.look();
+            // Somebody acts who was not seen any more, up to the third minute.
+            if due < START + MINUTE * 3 {
+                attendant.acted();
+            }
+            idle = Some(look.idle_until(Clock::END));
+        }
+    });
+    clock.step_by(MINUTE * 9).await.unwrap();
+    assert_eq!(log.of("idler"), [60, 120, 180, 540]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_holds_up_no_move_and_is_told() {
+    let (clock, log) = (Clock::manual(START), Log::default());
+    let (attendant, of, to) = (clock.attendant("control"), clock.clone(), log.clone());
+    let is_full = Arc::new(AtomicBool::new(true));
+    let refuses = Arc::clone(&is_full);
+    spawn(async move {
+        attendant.rest(attendant.sleep_until(START + MINUTE)).await;
+        loop {
+            to.note("try", &of);
+            attendant.owes(refuses.load(Relaxed));
+            if !refuses.load(Relaxed) {
+                to.note("done", &of);
+                return;
+            }
+            let retry = attendant.sleep_until_retry(of.now() + SECOND, SECOND);
+            attendant.rest(retry).await;
+        }
+    });
+    let error = clock.step_by(DAY).await.unwrap_err();
+    assert_eq!(error, MoveError::NotDone { who: "control", now: START + DAY });
+    assert_eq!(
+        error.to_string(),
+        "control could not do what was due and will try again, the log says why: the clock is at \
+         1700086400.000 s since the epoch, where it was to go"
+    );
+    assert_eq!(log.of("try"), [60, DAY.as_secs()]);
+    is_full.store(false, Relaxed);
+    assert_eq!(clock.step_by(MINUTE).await, Ok(START + DAY + MINUTE));
+    assert_eq!(log.of("done"), [DAY.as_secs() + 1]);
+}
+
+#[tokio::test]
+async fn an_attempt_is_made_again_when_somebody_has_acted() {
+    let (clock, log) = (Clock::manual(START), Log::default());
+    let (attendant, of, to) = (clock.attendant("control"), clock.clone(), log.clone());
+    spawn(async move {
+        loop {
+            let retry = attendant.sleep_until_retry(of.now() + SECOND, SECOND);
+            attendant.rest(retry).await;
+            to.note("try", &of);
+        }
+    });
+    spawn_actor(&clock, &log, "actor", MINUTE * 40);
+    clock.step_by(MINUTE * 60).await.unwrap();
+    assert_eq!(log.of("try"), [40 * 60 + 1, 60 * 60]);
 }
 
 #[tokio::test]
@@ -206,6 +275,44 @@ async fn rounds_that_a_move_given_up_had_passed_over_are_ahead_again() {
     assert_eq!(log.of("never"), [60, 6 * 60], "the next round, not the end of that move");
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_was_passed_over_by_a_move_given_up_sleeps_on() {
+    let (clock, log) = (Clock::system(), Log::default());
+    let start = clock.now();
+    let polls = Arc::new(AtomicU64::new(0));
+    let idler = clock.attendant("idler");
+    let counted = Arc::clone(&polls);
+    spawn(async move {
+        let (mut due, mut idle) = (start, None);
+        let mut rounds = pin!(async {
+            loop {
+                idler.next_round(&mut due, MINUTE, idle).await;
+                idle = Some(idler.look().idle_until(Clock::END));
+            }
+        });
+        std::future::poll_fn(|context| {
+            counted.fetch_add(1, Relaxed);
+            rounds.as_mut().poll(context)
+        })
+        .await;
+    });
+    let stuck = clock.attendant("stuck");
+    let (of, to) = (clock.clone(), log.clone());
+    spawn(async move {
+        stuck.rest(stuck.sleep_until(start + MINUTE * 5)).await;
+        to.note("stuck", &of);
+        std::future::pending::<()>().await;
+    });
+    clock.step_by(DAY).await.unwrap_err();
+    assert_eq!(log.all().len(), 1);
+    let before = polls.load(Relaxed);
+    for _ in 0..100 {
+        task::yield_now().await;
+    }
+    let more = polls.load(Relaxed) - before;
+    assert!(more <= 2, "it looked {more} times where there was nothing to see");
+}
+
 #[tokio::test]
 async fn time_goes_neither_back_nor_beyond_its_end() {
     let clock = Clock::manual(START);
@@ -239,6 +346,15 @@ async fn a_move_that_is_given_up_leaves_time_as_it_was() {
     assert!(clock.step_by(DAY).await.is_ok());
 }
 
+/// Waits until the machine's time, which nobody here owns, has gone on by so much: only then can be
+/// seen that service time has not.
+async fn let_pass(clock: &Clock, length: Duration) {
+    let until = clock.wall() + length;
+    while clock.wall() < until {
+        task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn a_clock_of_the_machine_goes_on_after_a_move_unless_it_was_paused() {
     let clock = Clock::system();
@@ -251,7 +367,7 @@ async fn a_clock_of_the_machine_goes_on_after_a_move_unless_it_was_paused() {
     let paused = clock.pause().await;
     assert_eq!(clock.pause().await, paused, "once is enough");
     assert_eq!(clock.step_by(DAY).await, Ok(paused + DAY));
-    thread::sleep(Duration::from_millis(2));
+    let_pass(&clock, Duration::from_millis(1)).await;
     assert_eq!(clock.now(), paused + DAY);
     assert!(clock.wall() < before + MINUTE);
 }
@@ -262,7 +378,7 @@ async fn time_goes_on_from_where_it_stood_however_far_behind_the_wall() {
     assert_eq!(clock.now(), START);
     let mut sleep = pin!(clock.sleep(Duration::from_millis(5)));
     assert!(poll_once(sleep.as_mut()).is_pending());
-    thread::sleep(Duration::from_millis(10));
+    let_pass(&clock, Duration::from_millis(6)).await;
     assert!(poll_once(sleep.as_mut()).is_pending(), "no time has passed");
     assert_eq!(clock.resume().await, START);
     sleep.await;
@@ -275,13 +391,14 @@ async fn time_goes_on_from_where_it_stood_however_far_behind_the_wall() {
 #[tokio::test]
 async fn a_sleep_on_a_timer_ends_when_time_has_passed_without_the_pauses() {
     let clock = Clock::system();
-    let due = clock.now() + Duration::from_millis(20);
+    let length = Duration::from_millis(20);
+    let due = clock.now() + length;
     let sleep = spawn({
         let clock = clock.clone();
         async move { clock.sleep_until(due).await }
     });
     clock.pause().await;
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    let_pass(&clock, length * 2).await;
     assert!(!sleep.is_finished());
     clock.resume().await;
     sleep.await.unwrap();
