@@ -102,9 +102,9 @@ impl Attendant {
         self.clock.sleep_in(at, Some(Arc::clone(&self.seat)), None).await;
     }
 
-    /// Waits until `at`, or a number of times `every` after it, to try again what could not be done;
-    /// within [`rest`](Self::rest). A move of the clock passes over all but the last on its way,
-    /// unless somebody [acts](Self::acted).
+    /// Waits until `at`, or a number of times `every` after it, to try again what could not be
+    /// done; within [`rest`](Self::rest). A move of the clock passes over all but the last on its
+    /// way, unless somebody [acts](Self::acted).
     pub async fn sleep_until_retry(&self, at: Time, every: Duration) {
         let rounds = Rounds { every, idle: self.look().idle_until(Clock::END) };
         self.clock.sleep_in(at, Some(Arc::clone(&self.seat)), Some(rounds)).await;

@@ -174,8 +174,8 @@ impl Clock {
     /// stands in between: it goes on from `at`, if it was not stopped. One move waits for another.
     ///
     /// # Errors
-    /// Where the clock is, and why it isn't there, or what couldn't be done on the way. Nothing that
-    /// was due before is left undone, but for `AtWork` and `NotDone`.
+    /// Where the clock is, and why it isn't there, or what couldn't be done on the way. Nothing
+    /// that was due before is left undone, but for `AtWork` and `NotDone`.
     pub async fn step_to(&self, at: Time) -> Result<Time, MoveError> {
         let mut steps = Steps::begin(self).await;
         steps.run(at).await.map(|()| self.now())
