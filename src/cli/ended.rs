@@ -8,7 +8,7 @@ pub type Outcome<T = ()> = Result<T, Ended>;
 /// Why a command ends early.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// Nobody reads any more what it prints, or it was told to stop.
+    /// Nobody reads any more what it prints.
     Enough,
     /// It failed; one sentence says why, and what to do.
     Failed(String),

@@ -1,32 +1,16 @@
 //! `millpond put`: records from the command line, standard input or a file.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
-    thread,
-    time::Duration,
-};
+mod calls;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use base64_simd::STANDARD as BASE64;
 use http::Method;
-use millpond_quotas::limits;
 use serde_json::{Value, json};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
+use self::calls::Call;
 use super::{Client, Ended, Outcome, Printer, Put};
-
-/// Records in a call.
-const CALL_RECORDS_MAX: usize = 500;
-
-/// Bytes of data in a call, or one larger record.
-const CALL_BYTES_MAX: usize = 4 << 20;
-
-/// Lines that are read ahead.
-const LINES_AHEAD: usize = 1_000;
 
 /// The error of an entry that a quota refuses.
 const THROTTLED: &str = "ProvisionedThroughputExceededException";
@@ -39,24 +23,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Puts records.
 pub(super) async fn put(client: &mut Client, printer: &mut Printer, put: Put) -> Outcome {
-    let mut lines = source(&put)?;
-    let mut session = Session { client, printer, put: &put, shards: BTreeMap::new(), last: None };
-    // With a key of their own, records must not overtake each other: the next one waits until
-    // the one before is stored.
-    let records_max = if put.key.is_some() { 1 } else { CALL_RECORDS_MAX };
-    while let Some(line) = lines.recv().await {
-        let mut bytes = 0;
-        let mut call = Vec::new();
-        let mut next = Some(line);
-        while let Some(line) = next.take() {
-            let line = line?;
-            bytes += line.len();
-            call.push(line);
-            if call.len() < records_max && bytes < CALL_BYTES_MAX {
-                next = lines.try_recv().ok();
-            }
-        }
-        session.store(call).await?;
+    let mut calls = calls::source(&put)?;
+    let mut session =
+        Session { client, printer, put: &put, is_heard: true, shards: BTreeMap::new(), last: None };
+    while let Some(call) = calls.recv().await {
+        let stored = match call {
+            Ok(call) => session.store(call).await,
+            Err(ended) => Err(ended),
+        };
+        stored.map_err(|ended| session.failed(ended))?;
     }
     session.sum_up()
 }
@@ -66,12 +41,14 @@ struct Session<'a> {
     client: &'a mut Client,
     printer: &'a mut Printer,
     put: &'a Put,
+    /// Whether somebody reads what is printed, as far as is known.
+    is_heard: bool,
     shards: BTreeMap<String, u64>,
     last: Option<Value>,
 }
 
 impl Session<'_> {
-    async fn store(&mut self, call: Vec<Vec<u8>>) -> Outcome {
+    async fn store(&mut self, call: Call) -> Outcome {
         let mut waiting: Vec<_> = call.into_iter().map(|data| self.entry(data)).collect();
         let mut since = Instant::now();
         loop {
@@ -82,20 +59,18 @@ impl Session<'_> {
             let results = results.map(Vec::as_slice).unwrap_or_default();
             let before = waiting.len();
             let mut throttled = Vec::new();
+            let mut refused = Vec::new();
             for (entry, result) in waiting.into_iter().zip(results) {
                 match result.get("error").and_then(Value::as_str) {
                     None => self.note(result)?,
                     Some(THROTTLED) => throttled.push(entry),
-                    Some(error) => {
-                        let words = result.get("message").and_then(Value::as_str);
-                        let words = words.unwrap_or_default();
-                        return Err(Ended::failed(format!(
-                            "a record was refused: {error} {words}"
-                        )));
-                    }
+                    Some(_) => refused.push(result),
                 }
             }
-            self.printer.flush()?;
+            self.tell(Printer::flush)?;
+            if let Some(first) = refused.first() {
+                return Err(refusal(first, before, refused.len(), throttled.len()));
+            }
             if throttled.is_empty() {
                 return Ok(());
             }
@@ -113,10 +88,7 @@ impl Session<'_> {
     }
 
     fn entry(&self, data: Vec<u8>) -> Value {
-        let (encoding, data) = match String::from_utf8(data) {
-            Ok(text) => ("text", text),
-            Err(error) => ("base64", BASE64.encode_to_string(error.as_bytes())),
-        };
+        let (encoding, data) = encoded(data);
         let own = || format!("{:016x}", fastrand::u64(..));
         let key = self.put.key.clone().unwrap_or_else(own);
         let hash_key = self.put.hash_key.map(|key| key.to_string());
@@ -131,18 +103,41 @@ impl Session<'_> {
     fn note(&mut self, result: &Value) -> Outcome {
         let shard = result.get("shard").and_then(Value::as_str).unwrap_or_default();
         *self.shards.entry(shard.to_owned()).or_default() += 1;
-        if self.printer.is_json() {
-            self.printer.object(result)?;
-        }
         self.last = Some(result.clone());
+        if self.printer.is_json() { self.tell(|printer| printer.object(result)) } else { Ok(()) }
+    }
+
+    /// Prints as long as somebody reads. What is put doesn't depend on it.
+    fn tell(&mut self, print: impl FnOnce(&mut Printer) -> Outcome) -> Outcome {
+        if !self.is_heard {
+            return Ok(());
+        }
+        match print(self.printer) {
+            Err(Ended::Enough) => self.is_heard = false,
+            ended => return ended,
+        }
         Ok(())
+    }
+
+    fn records(&self) -> u64 {
+        self.shards.values().sum()
+    }
+
+    /// The same with what was done before.
+    fn failed(&self, ended: Ended) -> Ended {
+        match (ended, self.records()) {
+            (Ended::Failed(sentence), records @ 1..) => {
+                Ended::Failed(format!("{sentence}; records put before: {records}"))
+            }
+            (ended, _) => ended,
+        }
     }
 
     fn sum_up(self) -> Outcome {
         if self.printer.is_json() {
             return Ok(());
         }
-        let records: u64 = self.shards.values().sum();
+        let records = self.records();
         if let Some(last) = self.last.filter(|_| records == 1) {
             let member = |name| last.get(name).and_then(Value::as_str).unwrap_or_default();
             let (shard, number) = (member("shard"), member("sequence_number"));
@@ -155,91 +150,61 @@ impl Session<'_> {
     }
 }
 
-/// The data of the records, read by a thread of its own so that the connection is looked after
-/// meanwhile.
-fn source(put: &Put) -> Outcome<mpsc::Receiver<Outcome<Vec<u8>>>> {
-    let (sender, lines) = mpsc::channel(LINES_AHEAD);
-    let reader: Box<dyn Read + Send> = match (&put.data, &put.file) {
-        (Some(data), _) => {
-            sender.try_send(Ok(data.clone().into_bytes())).ok();
-            return Ok(lines);
-        }
-        (None, Some(path)) => Box::new(File::open(path).map_err(|error| {
-            Ended::failed(format!("--file {} can't be read: {error}", path.display()))
-        })?),
-        (None, None) => Box::new(io::stdin()),
+/// What is said of a call, when there is another reason than a quota.
+fn refusal(first: &Value, records: usize, refused: usize, throttled: usize) -> Ended {
+    let member = |name| first.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (error, words) = (member("error"), member("message"));
+    let what = if records == 1 {
+        "the record was refused".to_owned()
+    } else {
+        format!("of {records} records, {refused} were refused and {throttled} throttled")
     };
-    let is_whole = put.whole;
-    thread::spawn(move || {
-        let mut reader = BufReader::new(reader);
-        while let Some(data) = next(&mut reader, is_whole) {
-            let is_last = is_whole || data.is_err();
-            if data.as_ref().is_ok_and(Vec::is_empty) && !is_whole {
-                continue;
-            }
-            if sender.blocking_send(data).is_err() || is_last {
-                break;
-            }
-        }
-    });
-    Ok(lines)
+    Ended::failed(format!("{what}: {error} {words}"))
 }
 
-/// The next line without its end, or all there is; `None` at the end.
-fn next(reader: &mut impl BufRead, is_whole: bool) -> Option<Outcome<Vec<u8>>> {
-    let bytes_max = limits::record_bytes_max(limits::RECORD_SIZE_MAX_KIB);
-    let mut data = Vec::new();
-    let mut bounded = reader.take(bytes_max + 1);
-    let read = if is_whole {
-        bounded.read_to_end(&mut data)
-    } else {
-        bounded.read_until(b'\n', &mut data)
-    };
-    match read {
-        Err(error) => return Some(Err(Ended::failed(format!("the input can't be read: {error}")))),
-        Ok(0) if !is_whole => return None,
-        Ok(_) => {}
+/// The data as the shorter of two texts in JSON, and what it is called: there, most control
+/// characters take six bytes.
+fn encoded(data: Vec<u8>) -> (&'static str, String) {
+    let base64_bytes = 2 + BASE64.encoded_length(data.len());
+    match String::from_utf8(data) {
+        Ok(text) if Value::from(text.as_str()).to_string().len() <= base64_bytes => ("text", text),
+        Ok(text) => ("base64", BASE64.encode_to_string(text)),
+        Err(error) => ("base64", BASE64.encode_to_string(error.as_bytes())),
     }
-    if data.len() as u64 > bytes_max {
-        let mib = bytes_max >> 20;
-        return Some(Err(Ended::failed(format!("a record has at most {mib} MiB"))));
-    }
-    if !is_whole && data.last() == Some(&b'\n') {
-        data.pop();
-        if data.last() == Some(&b'\r') {
-            data.pop();
-        }
-    }
-    Some(Ok(data))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn lines(text: &[u8], is_whole: bool) -> Vec<Vec<u8>> {
-        let mut reader = BufReader::new(text);
-        let mut lines = Vec::new();
-        while let Some(data) = next(&mut reader, is_whole) {
-            lines.push(data.unwrap());
-            if is_whole {
-                break;
-            }
+    proptest! {
+        #[test]
+        fn data_takes_no_more_of_a_body_than_base64_would(
+            data in prop_oneof![
+                any::<Vec<u8>>(),
+                any::<String>().prop_map(String::into_bytes),
+                "[\\x00-\\x7f]*".prop_map(String::into_bytes),
+            ],
+        ) {
+            let (encoding, text) = encoded(data.clone());
+            let in_json = Value::from(text.as_str()).to_string().len();
+            prop_assert!(in_json <= 2 + BASE64.encoded_length(data.len()));
+            let back = match encoding {
+                "text" => text.into_bytes(),
+                _ => BASE64.decode_to_vec(text).unwrap(),
+            };
+            prop_assert_eq!(back, data);
         }
-        lines
     }
 
     #[test]
-    fn a_line_is_a_record_without_its_end() {
-        assert_eq!(lines(b"a\r\n\nb\xff", false), [&b"a"[..], b"", b"b\xff"]);
-        assert_eq!(lines(b"", false), [b""; 0]);
-        assert_eq!(lines(b"a\nb\n", true), [b"a\nb\n"]);
-        assert_eq!(lines(b"", true), [b""]);
-    }
-
-    #[test]
-    fn what_no_stream_takes_is_not_read_to_its_end() {
-        let mut endless = BufReader::new(io::repeat(b'x'));
-        assert!(matches!(next(&mut endless, false), Some(Err(Ended::Failed(_)))));
+    fn text_is_sent_as_text() {
+        for text in ["", "a line", "{\"id\": 7}", "größer\t✓\n"] {
+            assert_eq!(encoded(text.into()), ("text", text.to_owned()));
+        }
+        assert_eq!(encoded(vec![0; 3]), ("base64", "AAAA".to_owned()));
+        assert_eq!(encoded(vec![0xff]), ("base64", "/w==".to_owned()));
     }
 }

@@ -8,6 +8,8 @@ mod fan_out;
 mod faults;
 mod logs;
 mod looking;
+mod peer;
+mod putting;
 mod reload;
 mod storm;
 mod traces;

@@ -1,41 +1,10 @@
 //! Traces leave the program for a collector, and a collector that is gone is nobody's trouble.
 
-use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener},
-    sync::mpsc,
-    thread,
-};
+use std::net::TcpListener;
 
 use serde_json::json;
 
-use super::{DEV, child::Millpond};
-
-/// A collector that takes whatever comes: its address, and the heads and bodies of requests.
-fn collector() -> (SocketAddr, mpsc::Receiver<(String, Vec<u8>)>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    let (came, requests) = mpsc::channel();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = BufReader::new(stream.unwrap());
-            let mut head = String::new();
-            while !head.ends_with("\r\n\r\n") {
-                stream.read_line(&mut head).unwrap();
-            }
-            let head = head.to_ascii_lowercase();
-            let length = head.split("content-length: ").nth(1).unwrap().lines().next().unwrap();
-            let mut body = vec![0; length.parse().unwrap()];
-            stream.read_exact(&mut body).unwrap();
-            // Before the answer, after which the server may end and the test may look.
-            if came.send((head, body)).is_err() {
-                return;
-            }
-            stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
-        }
-    });
-    (addr, requests)
-}
+use super::{DEV, child::Millpond, peer::peer};
 
 fn holds(body: &[u8], words: &str) -> bool {
     body.windows(words.len()).any(|window| window == words.as_bytes())
@@ -43,7 +12,7 @@ fn holds(body: &[u8], words: &str) -> bool {
 
 #[test]
 fn the_last_spans_are_sent_before_it_ends() {
-    let (addr, requests) = collector();
+    let (addr, requests) = peer("");
     let (flag, variable) =
         (format!("{DEV} --otlp-endpoint http://{addr}"), format!("http://{addr}"));
     let by_flag = Millpond::start(&flag);
