@@ -28,7 +28,7 @@ use crate::app::App;
 pub use access::Access;
 pub use fault::{Fault, Result};
 pub use input::{Input, Scope};
-pub use token::{TOKEN_FILE, token};
+pub use token::{TOKEN_FILE, TokenFault, kept_token, token};
 
 /// What the path of every request to the admin API begins with.
 pub const PATH: &str = "/_millpond";

@@ -4,7 +4,6 @@
 mod ask;
 mod client;
 mod ended;
-mod glob;
 mod look;
 mod print;
 mod put;
@@ -20,7 +19,6 @@ pub use ask::{
 };
 pub use client::Client;
 pub use ended::{Ended, Outcome};
-pub use glob::Glob;
 pub use print::Printer;
 
 /// Does what a command asks for; the exit code of the process.

@@ -18,9 +18,9 @@ mod tests;
 
 use std::fmt;
 
-pub(crate) use self::pattern::Wildcards;
 pub use self::{
     context::{Request, Tagging, Tags},
+    pattern::Wildcards,
     principal::{Principal, account_of_arn},
     readings::Readings,
 };

@@ -1,16 +1,20 @@
 //! The commands and their flags, and which server they speak to.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::{Args, Subcommand};
 use millpond_api::types::{AccountId, HashKey, Region, ShardId, StreamName};
 
-use super::{Ended, Glob, Outcome};
+use super::{Ended, Outcome};
 use crate::{
-    admin::TOKEN_FILE,
+    admin,
     config::{DATA_DIR, Secret, duration},
     outbound::Url,
-    secret_file,
+    policy::Wildcards,
 };
 
 /// Where a server listens unless it was told otherwise.
@@ -18,9 +22,6 @@ const ENDPOINT: &str = "http://127.0.0.1:4567";
 
 /// Records that can be asked for.
 const COUNT_MAX: usize = 10_000_000;
-
-/// Bytes of a token's file.
-const TOKEN_BYTES_MAX: u64 = 4 << 10;
 
 /// A command, and the server that it is about.
 #[derive(Debug, Clone)]
@@ -91,7 +92,7 @@ pub struct Selection {
     pub shard: Option<ShardId>,
     /// Show records only whose partition key is like this; * stands for any text, ? for a letter
     #[arg(long, value_name = "GLOB")]
-    pub key: Option<Glob>,
+    pub key: Option<Wildcards>,
     /// Show records as they are stored: aggregates whole, gzip packed
     #[arg(long)]
     pub raw: bool,
@@ -181,9 +182,9 @@ Examples:
   millpond peek orders --shard shardId-000000000001 --raw";
 
 const TAIL: &str = "\
-Shards that a split or a merge makes are followed, too. Ctrl-C ends it, and so does the end of
-whatever reads the output. Aggregates of the KPL are shown record by record, and gzip unpacked,
-unless there is --raw.
+Shards that a split or a merge makes are followed, too. Ctrl-C ends it, and so does the first
+record after whatever reads the output has ended. Aggregates of the KPL are shown record by
+record, and gzip unpacked, unless there is --raw.
 
 Examples:
   millpond tail orders
@@ -192,7 +193,8 @@ Examples:
   millpond tail orders --endpoint https://kinesis.internal:4567 --admin-token TOKEN";
 
 const PUT: &str = "\
-Quotas apply as for every record; what is throttled is put again until it is stored.
+Quotas apply as for every record; what is throttled is put again until it is stored. The input is
+put to its end, even if nobody reads the results any more.
 
 Examples:
   millpond put orders '{\"id\": 7}' --key user-1
@@ -226,11 +228,13 @@ pub struct CommonFlags {
     pub json: bool,
 }
 
-/// The flags of [`CommonFlags`] that a variable can stand for.
+/// The flags of [`CommonFlags`] that a variable can stand for. The endpoint comes first: what it is
+/// decides whether the variable of the data directory counts.
 pub const WITH_VARIABLE: [&str; 5] = ["endpoint", "admin-token", "data-dir", "account", "region"];
 
 impl CommonFlags {
-    /// Says what a flag didn't.
+    /// Says what a flag didn't. The variable of the data directory is the server's own, too: it
+    /// doesn't send its token to servers elsewhere.
     ///
     /// # Errors
     /// Why the text can't be the flag's value.
@@ -247,11 +251,16 @@ impl CommonFlags {
         match flag {
             "endpoint" => fill(&mut self.endpoint, text),
             "admin-token" => fill(&mut self.admin_token, text),
+            "data-dir" if !self.is_local() => Ok(()),
             "data-dir" => fill(&mut self.data_dir, text),
             "account" => fill(&mut self.account, text),
             "region" => fill(&mut self.region, text),
             _ => Ok(()),
         }
+    }
+
+    fn is_local(&self) -> bool {
+        self.endpoint.as_ref().is_none_or(|endpoint| endpoint.url().is_local())
     }
 
     /// The server that they name.
@@ -310,23 +319,18 @@ impl Server {
     /// The token to send, if there is one: as it was said, or that of the data directory. The
     /// directory that a server has by default is looked into for a server on this host only.
     pub(super) fn token(&self) -> Outcome<Option<Secret>> {
-        let kept = match (&self.token, &self.data_dir) {
+        let data = match (&self.token, &self.data_dir) {
             (Some(token), _) => return Ok(Some(token.clone())),
-            (None, Some(data)) => data.join(TOKEN_FILE),
-            (None, None) if self.endpoint.url().is_local() => {
-                PathBuf::from(DATA_DIR).join(TOKEN_FILE)
-            }
+            (None, Some(data)) => data.as_path(),
+            (None, None) if self.endpoint.url().is_local() => Path::new(DATA_DIR),
             (None, None) => return Ok(None),
         };
-        match secret_file::find(&kept, TOKEN_BYTES_MAX) {
+        match admin::kept_token(data) {
             // Without one, the server says what is missing.
-            Ok(token) => Ok(token.map(|text| Secret::new(text.trim().to_owned()))),
+            Ok(token) => Ok(token),
             // A directory that nobody named and that isn't ours to read says nothing.
             Err(_) if self.data_dir.is_none() => Ok(None),
-            Err(error) => {
-                let kept = kept.display();
-                Err(Ended::failed(format!("the admin token in {kept}: {error}")))
-            }
+            Err(fault) => Err(Ended::failed(fault.to_string())),
         }
     }
 }

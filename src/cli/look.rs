@@ -48,17 +48,8 @@ impl<'a> Reader<'a> {
 
     /// What there is, or comes within `wait`; none of other keys.
     async fn next(&mut self, client: &mut Client, limit: usize, wait: Duration) -> Outcome<Page> {
-        let (limit, seconds) = (limit.min(LIMIT).to_string(), wait.as_secs_f64().to_string());
-        let shard = self.selection.shard.map(|shard| shard.to_string());
-        let unpack = if self.selection.raw { "false" } else { "true" };
-        let mut query =
-            vec![("limit", limit.as_str()), ("deaggregate", unpack), ("gunzip", unpack)];
-        if !wait.is_zero() {
-            query.push(("wait_seconds", &seconds));
-        }
-        query.extend(self.start.as_ref().map(|(name, value)| (*name, value.as_str())));
-        let is_begun = self.start.as_ref().is_some_and(|(name, _)| *name == "next");
-        query.extend(shard.as_deref().filter(|_| !is_begun).map(|shard| ("shard", shard)));
+        let query = self.query(limit, wait);
+        let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut page = client.wait(&self.path, &query, wait).await?;
         let next = page.get("next").and_then(Value::as_str);
         self.is_over = next.is_none();
@@ -71,9 +62,28 @@ impl<'a> Reader<'a> {
         };
         let is_wanted = |record: &Value| {
             let key = record.get("partition_key").and_then(Value::as_str).unwrap_or_default();
-            self.selection.key.as_ref().is_none_or(|glob| glob.matches(key))
+            self.selection.key.as_ref().is_none_or(|wanted| wanted.is_of(key))
         };
         Ok(Page { records: records.into_iter().filter(is_wanted).collect(), is_behind })
+    }
+
+    fn query(&self, limit: usize, wait: Duration) -> Vec<(&'static str, String)> {
+        // There may be many records of other keys before the next one that is wanted.
+        let limit = if self.selection.key.is_some() { LIMIT } else { limit.min(LIMIT) };
+        let unpack = !self.selection.raw;
+        let mut query = vec![
+            ("limit", limit.to_string()),
+            ("deaggregate", unpack.to_string()),
+            ("gunzip", unpack.to_string()),
+        ];
+        if !wait.is_zero() {
+            query.push(("wait_seconds", wait.as_secs_f64().to_string()));
+        }
+        query.extend(self.start.clone());
+        let is_begun = self.start.as_ref().is_some_and(|(name, _)| *name == "next");
+        let shard = self.selection.shard.filter(|_| !is_begun);
+        query.extend(shard.map(|shard| ("shard", shard.to_string())));
+        query
     }
 }
 
@@ -104,9 +114,8 @@ async fn peek_last(
     count: usize,
 ) -> Outcome {
     let start = match (count, &selection.key) {
-        // Those of a key may lie far apart.
-        (..=LAST_MAX, Some(_)) => ("last", LAST_MAX.to_string()),
         (..=LAST_MAX, None) => ("last", count.to_string()),
+        // Those of a key may lie anywhere.
         _ => ("from", "TRIM_HORIZON".to_owned()),
     };
     let mut reader = Reader::new(selection, start);
@@ -187,6 +196,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::policy::Wildcards;
+
+    #[test]
+    fn who_looks_for_a_key_asks_for_as_many_records_as_come_at_once() {
+        let mut selection = Selection {
+            stream: "clicks".parse().unwrap(),
+            from: None,
+            since: None,
+            shard: None,
+            key: None,
+            raw: false,
+        };
+        for (key, limit) in [(None, "3"), (Some("rare"), "1000")] {
+            selection.key = key.map(Wildcards::of);
+            let reader = Reader::new(&selection, ("from", "LATEST".to_owned()));
+            let query = reader.query(3, Duration::ZERO);
+            assert_eq!(query[0], ("limit", limit.to_owned()));
+        }
+    }
 
     #[test]
     fn a_record_is_one_line() {

@@ -419,3 +419,25 @@ fn a_seed_is_for_tests() {
         "--seed makes tokens that can be guessed, and is of use with millpond dev only"
     );
 }
+
+#[test]
+fn the_variable_of_the_data_directory_opens_servers_on_this_host_only() {
+    let directory = |arguments: &str, variables: &[(&str, &str)]| match (Said {
+        arguments,
+        variables,
+        file: None,
+    })
+    .read()
+    {
+        Ok(Request::Ask(ask)) => ask.server.data_dir,
+        other => panic!("it asks for something else: {other:?}"),
+    };
+    let data = Some(PathBuf::from("/data"));
+    let there = ("MILLPOND_ENDPOINT", "http://10.0.0.1:4567");
+    let kept = ("MILLPOND_DATA_DIR", "/data");
+    assert_eq!(directory("streams", &[kept]), data);
+    assert_eq!(directory("streams --endpoint http://localhost:1", &[kept, there]), data);
+    assert_eq!(directory("streams", &[kept, there]), None);
+    assert_eq!(directory("streams --endpoint http://10.0.0.1:4567", &[kept]), None);
+    assert_eq!(directory("streams --data-dir /data", &[there]), data, "whoever says so means it");
+}

@@ -4,7 +4,7 @@
 //! `*` stands for any characters and `?` for one. `${aws:username}` stands for what the request has
 //! under that key, in which a star is only a star; `${*}`, `${?}` and `${$}` are the characters.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, convert::Infallible, str::FromStr};
 
 use super::{context::Request, key::Key};
 
@@ -115,13 +115,15 @@ impl Pattern {
     }
 }
 
-/// A text with `*` and `?` and nothing else, for those who compare names apart from policies.
+/// A text with `*` for any characters, `?` for one, and nothing else: for those who compare names
+/// apart from policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wildcards(Pattern);
+pub struct Wildcards(Pattern);
 
 impl Wildcards {
     /// Reads a text: every one is good.
-    pub(crate) fn of(text: &str) -> Self {
+    #[must_use]
+    pub fn of(text: &str) -> Self {
         let unit = |letter| match letter {
             '*' => Unit::Any,
             '?' => Unit::One,
@@ -130,9 +132,19 @@ impl Wildcards {
         Self(Pattern(text.chars().map(unit).collect()))
     }
 
-    /// Whether it stands for `text`, letter by letter in its case.
-    pub(crate) fn is_of(&self, text: &str) -> bool {
+    /// Whether it stands for `text`, letter by letter in its case. Takes no more than its length
+    /// times that of the text.
+    #[must_use]
+    pub fn is_of(&self, text: &str) -> bool {
         self.0.is_of(text, Case::Exact)
+    }
+}
+
+impl FromStr for Wildcards {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self::of(text))
     }
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::pattern::{Case, Pattern, Syntax};
+use crate::policy::pattern::{Case, Pattern, Syntax, Wildcards};
 
 fn glob(pattern: &str, text: &str, case: Case) -> bool {
     let syntax = Syntax { wildcards: true, variables: true };
@@ -26,6 +26,8 @@ proptest! {
             let oracle = regex::Regex::new(&expression).unwrap();
             prop_assert_eq!(glob(&pattern, &text, case), oracle.is_match(&text));
         }
+        let exact = glob(&pattern, &text, Case::Exact);
+        prop_assert_eq!(Wildcards::of(&pattern).is_of(&text), exact);
     }
 }
 
