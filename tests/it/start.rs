@@ -1,7 +1,7 @@
 //! Streams at start: made as they are declared, through what the API itself uses, and left alone
 //! when they are there.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -38,7 +38,7 @@ fn file(text: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("millpond.toml");
     fs::write(&path, text).unwrap();
-    let flag = format!("--config {}", Path::new(&path).display());
+    let flag = format!("--config {}", path.display());
     (folder, flag)
 }
 
