@@ -53,6 +53,9 @@ pub const RECORD_SIZE_MAX_KIB: u64 = 10_240;
 /// Data and partition keys of one PutRecords (*API* `PutRecords`; 5 MiB before large records).
 pub const PUT_RECORDS_BYTES_MAX: u64 = 10 * MIB;
 
+/// Records of one PutRecords (*API* `PutRecords`).
+pub const PUT_RECORDS_RECORDS_MAX: usize = 500;
+
 /// Data answered by one GetRecords; a single greater record is answered alone (*API* `GetRecords`).
 pub const GET_RECORDS_BYTES_MAX: u64 = 10 * MIB;
 

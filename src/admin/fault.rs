@@ -9,6 +9,9 @@ use serde_json::json;
 
 use super::PATH;
 
+/// Bytes of a sentence that is told: some have in them what was sent.
+const MESSAGE_BYTES_MAX: usize = 4 << 10;
+
 /// What a handler comes to.
 pub type Result<T> = std::result::Result<T, Fault>;
 
@@ -81,7 +84,8 @@ impl Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let body = Json(json!({ "message": self.message }));
+        let message = self.message.get(..self.message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        let body = Json(json!({ "message": message }));
         let mut response = (self.status, body).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer realm=\"millpond admin\"");

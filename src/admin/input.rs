@@ -12,34 +12,53 @@ use millpond_shards::stream::Namespace;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Admin, Fault};
-use crate::http::BodyReader;
+use crate::http::{BodyReader, BodyRefused};
 
-/// A body in JSON, whatever its media type is said to be. No body is an empty object.
+/// Bytes of a body that says what to do, and brings no data: names and paths.
+const INPUT_BYTES_MAX: usize = 64 << 10;
+
+/// A small body in JSON, whatever its media type is said to be. No body is an empty object.
 pub struct Input<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<Admin> for Input<T> {
     type Rejection = Fault;
 
     async fn from_request(request: Request, _: &Admin) -> Result<Self, Fault> {
-        let body = body(request).await?;
-        let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
-        match Json::from_bytes(text) {
-            Ok(Json(input)) => Ok(Self(input)),
-            Err(rejection) => Err(Fault::invalid(rejection.body_text())),
-        }
+        let body = body(request, INPUT_BYTES_MAX).await?;
+        parse(if body.is_empty() { b"{}" } else { &body }).map(Self)
     }
 }
 
-/// The body of a request, within the bounds that all bodies have.
+/// The body of a request, of so many bytes at most and within the bounds that all bodies have. Its
+/// room is given back when it is dropped: hold it for as long as anything of its size is held.
 ///
 /// # Errors
 /// When it is too large, too slow, or there is no room for it.
-pub(super) async fn body(request: Request) -> Result<Bytes, Fault> {
+pub(super) async fn body(request: Request, bytes_max: usize) -> Result<Bytes, Fault> {
     let (mut head, body) = request.into_parts();
     let reader = head.extensions.remove::<BodyReader>();
-    let reader = reader.ok_or_else(|| Fault::failed("the body can't be read"))?;
+    let mut reader = reader.ok_or_else(|| Fault::failed("the body can't be read"))?;
+    let body_bytes_max = reader.limits.body_bytes_max.min(bytes_max);
+    reader.limits.body_bytes_max = body_bytes_max;
     let body = reader.body(body, &head.headers).collect().await;
-    body.map_err(|refused| Fault::unreadable(refused.status(), refused.to_string()))
+    body.map_err(|refused| match refused {
+        BodyRefused::TooLarge => {
+            let words = format!("the body has more than {body_bytes_max} bytes, the most here");
+            Fault::unreadable(refused.status(), words)
+        }
+        refused => Fault::unreadable(refused.status(), refused.to_string()),
+    })
+}
+
+/// A body as what it should be.
+///
+/// # Errors
+/// A sentence that says where it isn't.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    match Json::from_bytes(body) {
+        Ok(Json(input)) => Ok(input),
+        Err(rejection) => Err(Fault::invalid(rejection.body_text())),
+    }
 }
 
 /// The account and region that a request means by `?account=…&region=…`; those of `--account` and

@@ -1,6 +1,8 @@
 //! Records over the admin API: what is read, from where, in which order, and that nobody is
 //! charged.
 
+mod puts;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

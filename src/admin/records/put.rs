@@ -1,22 +1,35 @@
 //! Records put by who looks into a stream, through PutRecords itself: they spend its quotas, are
 //! counted like everybody's, and are refused for the same reasons.
 
+use std::{borrow::Cow, fmt};
+
 use axum::{
     Json,
     body::to_bytes,
-    extract::{Path, State},
+    extract::{Path, Request, State},
 };
-use base64_simd::STANDARD as BASE64;
-use millpond_api::{Codec, OperationId, types::StreamName};
-use serde::Deserialize;
+use millpond_api::{
+    Codec, OperationId,
+    operations::{PutRecordsInput, PutRecordsRequestEntry},
+    types::{Blob, StreamName},
+};
+use millpond_quotas::limits::{PUT_RECORDS_RECORDS_MAX, REQUEST_BODY_BYTES_MAX};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, SeqAccess, Visitor},
+};
 use serde_json::{Value, json};
 
 use crate::{
-    admin::{Admin, Fault, Input, Result, Scope, input::parsed},
+    admin::{
+        Admin, Fault, Result, Scope,
+        input::{self, parsed},
+    },
     auth::Caller,
     ops::{self, Cx, Reply},
     traces::Span,
 };
+
 /// What a caller is called that has no access key.
 const CALLER: &str = "admin";
 
@@ -26,7 +39,8 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// The body of a request.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::admin) struct Put {
+struct Put {
+    #[serde(deserialize_with = "records")]
     records: Vec<PutRecord>,
 }
 
@@ -53,12 +67,12 @@ pub(in crate::admin) async fn put(
     State(admin): State<Admin>,
     Scope(namespace): Scope,
     Path(name): Path<String>,
-    Input(Put { records }): Input<Put>,
+    request: Request,
 ) -> Result<Json<Value>> {
     let name: StreamName = parsed("stream", &name)?;
-    let entries = records.into_iter().enumerate().map(|(index, record)| entry(index, record));
-    let entries = entries.collect::<Result<Vec<_>>>()?;
-    let input = json!({ "StreamName": name.as_str(), "Records": entries }).to_string();
+    // Held until its records are stored, as its room is all that bounds how many are on their way.
+    let body = input::body(request, REQUEST_BODY_BYTES_MAX).await?;
+    let text = text(&name, &body)?;
     let (account, region) = (namespace.account, namespace.region);
     let caller = Caller { account, region, access_key_id: CALLER.into(), identity: None };
     let span = Span::default();
@@ -66,10 +80,11 @@ pub(in crate::admin) async fn put(
     let cx = cx.without_faults();
     let unserved = || ops::unserved(OperationId::PutRecords);
     let serve = ops::entrypoint(OperationId::PutRecords).ok_or_else(unserved)?;
-    let Reply::Whole { body, room } = serve(&cx, input.as_bytes()).await? else {
+    let Reply::Whole { body: output, room } = serve(&cx, &text).await? else {
         return Err(Fault::failed("PutRecords answers with a stream"));
     };
-    let output = to_bytes(body.into_body(room), ANSWER_BYTES_MAX).await;
+    drop(body);
+    let output = to_bytes(output.into_body(room), ANSWER_BYTES_MAX).await;
     let output = output.map_err(|error| Fault::failed(error.to_string()))?;
     let output: Value =
         serde_json::from_slice(&output).map_err(|error| Fault::failed(error.to_string()))?;
@@ -78,23 +93,65 @@ pub(in crate::admin) async fn put(
     Ok(Json(json!({ "failed": output.get("FailedRecordCount"), "records": results })))
 }
 
-fn entry(index: usize, record: PutRecord) -> Result<Value> {
+/// PutRecords' own input for this body.
+fn text(name: &StreamName, body: &[u8]) -> Result<Vec<u8>> {
+    let Put { records } = input::parse(body)?;
+    let records = records.into_iter().enumerate().map(|(index, record)| entry(index, record));
+    let input = PutRecordsInput {
+        records: records.collect::<Result<_>>()?,
+        stream_name: Some(name.as_str().into()),
+        stream_arn: None,
+        stream_id: None,
+        dry_run: None,
+    };
+    Ok(Codec::Json.encode(&input))
+}
+
+fn entry(index: usize, record: PutRecord) -> Result<PutRecordsRequestEntry<'static>> {
     let PutRecord { partition_key, explicit_hash_key, data, encoding } = record;
     let data = match encoding {
-        Encoding::Text => BASE64.encode_to_string(data),
-        // What isn't base64 has a better place here than in PutRecords' words.
-        Encoding::Base64 if BASE64.check(data.as_bytes()).is_ok() => data,
-        Encoding::Base64 => {
-            return Err(Fault::invalid(format!("records[{index}].data: it is not base64")));
-        }
+        Encoding::Text => Ok(Blob::Bytes(Cow::Owned(data.into_bytes()))),
+        Encoding::Base64 => Blob::from_base64(data.into()),
     };
-    let mut entry = json!({ "Data": data });
-    if let Some(entry) = entry.as_object_mut() {
-        let members = [("PartitionKey", partition_key), ("ExplicitHashKey", explicit_hash_key)];
-        let given = members.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?)));
-        entry.extend(given.map(|(name, text)| (name, Value::String(text))));
+    // What isn't base64 has a better place here than in PutRecords' words.
+    let data = data.map_err(|_| {
+        Fault::invalid(format!("records[{index}].data: it is not base64, standard and padded"))
+    })?;
+    Ok(PutRecordsRequestEntry {
+        data,
+        explicit_hash_key: explicit_hash_key.map(Cow::Owned),
+        partition_key: partition_key.map(Cow::Owned),
+    })
+}
+
+/// Records, unless they are more than a call takes: those behind it are not even read.
+fn records<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<PutRecord>, D::Error> {
+    from.deserialize_seq(Records)
+}
+
+struct Records;
+
+impl<'de> Visitor<'de> for Records {
+    type Value = Vec<PutRecord>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of records")
     }
-    Ok(entry)
+
+    fn visit_seq<A: SeqAccess<'de>>(
+        self,
+        mut from: A,
+    ) -> std::result::Result<Self::Value, A::Error> {
+        let mut records = Vec::new();
+        while let Some(record) = from.next_element()? {
+            if records.len() == PUT_RECORDS_RECORDS_MAX {
+                let words = format!("at most {PUT_RECORDS_RECORDS_MAX} fit a call");
+                return Err(de::Error::custom(words));
+            }
+            records.push(record);
+        }
+        Ok(records)
+    }
 }
 
 fn result(result: &Value) -> Value {
