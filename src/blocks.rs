@@ -46,6 +46,12 @@ impl Blocks {
         self.full.is_empty() && self.last.is_empty()
     }
 
+    /// Bytes that were written.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.full.iter().chain([&self.last]).map(Vec::len).sum()
+    }
+
     /// Bytes of memory that the blocks take.
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -61,6 +67,16 @@ impl Blocks {
         let blocks = self.full.into_iter().chain([self.last]);
         let blocks = blocks.filter(|block| !block.is_empty());
         Body::new(BlockBody { rest: blocks.map(|block| room.hold(block)).collect() })
+    }
+
+    /// Adds these bytes.
+    #[inline]
+    pub fn append(&mut self, bytes: &[u8]) {
+        if bytes.len() <= self.last.capacity() - self.last.len() {
+            self.last.extend_from_slice(bytes);
+        } else {
+            self.overflow(bytes);
+        }
     }
 
     /// Where `bytes` doesn't fit into the last block.
@@ -87,11 +103,7 @@ impl io::Write for Blocks {
 
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() <= self.last.capacity() - self.last.len() {
-            self.last.extend_from_slice(bytes);
-        } else {
-            self.overflow(bytes);
-        }
+        self.append(bytes);
         Ok(())
     }
 
@@ -156,7 +168,7 @@ mod tests {
                 for piece in text(bytes).chunks(piece) {
                     blocks.write_all(piece).unwrap();
                 }
-                assert_eq!(blocks.is_empty(), bytes == 0);
+                assert_eq!((blocks.len(), blocks.is_empty()), (bytes, bytes == 0));
                 assert!(blocks.capacity() <= bytes + 2 * BLOCK_BYTES);
                 assert_eq!(sent(blocks.into_body(AnswerRoom::default())).await, text(bytes));
             }

@@ -1,6 +1,9 @@
 //! What producers put into records that Kinesis knows nothing of: the aggregates of the KPL, and
 //! gzip. Both are read for people who look into a stream; whatever doesn't read as one of them is
 //! left as it is.
+//!
+//! Anybody who may put records decides what is read here, so each record comes out by itself, and
+//! all that a stored one comes to is bounded.
 
 mod aggregate;
 
@@ -8,11 +11,16 @@ use std::{borrow::Cow, io::Read as _};
 
 use flate2::read::MultiGzDecoder;
 
-use aggregate::Aggregate;
+use aggregate::{Aggregate, DECODED_BYTES_MAX};
 
 /// Bytes that one stored record may come to when it is unpacked; what is beyond it stays packed.
-/// Three times the largest record.
-pub const UNPACKED_BYTES_MAX: usize = 32 << 20;
+/// A record of an aggregate counts 256 bytes beside its data, and its keys three times: as JSON
+/// it takes at most twice that.
+pub const UNPACKED_BYTES_MAX: usize = 16 << 20;
+
+/// Memory that unpacking takes at most, beside the stored record and what is told of it: a decoded
+/// aggregate, and the one record that is being unpacked.
+pub const WORKING_BYTES_MAX: usize = DECODED_BYTES_MAX + UNPACKED_BYTES_MAX;
 
 /// What gzip begins with: its magic number, and deflate, the only method there is.
 const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
@@ -32,55 +40,91 @@ pub struct UserRecord<'a> {
     /// Its place in the aggregate that it came in, if it did.
     pub sub_sequence_number: Option<u32>,
     /// Its own partition key, or that of the stored record.
-    pub partition_key: Option<Cow<'a, str>>,
+    pub partition_key: Option<&'a str>,
     /// Its own explicit hash key, where it is in an aggregate and has one.
-    pub explicit_hash_key: Option<String>,
+    pub explicit_hash_key: Option<&'a str>,
     /// Its data.
     pub data: Cow<'a, [u8]>,
     /// Whether the data was packed.
     pub was_gzip: bool,
 }
 
-/// The records that a stored one stands for; itself, unless it is an aggregate.
-#[must_use]
-pub fn unpack<'a>(
+/// A stored record, and what it holds.
+pub struct Payload<'a> {
     partition_key: Option<&'a str>,
     data: Cow<'a, [u8]>,
-    unpacking: Unpacking,
-) -> Vec<UserRecord<'a>> {
-    let aggregate = unpacking.deaggregate.then(|| Aggregate::read(&data)).flatten();
-    let mut records = match aggregate {
-        Some(Aggregate(records)) => records.into_iter().map(UserRecord::from).collect(),
-        None => vec![UserRecord {
-            sub_sequence_number: None,
-            partition_key: partition_key.map(Cow::Borrowed),
-            explicit_hash_key: None,
-            data,
-            was_gzip: false,
-        }],
-    };
-    if unpacking.gunzip {
-        let mut left = UNPACKED_BYTES_MAX;
-        for record in &mut records {
-            if let Some(unpacked) = gunzip(&record.data, left) {
-                left -= unpacked.len();
-                record.data = Cow::Owned(unpacked);
-                record.was_gzip = true;
-            }
-        }
-    }
-    records
+    aggregate: Option<Aggregate>,
+    gunzip: bool,
 }
 
-/// What was packed, unless it isn't gzip, is damaged, or has more bytes than this.
-fn gunzip(data: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
-    if !data.starts_with(&GZIP) {
-        return None;
+impl<'a> Payload<'a> {
+    /// The record of this key and data, of which that much is undone.
+    #[must_use]
+    pub fn of(partition_key: Option<&'a str>, data: Cow<'a, [u8]>, unpacking: Unpacking) -> Self {
+        let Unpacking { deaggregate, gunzip } = unpacking;
+        let aggregate = deaggregate.then(|| Aggregate::read(&data)).flatten();
+        Self { partition_key, data, aggregate, gunzip }
     }
-    let mut unpacked = Vec::new();
+
+    /// The records that it stands for; itself, unless it is an aggregate.
+    #[must_use]
+    pub fn records(&self) -> Records<'_> {
+        let whole = || UserRecord {
+            sub_sequence_number: None,
+            partition_key: self.partition_key,
+            explicit_hash_key: None,
+            data: Cow::Borrowed(&self.data),
+            was_gzip: false,
+        };
+        let (parts, taken): (Box<dyn Iterator<Item = _>>, _) = match &self.aggregate {
+            Some(aggregate) => (Box::new(aggregate.records()), aggregate.told_bytes()),
+            None => (Box::new(std::iter::once_with(whole)), 0),
+        };
+        let left = UNPACKED_BYTES_MAX.saturating_sub(taken);
+        Records { parts, gunzip: self.gunzip, left, inflated: 0 }
+    }
+}
+
+/// The records of a stored one, each unpacked when it is asked for.
+pub struct Records<'a> {
+    parts: Box<dyn Iterator<Item = UserRecord<'a>> + 'a>,
+    gunzip: bool,
+    /// Bytes that may still be inflated.
+    left: usize,
+    inflated: usize,
+}
+
+impl Records<'_> {
+    /// Bytes that were inflated so far, with those that were thrown away.
+    #[must_use]
+    pub fn inflated_bytes(&self) -> usize {
+        self.inflated
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = UserRecord<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let record = self.parts.next()?;
+        if !self.gunzip || self.left == 0 || !record.data.starts_with(&GZIP) {
+            return Some(record);
+        }
+        let mut unpacked = Vec::new();
+        let is_whole = gunzip(&record.data, self.left, &mut unpacked);
+        self.inflated += unpacked.len();
+        self.left = self.left.saturating_sub(unpacked.len());
+        let unpacked = is_whole.then_some(Cow::Owned(unpacked));
+        let was_gzip = unpacked.is_some();
+        Some(UserRecord { data: unpacked.unwrap_or(record.data), was_gzip, ..record })
+    }
+}
+
+/// Adds what was packed to `unpacked`, and one byte beyond the bound at most. Tells whether that is
+/// all of it, which it isn't where the data is damaged.
+fn gunzip(data: &[u8], bytes_max: usize, unpacked: &mut Vec<u8>) -> bool {
     let mut reader = MultiGzDecoder::new(data).take(bytes_max as u64 + 1);
-    reader.read_to_end(&mut unpacked).ok()?;
-    (unpacked.len() <= bytes_max).then_some(unpacked)
+    reader.read_to_end(unpacked).is_ok() && unpacked.len() <= bytes_max
 }
 
 #[cfg(test)]

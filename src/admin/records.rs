@@ -3,6 +3,7 @@
 
 mod cursor;
 mod merge;
+mod page;
 mod put;
 mod readings;
 mod told;
@@ -17,37 +18,19 @@ use axum::{
 use futures::future::{join_all, select_all};
 use http::{HeaderValue, header};
 use millpond_shards::{directory::Stream, engine::Offset, shard::Shard};
-use serde::Serialize;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep_until},
+};
 
 use self::{
     cursor::Cursor,
-    merge::{Merged, Source},
-    told::Told,
+    page::Page,
     wanted::{Query, Wanted},
 };
 use super::{Admin, Fault, Result, Scope, input::Params};
-use crate::{blocks::Blocks, payload};
 
 pub(super) use put::put;
-
-/// Bytes of data in an answer, as it is told; its last record may lie beyond.
-const ANSWER_BYTES_MAX: usize = 4 << 20;
-
-/// Shards that are read together.
-const SHARDS_MAX: usize = 1_000;
-
-/// An answer.
-#[derive(Serialize)]
-struct Answer<'a> {
-    records: Vec<Told<'a>>,
-    /// Where to read on; `None` at the end of a closed shard that was read alone.
-    next: Option<String>,
-    millis_behind_latest: i64,
-    /// The shards that took over from that shard.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    child_shards: Option<Vec<String>>,
-}
 
 /// `GET streams/{name}/records`.
 pub(super) async fn read(
@@ -70,11 +53,7 @@ pub(super) async fn read(
             || Fault::not_found(format!("stream {name} was deleted, or made anew, meanwhile"));
         let snapshot = admin.app.domain().directory().snapshot();
         let stream = snapshot.stream_of_number(number).cloned().ok_or_else(gone)?;
-        cursor.follow(&stream).ok_or_else(gone)?;
-        if cursor.places().count() > SHARDS_MAX {
-            let right = "more than that are read one by one, with shard=SHARD";
-            return Err(Fault::invalid(format!("{name} has over {SHARDS_MAX} shards: {right}")));
-        }
+        cursor.follow(&stream)?.ok_or_else(gone)?;
         let before = cursor.clone();
         let is_last = Instant::now() >= until || admin.app.stopping().is_cancelled();
         // Asked for before reading: what is published in between wakes us, too.
@@ -115,51 +94,27 @@ fn handles(stream: &Stream, cursor: &Cursor) -> Vec<(Arc<Shard>, Offset)> {
 /// What there is to tell; `None` where that is nothing and it isn't the last chance.
 async fn answer(
     admin: &Admin,
-    stream: &Stream,
+    stream: &Arc<Stream>,
     shards: &[(Arc<Shard>, Offset)],
     cursor: &mut Cursor,
     wanted: &Wanted,
     is_last: bool,
 ) -> Result<Option<Response>> {
     let (readings, room) = readings::read(admin, stream, shards, wanted).await?;
-    let sources = readings.parts.iter().map(|(shard, reading)| Source { shard, reading });
-    let mut merged = Merged::new(sources, readings.until);
-    let mut records = Vec::new();
-    let mut bytes = 0;
-    let mut newest = None;
-    while let Some((source, view)) = merged.next()
-        && bytes < ANSWER_BYTES_MAX
-        && merged.taken() <= wanted.limit
-    {
-        newest = Some(view.arrival);
-        let data = source.reading.data(&view);
-        let arn = &stream.state().arn;
-        let id = source.shard.id();
-        let data = data.map_err(|error| crate::error::unreadable(error, arn, id))?;
-        for record in payload::unpack(view.partition_key, data, wanted.unpacking) {
-            bytes += record.data.len();
-            records.push(Told::of(source.shard, &view, record));
-        }
-        merged.accept();
-    }
-    merged.places(|shard, next| cursor.reach(shard, next));
-    let is_behind = merged.is_behind();
+    let (mut reached, wanted, of) = (cursor.clone(), *wanted, Arc::clone(stream));
+    // Who goes away meanwhile leaves the room to the work, which goes on.
+    let work = spawn_blocking(move || {
+        let page = Page::of(&of, &readings, &wanted, &mut reached);
+        page.map(|page| (page, reached, room))
+    });
+    let done = work.await.map_err(|error| Fault::failed(error.to_string()))?;
+    let (page, reached, room) = done?;
+    *cursor = reached;
     cursor.forget_ended(stream);
-    if records.is_empty() && !is_last && cursor.is_open() {
+    if page.is_empty() && !is_last && cursor.is_open() {
         return Ok(None);
     }
-    let now = admin.app.domain().now();
-    let behind = newest.filter(|_| is_behind).map_or(0, |newest| now.millis() - newest.millis());
-    let ended = cursor.ended();
-    let children = ended.map(|id| stream.state().children(id).map(|c| c.id.to_string()).collect());
-    let answer = Answer {
-        records,
-        next: ended.is_none().then(|| cursor.text()),
-        millis_behind_latest: behind.max(i64::from(is_behind)),
-        child_shards: children,
-    };
-    let mut body = Blocks::with_capacity(bytes);
-    serde_json::to_writer(&mut body, &answer).map_err(|error| Fault::failed(error.to_string()))?;
+    let body = page.end(stream, cursor, admin.app.domain().now());
     let room = room.shrunk_to(body.capacity());
     let mut response = body.into_body(room).into_response();
     let json = HeaderValue::from_static("application/json");

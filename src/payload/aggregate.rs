@@ -6,8 +6,6 @@
 //! | n | protocol buffers: tables of keys, and the records, each with its places in these |
 //! | 16 | MD5 of the n |
 
-use std::borrow::Cow;
-
 use md5::{Digest as _, Md5};
 use prost::{Message, bytes::Bytes};
 
@@ -19,9 +17,21 @@ const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 /// Bytes of the digest at its end.
 const DIGEST_BYTES: usize = 16;
 
-/// The largest aggregate that is taken apart. The KPL makes none beyond 1 MiB; decoding takes a
-/// multiple of it.
-const AGGREGATE_BYTES_MAX: usize = 2 << 20;
+/// The largest aggregate that is taken apart: the KPL makes none beyond it.
+const AGGREGATE_BYTES_MAX: usize = 1 << 20;
+
+/// Memory that one takes when it is decoded: a copy, and its tables. Elements of two bytes are
+/// sixteen times as large there, and their table has half of that beside it as it grows.
+pub(super) const DECODED_BYTES_MAX: usize = (1 + 16 + 8) * AGGREGATE_BYTES_MAX;
+
+/// Characters of the longest key that the KPL takes.
+const KEY_CHARS_MAX: usize = 256;
+
+/// What a record counts beside its data and keys: half of what its other members take in JSON.
+const RECORD_BYTES: usize = 256;
+
+/// How often a key counts: half of the six bytes that JSON takes for a control character.
+const KEY_FACTOR: usize = 3;
 
 /// `AggregatedRecord`. Its elements are only cut out here, and decoded one by one.
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -45,29 +55,38 @@ struct WireRecord {
     data: Option<Bytes>,
 }
 
-/// The records of an aggregate.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Aggregate(pub(super) Vec<SubRecord>);
-
-/// A record within an aggregate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SubRecord {
-    place: u32,
-    partition_key: String,
-    explicit_hash_key: Option<String>,
-    data: Vec<u8>,
+/// An aggregate that reads as one to its end.
+pub(super) struct Aggregate {
+    wire: Wire,
+    told_bytes: usize,
 }
 
-impl From<SubRecord> for UserRecord<'_> {
-    fn from(record: SubRecord) -> Self {
-        Self {
-            sub_sequence_number: Some(record.place),
-            partition_key: Some(Cow::Owned(record.partition_key)),
-            explicit_hash_key: record.explicit_hash_key,
-            data: Cow::Owned(record.data),
+impl Wire {
+    /// The record of this place; `None` when it is damaged, or no producer would have made it.
+    fn record<'a>(&'a self, place: u32, record: &Bytes) -> Option<UserRecord<'a>> {
+        let record = WireRecord::decode(record.clone()).ok()?;
+        let explicit = record.explicit_hash_key;
+        Some(UserRecord {
+            sub_sequence_number: Some(place),
+            partition_key: Some(key(&self.partition_keys, record.partition_key?)?),
+            explicit_hash_key: match explicit {
+                Some(place) => Some(key(&self.explicit_hash_keys, place)?),
+                None => None,
+            },
+            data: Vec::from(record.data?).into(),
             was_gzip: false,
-        }
+        })
     }
+
+    fn records(&self) -> impl Iterator<Item = Option<UserRecord<'_>>> {
+        (0..).zip(&self.records).map(|(place, record)| self.record(place, record))
+    }
+}
+
+fn key(keys: &[Bytes], place: u64) -> Option<&str> {
+    let key = keys.get(usize::try_from(place).ok()?)?;
+    let key = std::str::from_utf8(key).ok()?;
+    (key.chars().nth(KEY_CHARS_MAX).is_none()).then_some(key)
 }
 
 impl Aggregate {
@@ -79,27 +98,25 @@ impl Aggregate {
             return None;
         }
         let wire = Wire::decode(Bytes::copy_from_slice(body)).ok()?;
-        let key = |keys: &[Bytes], place: u64| -> Option<String> {
-            let key = keys.get(usize::try_from(place).ok()?)?;
-            String::from_utf8(key.to_vec()).ok()
-        };
         // Many records may share one long key.
-        let mut left = UNPACKED_BYTES_MAX;
-        let mut records = Vec::new();
-        for (place, record) in (0..).zip(&wire.records) {
-            let record = WireRecord::decode(record.clone()).ok()?;
-            let partition_key = key(&wire.partition_keys, record.partition_key?)?;
-            let explicit = record.explicit_hash_key;
-            let explicit_hash_key = match explicit {
-                Some(place) => Some(key(&wire.explicit_hash_keys, place)?),
-                None => None,
-            };
-            let data = record.data?.to_vec();
-            let explicit_bytes = explicit_hash_key.as_ref().map_or(0, String::len);
-            left = left.checked_sub(partition_key.len() + explicit_bytes + data.len())?;
-            records.push(SubRecord { place, partition_key, explicit_hash_key, data });
+        let mut told_bytes = 0;
+        for record in wire.records() {
+            told_bytes += told_bytes_of(&record?);
+            if told_bytes > UNPACKED_BYTES_MAX {
+                return None;
+            }
         }
-        Some(Self(records))
+        Some(Self { wire, told_bytes })
+    }
+
+    /// Its records, made as they are asked for.
+    pub(super) fn records(&self) -> impl Iterator<Item = UserRecord<'_>> {
+        self.wire.records().flatten()
+    }
+
+    /// What its records count of [`UNPACKED_BYTES_MAX`].
+    pub(super) fn told_bytes(&self) -> usize {
+        self.told_bytes
     }
 
     /// The aggregate of these records, as a producer makes it.
@@ -127,4 +144,10 @@ impl Aggregate {
         let body = wire.encode_to_vec();
         [&MAGIC[..], &body, &Md5::digest(&body)].concat()
     }
+}
+
+fn told_bytes_of(record: &UserRecord<'_>) -> usize {
+    let keys = [record.partition_key, record.explicit_hash_key];
+    let key_bytes: usize = keys.into_iter().flatten().map(str::len).sum();
+    RECORD_BYTES + KEY_FACTOR * key_bytes + record.data.len()
 }

@@ -18,11 +18,20 @@ fn gzip(data: &[u8]) -> Vec<u8> {
 fn plain<'a>(key: &'a str, data: &'a [u8]) -> UserRecord<'a> {
     UserRecord {
         sub_sequence_number: None,
-        partition_key: Some(key.into()),
+        partition_key: Some(key),
         explicit_hash_key: None,
         data: data.into(),
         was_gzip: false,
     }
+}
+
+/// The record of this key and data, all of it undone.
+fn whole<'a>(key: &'a str, data: &'a [u8]) -> Payload<'a> {
+    Payload::of(Some(key), Cow::Borrowed(data), ALL)
+}
+
+fn all<'a>(payload: &'a Payload<'_>) -> Vec<UserRecord<'a>> {
+    payload.records().collect()
 }
 
 /// Three clicks of two users, as aws-kinesis-agg for Python writes them.
@@ -35,12 +44,13 @@ fn an_aggregate_of_another_hand_is_read() {
     let nibble = |digit: &u8| (*digit as char).to_digit(16).unwrap() as u8;
     let pairs = OF_PYTHON.as_bytes().chunks(2);
     let data: Vec<u8> = pairs.map(|pair| nibble(&pair[0]) << 4 | nibble(&pair[1])).collect();
-    let records = unpack(Some("a"), data.into(), ALL);
+    let payload = whole("a", &data);
+    let records = all(&payload);
     let told: Vec<_> = records
         .iter()
         .map(|record| {
-            let key = record.partition_key.as_deref().unwrap();
-            (record.sub_sequence_number, key, record.explicit_hash_key.as_deref(), &*record.data)
+            let key = record.partition_key.unwrap();
+            (record.sub_sequence_number, key, record.explicit_hash_key, &*record.data)
         })
         .collect();
     let expected = [
@@ -54,10 +64,10 @@ fn an_aggregate_of_another_hand_is_read() {
 #[test]
 fn gzip_is_undone_within_an_aggregate_and_without_one() {
     let packed = gzip(b"text");
-    let alone = unpack(Some("k"), Cow::Borrowed(&packed), ALL);
-    assert_eq!(alone, [UserRecord { was_gzip: true, ..plain("k", b"text") }]);
+    assert_eq!(all(&whole("k", &packed)), [UserRecord { was_gzip: true, ..plain("k", b"text") }]);
     let aggregate = Aggregate::write(&[("a", None, &packed), ("b", Some("7"), b"plain")]);
-    let records = unpack(Some("k"), aggregate.into(), ALL);
+    let payload = whole("k", &aggregate);
+    let records = all(&payload);
     assert_eq!(records.iter().map(|r| &*r.data).collect::<Vec<_>>(), [&b"text"[..], b"plain"]);
     assert_eq!(records.iter().map(|r| r.was_gzip).collect::<Vec<_>>(), [true, false]);
 }
@@ -67,25 +77,52 @@ fn nothing_is_undone_that_nobody_asked_for() {
     let packed = gzip(b"text");
     let aggregate = Aggregate::write(&[("a", None, b"x")]);
     for data in [&packed, &aggregate] {
-        let records = unpack(Some("k"), Cow::Borrowed(data), Unpacking::default());
-        assert_eq!(records, [plain("k", data)]);
+        let payload = Payload::of(Some("k"), Cow::Borrowed(data), Unpacking::default());
+        assert_eq!(all(&payload), [plain("k", data)]);
     }
 }
 
 #[test]
-fn what_would_be_too_large_stays_packed() {
-    let bomb = gzip(&vec![0; UNPACKED_BYTES_MAX + 1]);
-    assert!(bomb.len() < 200_000);
-    assert_eq!(unpack(Some("k"), Cow::Borrowed(&bomb), ALL), [plain("k", &bomb)]);
-    // Together they would be.
+fn what_would_be_too_large_stays_packed_and_costs_no_more_than_what_is_not() {
+    let bomb = gzip(&vec![0; 4 * UNPACKED_BYTES_MAX]);
+    assert!(bomb.len() < 400_000);
+    let payload = whole("k", &bomb);
+    let mut records = payload.records();
+    assert_eq!(records.next(), Some(plain("k", &bomb)));
+    assert_eq!(records.inflated_bytes(), UNPACKED_BYTES_MAX + 1, "no further than to see it");
+    // Together they would be, and what was inflated for nothing counts.
     let half = gzip(&vec![0; UNPACKED_BYTES_MAX / 2 + 1]);
-    let aggregate = Aggregate::write(&[("a", None, &half), ("b", None, &half), ("c", None, b"x")]);
-    let records = unpack(Some("k"), aggregate.into(), ALL);
-    assert_eq!(records.iter().map(|r| r.was_gzip).collect::<Vec<_>>(), [true, false, false]);
-    let key = "k".repeat(1 << 20);
-    let many: Vec<_> = (0..40).map(|_| (key.as_str(), None, &b"x"[..])).collect();
-    let aggregate = Aggregate::write(&many);
-    assert_eq!(unpack(Some("a"), Cow::Borrowed(&aggregate), ALL), [plain("a", &aggregate)]);
+    for (first, was_gzip) in [(&half, true), (&bomb, false)] {
+        let (text, plain) = (gzip(b"text"), &b"x"[..]);
+        let parts = [first, &half, &text, plain].map(|data: &[u8]| ("a", None, data));
+        let aggregate = Aggregate::write(&parts);
+        let payload = whole("k", &aggregate);
+        let mut records = payload.records();
+        let were_gzip: Vec<_> = records.by_ref().map(|r| r.was_gzip).collect();
+        assert_eq!(were_gzip, [was_gzip, false, false, false]);
+        assert!(records.inflated_bytes() <= UNPACKED_BYTES_MAX + 1);
+    }
+}
+
+#[test]
+fn an_aggregate_counts_with_its_keys_and_with_every_record() {
+    let key = "k".repeat(256);
+    for (key, keys_max) in [(key.as_str(), 16_384), ("", 65_536)] {
+        let few = vec![(key, None, &b""[..]); keys_max];
+        for (records, is_read) in [(&few[..], true), (&[&few[..], &few[..1]].concat(), false)] {
+            let aggregate = Aggregate::write(records);
+            let payload = whole("k", &aggregate);
+            let expected = if is_read { records.len() } else { 1 };
+            assert_eq!(payload.records().count(), expected, "{} bytes", aggregate.len());
+        }
+    }
+    let long = "ä".repeat(257);
+    for (key, explicit) in [(long.as_str(), None), ("k", Some(long.as_str()))] {
+        let aggregate = Aggregate::write(&[("k", None, b"x"), (key, explicit, b"x")]);
+        assert_eq!(all(&whole("k", &aggregate)), [plain("k", &aggregate)], "nobody makes those");
+    }
+    let aggregate = Aggregate::write(&[("k", None, &vec![0; 1 << 20])]);
+    assert_eq!(all(&whole("k", &aggregate)), [plain("k", &aggregate)], "it is too large");
 }
 
 proptest! {
@@ -98,12 +135,13 @@ proptest! {
             .map(|(key, explicit, data)| (key.as_str(), explicit.as_deref(), data.as_slice()))
             .collect();
         let data = Aggregate::write(&written);
-        let read = unpack(None, data.into(), Unpacking { deaggregate: true, gunzip: false });
+        let unpacking = Unpacking { deaggregate: true, gunzip: false };
+        let payload = Payload::of(None, data.into(), unpacking);
+        let read = all(&payload);
         let read: Vec<_> = read
             .iter()
             .map(|record| {
-                let key = record.partition_key.as_deref().unwrap();
-                (key, record.explicit_hash_key.as_deref(), &*record.data)
+                (record.partition_key.unwrap(), record.explicit_hash_key, &*record.data)
             })
             .collect();
         prop_assert_eq!(read, written);
@@ -120,7 +158,8 @@ proptest! {
         let mut data = Aggregate::write(&records);
         let place = place.index(data.len());
         data[place] ^= by;
-        prop_assert_eq!(unpack(Some("k"), Cow::Borrowed(&data), ALL), [plain("k", &data)]);
+        let payload = whole("k", &data);
+        prop_assert_eq!(all(&payload), [plain("k", &data)]);
     }
 
     #[test]
@@ -129,6 +168,6 @@ proptest! {
         aggregate.extend(<md5::Md5 as md5::Digest>::digest(&body));
         let gzip = [&GZIP[..], &body].concat();
         let data = if is_gzip { gzip } else { aggregate };
-        prop_assert!(unpack(Some("k"), data.into(), ALL).len() <= 200);
+        prop_assert!(whole("k", &data).records().count() <= 200);
     }
 }

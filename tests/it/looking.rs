@@ -1,6 +1,7 @@
 //! Records over the admin API: what is read, from where, in which order, and that nobody is
 //! charged.
 
+mod bounds;
 mod puts;
 
 use std::time::Duration;

@@ -98,6 +98,12 @@ impl Reading {
         self.payload_bytes
     }
 
+    /// Bytes of the stored chunks that the records lie in.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.page.iter().map(|chunk| chunk.bytes.len()).sum()
+    }
+
     /// Where to read on.
     #[must_use]
     pub fn next(&self) -> Offset {
@@ -230,7 +236,7 @@ impl Reading {
         Self { page, from, count: 0, payload_bytes: 0, next: from, end, newest, sealed, ciphers }
     }
 
-    fn of(page: Page, from: Offset, end: Offset, limit: Limit) -> Result<Self, EngineError> {
+    fn of(mut page: Page, from: Offset, end: Offset, limit: Limit) -> Result<Self, EngineError> {
         let mut reading = Self::nothing(from, end);
         'page: for chunk in &page {
             for record in chunk.records()? {
@@ -258,6 +264,8 @@ impl Reading {
         if page.is_empty() {
             reading.next = end;
         }
+        // A chunk that is one large record may lie behind what fits.
+        page.retain(|chunk| chunk.first < reading.next);
         reading.page = page;
         Ok(reading)
     }

@@ -50,6 +50,28 @@ async fn nobody_knows_where_a_shard_ends_whose_log_has_failed() {
 }
 
 #[tokio::test]
+async fn a_reading_holds_no_chunk_that_it_tells_nothing_of() {
+    let engine = MemoryEngine::new();
+    let shard = shard(&engine);
+    let mut large = RecordBatch::default();
+    large.push("key", None, &Blob::Bytes(vec![0; 1 << 20].into()));
+    for batch in [record(), large, record()] {
+        shard.append(batch).await.unwrap();
+    }
+    let limit = Limit { records: 10, payload_bytes: 1_000 };
+    let read = async |from| {
+        let from = Offset::new(from);
+        shard.read(from, Timestamp::from_millis(0), limit).await.unwrap()
+    };
+    let small = read(0).await;
+    assert_eq!((small.len(), small.next()), (1, Offset::new(1)));
+    assert!(small.held_bytes() < 100, "{}", small.held_bytes());
+    let large = read(1).await;
+    assert_eq!((large.len(), large.next()), (1, Offset::new(2)));
+    assert!((1 << 20..1_100_000).contains(&large.held_bytes()), "{}", large.held_bytes());
+}
+
+#[tokio::test]
 async fn a_shard_is_sealed_where_it_was_when_storage_was_full() {
     let engine = MemoryEngine::new();
     let shard = shard(&engine);

@@ -15,6 +15,9 @@ use minicbor::{Decode, Encode};
 use super::{Fault, Result, wanted::Start};
 use crate::error::{could_not_find, unreadable};
 
+/// Shards that are read together.
+const SHARDS_MAX: usize = 1_000;
+
 /// Places in the shards of one stream.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
@@ -47,8 +50,11 @@ impl Cursor {
         };
         let only = only.or(of_number);
         let mut places = BTreeMap::new();
-        let listed: Vec<ShardState> = state.listed_shards(now).cloned().collect();
-        for shard in listed.iter().filter(|shard| only.is_none_or(|only| only == shard.id)) {
+        let wanted = |shard: &&ShardState| only.is_none_or(|only| only == shard.id);
+        let listed: Vec<&ShardState> = state.listed_shards(now).filter(wanted).collect();
+        // Before any of them is opened.
+        check(listed.len())?;
+        for shard in listed {
             let Some(handle) = stream.shard(shard.id) else { continue };
             if let Start::At(number) = start
                 && !handle.owns(*number)
@@ -83,17 +89,17 @@ impl Cursor {
     }
 
     /// Takes in the shards that are new; `None` when this is another stream's.
-    pub(super) fn follow(&mut self, stream: &Stream) -> Option<()> {
+    pub(super) fn follow(&mut self, stream: &Stream) -> Result<Option<()>> {
         let state = stream.state();
         if StreamNumber(self.number) != state.number {
-            return None;
+            return Ok(None);
         }
         if self.only.is_none() {
             let new = state.shards.keys().map(|id| id.index()).filter(|id| *id >= self.known);
             self.places.extend(new.map(|id| (id, 0)));
         }
         self.known = self.known.max(state.next_shard);
-        Some(())
+        check(self.places.len()).map(Some)
     }
 
     /// Where each shard is to be read.
@@ -125,6 +131,15 @@ impl Cursor {
     pub(super) fn ended(&self) -> Option<ShardId> {
         self.only.filter(|only| !self.places.contains_key(only)).map(ShardId::new)
     }
+}
+
+/// Refuses to read so many shards together, where they are too many.
+fn check(shards: usize) -> Result<()> {
+    if shards <= SHARDS_MAX {
+        return Ok(());
+    }
+    let right = "they are read one by one, with shard=SHARD";
+    Err(Fault::invalid(format!("the stream has over {SHARDS_MAX} shards: {right}")))
 }
 
 async fn place(
@@ -162,11 +177,21 @@ mod tests {
             let cursor = Cursor { number, only, known, places };
             prop_assert_eq!(Cursor::parse(&cursor.text()), Ok(cursor));
         }
+    }
 
-        #[test]
-        fn any_text_is_survived(text in "[A-Za-z0-9_-]{0,80}") {
-            if let Ok(cursor) = Cursor::parse(&text) {
-                prop_assert!(cursor.places.len() <= 80);
+    #[test]
+    fn a_damaged_cursor_is_refused_or_is_another() {
+        let places = [(-1, 0), (0, 9), (1, u64::MAX), (700, 1 << 40)].into();
+        let cursor = Cursor { number: 7, only: Some(2), known: 900, places };
+        let bytes = minicbor::to_vec(&cursor).unwrap();
+        for (place, by) in
+            (0..bytes.len()).flat_map(|place| (1..=u8::MAX).map(move |by| (place, by)))
+        {
+            let mut bytes = bytes.clone();
+            bytes[place] ^= by;
+            if let Ok(found) = Cursor::parse(&BASE64.encode_to_string(bytes)) {
+                assert_ne!(found, cursor, "{by} at {place}");
+                assert_eq!(Cursor::parse(&found.text()), Ok(found));
             }
         }
     }

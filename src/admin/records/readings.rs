@@ -12,14 +12,22 @@ use millpond_shards::{
     stream::encryption::DataKeyNumber,
 };
 
-use super::{ANSWER_BYTES_MAX, Admin, Fault, Result, wanted::Wanted};
+use super::{
+    Admin, Fault, Result,
+    page::PAGE_BYTES_MAX,
+    wanted::{RECORD_BYTES_MAX, Wanted},
+};
 use crate::answers::AnswerRoom;
 
 /// Bytes of data that are read of one of many shards at a time, or one larger record.
 const SHARD_BYTES_MIN: usize = 64 << 10;
 
-/// Bytes of data that are held of all shards together, or one larger record.
+/// Bytes that are held of all shards together, and as many as the largest record has beside them
+/// while the next shard is read.
 const READ_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes that a record takes in an answer beside its data: a guess.
+const TOLD_BYTES: usize = 256;
 
 /// A part of each shard, as far as there was room.
 #[derive(Default)]
@@ -31,6 +39,14 @@ pub(super) struct Readings {
     bytes: usize,
 }
 
+impl Readings {
+    /// About what all of it takes in an answer.
+    pub(super) fn told_bytes(&self) -> usize {
+        let readings = self.parts.iter().map(|(_, reading)| reading);
+        readings.map(|r| r.payload_bytes() as usize + r.len() * TOLD_BYTES).sum()
+    }
+}
+
 /// Reads on in each shard. Who waits for data keys holds nothing.
 pub(super) async fn read(
     admin: &Admin,
@@ -38,14 +54,14 @@ pub(super) async fn read(
     shards: &[(Arc<Shard>, Offset)],
     wanted: &Wanted,
 ) -> Result<(Readings, AnswerRoom)> {
-    let bytes = wanted.answer_bytes_max() + (shards.len() * SHARD_BYTES_MIN).min(READ_BYTES_MAX);
+    let bytes = wanted.answer_bytes_max() + READ_BYTES_MAX + RECORD_BYTES_MAX;
     let mut reader = Reader {
         stream,
         opener: admin.app.domain().crypt().opener(stream),
         horizon: stream.state().horizon(admin.app.domain().now()),
         limit: Limit {
             records: wanted.limit,
-            payload_bytes: (ANSWER_BYTES_MAX / shards.len().max(1)).max(SHARD_BYTES_MIN),
+            payload_bytes: (PAGE_BYTES_MAX / shards.len().max(1)).max(SHARD_BYTES_MIN),
         },
         missing: Vec::new(),
     };
@@ -82,7 +98,7 @@ impl Reader<'_> {
         let mut left_out = Vec::new();
         for place in shards {
             let reading = self.part(place).await?;
-            let bytes = reading.payload_bytes() as usize;
+            let bytes = reading.held_bytes();
             if readings.bytes + bytes > READ_BYTES_MAX && !readings.parts.is_empty() {
                 left_out.extend(oldest(&place.0, &reading).map(|oldest| (oldest, place)));
             } else {

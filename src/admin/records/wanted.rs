@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use millpond_api::types::{SequenceNumber, ShardId, Timestamp};
+use millpond_quotas::limits;
 use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{ANSWER_BYTES_MAX, Fault, Result};
+use super::{Fault, Result, page::PAGE_BYTES_MAX};
 use crate::{
     admin::input::parsed,
-    payload::{UNPACKED_BYTES_MAX, Unpacking},
+    payload::{UNPACKED_BYTES_MAX, Unpacking, WORKING_BYTES_MAX},
 };
 
 /// Records in an answer unless it is asked for others.
@@ -27,8 +28,9 @@ const LAST_MAX: u64 = 10_000;
 /// A number with more digits than this is a sequence number, and no time.
 const TIME_DIGITS_MAX: usize = 20;
 
-/// Bytes that a record takes in an answer beside its data.
-const RECORD_BYTES: usize = 512;
+/// Bytes of data and partition key of the largest record that any stream takes.
+pub(super) const RECORD_BYTES_MAX: usize =
+    limits::record_bytes_max(limits::RECORD_SIZE_MAX_KIB) as usize;
 
 /// The parameters as they come.
 #[derive(Debug, Deserialize)]
@@ -52,6 +54,7 @@ pub(in crate::admin) struct Query {
 }
 
 /// What they mean.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
     pub(super) shard: Option<ShardId>,
     pub(super) start: Start,
@@ -91,11 +94,14 @@ impl Wanted {
         Ok(Self { shard, start, limit, wait: Duration::from_secs_f64(wait), unpacking })
     }
 
-    /// About what the largest answer takes, with what it is made of.
+    /// What the largest answer takes as it is made, beside what is read: its text, which is twice
+    /// as long as what it tells where that is quotes and line ends, and its last record, opened and
+    /// unpacked.
     pub(super) fn answer_bytes_max(&self) -> usize {
-        let unpacked = if self.unpacking.gunzip { UNPACKED_BYTES_MAX } else { 0 };
-        // A text of quotes and line ends takes double.
-        (2 * ANSWER_BYTES_MAX + unpacked) * 2 + self.limit * RECORD_BYTES
+        let unpacks = self.unpacking != Unpacking::default();
+        let (told, work) =
+            if unpacks { (UNPACKED_BYTES_MAX, WORKING_BYTES_MAX) } else { (RECORD_BYTES_MAX, 0) };
+        PAGE_BYTES_MAX + 2 * told + RECORD_BYTES_MAX + work
     }
 }
 
