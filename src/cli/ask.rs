@@ -211,7 +211,8 @@ pub struct CommonFlags {
     /// What opens the server's admin API; dev needs none on this host
     #[arg(long, value_name = "TOKEN", global = true, help_heading = "Server")]
     pub admin_token: Option<Secret>,
-    /// Take the token from admin.token in here, the server's data directory
+    /// Take the token from admin.token in here, the server's data directory; the variable counts
+    /// for a server on this host only
     #[arg(long, value_name = "DIR", global = true, help_heading = "Server")]
     pub data_dir: Option<PathBuf>,
     /// For https://, a PEM file of the authorities to trust instead of the platform's

@@ -106,7 +106,7 @@ impl Advice {
             } else if self.hot_keys.is_empty() {
                 format!("{name} has as many shards by now as its busiest second needs: {open}")
             } else {
-                format!("but for keys that are too much for a shard, {open} are enough for {name}")
+                format!("{name} has shards enough but for keys that are too much for one: {open}")
             });
         }
         for key in &self.hot_keys {

@@ -41,7 +41,12 @@ pub(super) fn items(billed: &Billed, mode: StreamMode, prices: &Region) -> Vec<I
 
 /// The sum of the lines.
 pub(super) fn total(items: &[Item]) -> f64 {
-    items.iter().map(|item| item.cost).sum()
+    sum(items.iter().map(|item| item.cost))
+}
+
+/// The sum; 0 of nothing, for which floats have -0.
+pub(super) fn sum(costs: impl Iterator<Item = f64>) -> f64 {
+    costs.fold(0.0, |sum, cost| sum + cost)
 }
 
 /// What the same would have cost with so many shards all the time.
@@ -135,6 +140,11 @@ mod tests {
 
     fn is_about(cost: f64, expected: f64) {
         assert!((cost - expected).abs() < 1e-9, "{cost} isn't {expected}");
+    }
+
+    #[test]
+    fn nothing_costs_nothing() {
+        assert_eq!(serde_json::to_string(&total(&[])).unwrap(), "0.0");
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl Report {
             streams.insert(name, Observed { billed, ..seen });
         }
         let cost = |seen: &Observed| StreamReport::cost(seen, None, prices).total;
-        let total = streams.values().map(cost).sum();
+        let total = bill::sum(streams.values().map(cost));
         let mut told: Vec<StreamReport> = Vec::new();
         for (name, (arn, rows)) in &rows {
             told.push(StreamReport::new(arn, rows, streams.get(name), quotas, prices));
