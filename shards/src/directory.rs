@@ -2,7 +2,7 @@
 //! have settled. Read without a lock; replaced whole by `Control`.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
@@ -18,7 +18,7 @@ use crate::{
     Error,
     commitment::Commitment,
     crypt::Vault,
-    observed::{self, Meters, Observed},
+    observed::{self, Gone, Meters, Observed},
     services::Services,
     shard::Shard,
     state::{ShardLimit, State},
@@ -133,11 +133,8 @@ pub struct Directory {
     quotas: Quotas,
     shard_limit: ShardLimit,
     // Locked when a stream goes, and when somebody asks.
-    gone: Mutex<VecDeque<Observed>>,
+    gone: Mutex<Gone>,
 }
-
-/// Streams that are told of after they were deleted; the oldest are forgotten first.
-const GONE_MAX: usize = 1_000;
 
 impl Directory {
     /// A directory of no streams.
@@ -219,7 +216,7 @@ impl Directory {
 
     /// Begins anew with the streams that `of` picks.
     pub fn forget_observed(&self, of: impl Fn(&StreamArn) -> bool) {
-        self.gone().retain(|stream| !of(&stream.arn));
+        self.gone().forget(&of);
         for stream in self.current.load().streams().filter(|stream| of(&stream.state.arn)) {
             stream.meters.iter().for_each(|meters| meters.clear());
             stream.shards().for_each(|shard| shard.quota().clear_peaks());
@@ -232,14 +229,11 @@ impl Directory {
         };
         let mut streams = before.streams().filter(is_gone).peekable();
         if streams.peek().is_some() {
-            let mut gone = self.gone();
-            gone.extend(streams.filter_map(|stream| observed::observe(stream, true)));
-            let excess = gone.len().saturating_sub(GONE_MAX);
-            gone.drain(..excess);
+            self.gone().add(streams.filter_map(|stream| observed::observe(stream, true)));
         }
     }
 
-    fn gone(&self) -> MutexGuard<'_, VecDeque<Observed>> {
+    fn gone(&self) -> MutexGuard<'_, Gone> {
         self.gone.lock().expect("nothing panics while it holds them")
     }
 

@@ -2,6 +2,7 @@
 //! the server started or was told to begin anew.
 
 mod arrivals;
+mod gone;
 
 use std::sync::{
     Mutex, MutexGuard,
@@ -17,6 +18,7 @@ use crate::{
 };
 
 use arrivals::Arrivals;
+pub(crate) use gone::Gone;
 
 /// What AWS calls a unit of a record that is put into a provisioned stream.
 const PUT_UNIT_BYTES: u64 = 25 << 10;
@@ -134,14 +136,6 @@ impl Billed {
 impl Meters {
     pub(crate) fn new(clock: Clock) -> Self {
         let now = clock.now();
-        let held = Held {
-            since: now,
-            until: now,
-            shard_millis: 0,
-            extended_shard_millis: 0,
-            consumer_shard_millis: 0,
-            arrivals: Arrivals::since(hour(now)),
-        };
         Self {
             clock,
             offered: Offered::default(),
@@ -149,24 +143,24 @@ impl Meters {
             in_kib: AtomicU64::new(0),
             out_bytes: AtomicU64::new(0),
             fan_out_bytes: AtomicU64::new(0),
-            held: Mutex::new(held),
+            held: Mutex::new(Held::since(now)),
             hour: AtomicU64::new(hour(now)),
         }
     }
 
     /// A request wants to put so many records of so many bytes together.
-    pub fn note_offered(&self, records: u64, bytes: u64) {
-        self.offered.note(self.clock.now(), records, bytes);
+    pub fn note_offered(&self, now: Time, records: u64, bytes: u64) {
+        self.offered.note(now, records, bytes);
     }
 
     /// Records of these sizes, data and partition key together, are put.
-    pub fn note_put(&self, sizes: impl Iterator<Item = u64>) {
+    pub fn note_put(&self, now: Time, sizes: impl Iterator<Item = u64>) {
         let (mut units, mut kib) = (0, 0);
         for bytes in sizes {
             units += bytes.div_ceil(PUT_UNIT_BYTES).max(1);
             kib += bytes.div_ceil(BILLED_UNIT_BYTES).max(1);
         }
-        let hour = hour(self.clock.now());
+        let hour = hour(now);
         if self.hour.load(Relaxed) < hour && self.hour.fetch_max(hour, Relaxed) < hour {
             self.held().arrivals.close_hour(hour, self.in_kib.load(Relaxed));
         }
@@ -218,14 +212,7 @@ impl Meters {
     pub(crate) fn clear(&self) {
         let now = self.clock.now();
         let mut held = self.held();
-        *held = Held {
-            since: now,
-            until: now,
-            shard_millis: 0,
-            extended_shard_millis: 0,
-            consumer_shard_millis: 0,
-            arrivals: Arrivals::since(hour(now)),
-        };
+        *held = Held::since(now);
         self.offered.clear();
         for counter in [&self.put_units, &self.in_kib, &self.out_bytes, &self.fan_out_bytes] {
             counter.store(0, Relaxed);
@@ -238,6 +225,17 @@ impl Meters {
 }
 
 impl Held {
+    fn since(now: Time) -> Self {
+        Self {
+            since: now,
+            until: now,
+            shard_millis: 0,
+            extended_shard_millis: 0,
+            consumer_shard_millis: 0,
+            arrivals: Arrivals::since(hour(now)),
+        }
+    }
+
     fn hold(&mut self, state: &StreamState, now: Time) {
         let length = millis(self.until, now);
         self.until = self.until.max(now);

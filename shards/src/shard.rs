@@ -8,7 +8,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use millpond_api::types::{SequenceNumber, ShardId, StreamArn, Timestamp};
-use millpond_quotas::{Meter, Refusal, ShardQuota};
+use millpond_quotas::{Meter, Refusal, ShardQuota, Time};
 use tokio::sync::{OnceCell, mpsc, oneshot};
 
 use crate::{
@@ -134,12 +134,11 @@ impl Shard {
         &self.meter
     }
 
-    /// Asks for room for one record of this many bytes of data and partition key.
+    /// Asks for room at `now` for one record of this many bytes of data and partition key.
     ///
     /// # Errors
     /// The limit that refuses it; as to what is spent then, see [`ShardQuota::admit_write`].
-    pub fn admit_write(&self, payload_bytes: u64) -> Result<(), Refusal> {
-        let now = self.services.clock.now();
+    pub fn admit_write(&self, now: Time, payload_bytes: u64) -> Result<(), Refusal> {
         self.quota.note_offered(now, payload_bytes);
         let admitted = self.quota.admit_write(now, payload_bytes);
         admitted.inspect_err(|_| self.meter.count_write_throttles(1))
@@ -149,14 +148,14 @@ impl Shard {
     ///
     /// # Errors
     /// Those of `admit_write`.
-    pub fn offer_write(&self, payload_bytes: u64) -> Result<(), Refusal> {
-        self.quota.admit_write(self.services.clock.now(), payload_bytes)
+    pub fn offer_write(&self, now: Time, payload_bytes: u64) -> Result<(), Refusal> {
+        self.quota.admit_write(now, payload_bytes)
     }
 
     /// Counts a record of this many bytes of data and partition key for the busiest second, also
     /// when it is refused.
-    pub fn note_offered(&self, payload_bytes: u64) {
-        self.quota.note_offered(self.services.clock.now(), payload_bytes);
+    pub fn note_offered(&self, now: Time, payload_bytes: u64) {
+        self.quota.note_offered(now, payload_bytes);
     }
 
     /// What the shard admits.

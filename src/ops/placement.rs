@@ -1,7 +1,7 @@
 //! Which shard takes an entry, if it has room: the one that owns its hash key, or, where the
 //! service picks, the shards in turn.
 
-use millpond_quotas::Refusal;
+use millpond_quotas::{Refusal, Time};
 use millpond_shards::{directory::Stream, observed::Meters};
 
 use super::write::Entry;
@@ -26,55 +26,56 @@ pub(super) struct Placement<'a> {
     pub(super) throttled: Vec<(Placed<'a>, Refusal)>,
 }
 
-/// Finds places for the entries of these indices. Room is asked for unless it was before.
+/// Finds places for the entries of these indices. Room is asked for at this time, unless it was
+/// before.
 pub(super) fn place<'a>(
     stream: &Stream,
     entries: &'a [Entry<'a>],
     waiting: &[usize],
-    has_room: bool,
+    asked_at: Option<Time>,
 ) -> Placement<'a> {
     let waiting = waiting.iter().filter_map(|&index| Some((index, entries.get(index)?)));
     let mut placement = if stream.state().spreads_records() {
-        Spreading::new(stream, has_room).place(waiting)
+        Spreading::new(stream, asked_at).place(waiting)
     } else {
-        by_hash_key(stream, waiting, has_room)
+        by_hash_key(stream, waiting, asked_at)
     };
     placement.placed.sort_unstable_by_key(|placed| (placed.owner, placed.index));
-    if !has_room && let Some(meters) = stream.meters() {
-        meter(meters, &placement);
+    if let Some((now, meters)) = asked_at.zip(stream.meters()) {
+        meter(meters, now, &placement);
     }
     placement
 }
 
 /// Counts what the request wants, and what of it is written.
-fn meter(meters: &Meters, Placement { placed, throttled }: &Placement<'_>) {
+fn meter(meters: &Meters, now: Time, Placement { placed, throttled }: &Placement<'_>) {
     let bytes = |placed: &Placed<'_>| placed.entry.payload_bytes() as u64;
     let refused = throttled.iter().map(|(placed, _)| placed);
     let all = placed.iter().chain(refused);
-    meters.note_offered((placed.len() + throttled.len()) as u64, all.map(bytes).sum());
-    meters.note_put(placed.iter().map(bytes));
+    meters.note_offered(now, (placed.len() + throttled.len()) as u64, all.map(bytes).sum());
+    meters.note_put(now, placed.iter().map(bytes));
 }
 
 fn by_hash_key<'a>(
     stream: &Stream,
     waiting: impl Iterator<Item = (usize, &'a Entry<'a>)>,
-    has_room: bool,
+    asked_at: Option<Time>,
 ) -> Placement<'a> {
     let routing = stream.routing();
     let entries = waiting.filter_map(|(index, entry)| {
         let owner = routing.index_of(entry.hash_key())?;
         Some(Placed { owner, index, entry })
     });
-    if has_room {
+    let Some(now) = asked_at else {
         return Placement { placed: entries.collect(), throttled: Vec::new() };
-    }
+    };
     let mut placement = Placement {
         placed: Vec::with_capacity(entries.size_hint().1.unwrap_or_default()),
         throttled: Vec::new(),
     };
     for placed in entries {
         let Some(shard) = routing.shards().get(placed.owner) else { continue };
-        match shard.admit_write(placed.entry.payload_bytes() as u64) {
+        match shard.admit_write(now, placed.entry.payload_bytes() as u64) {
             Ok(()) => placement.placed.push(placed),
             Err(refusal) => placement.throttled.push((placed, refusal)),
         }
@@ -85,7 +86,7 @@ fn by_hash_key<'a>(
 /// Gives entries to shards in turn.
 struct Spreading<'s> {
     stream: &'s Stream,
-    has_room: bool,
+    asked_at: Option<Time>,
     /// The shard of the current run, as its place in the routing table and a multiple of their
     /// number.
     turn: usize,
@@ -96,9 +97,9 @@ struct Spreading<'s> {
 }
 
 impl<'s> Spreading<'s> {
-    fn new(stream: &'s Stream, has_room: bool) -> Self {
+    fn new(stream: &'s Stream, asked_at: Option<Time>) -> Self {
         let turn = stream.take_turn();
-        Self { stream, has_room, turn, run_bytes: 0, refused_bytes: usize::MAX }
+        Self { stream, asked_at, turn, run_bytes: 0, refused_bytes: usize::MAX }
     }
 
     fn place<'a>(mut self, waiting: impl Iterator<Item = (usize, &'a Entry<'a>)>) -> Placement<'a> {
@@ -142,8 +143,8 @@ impl<'s> Spreading<'s> {
     }
 
     fn has_room(&self, owner: usize, bytes: usize) -> Result<(), Refusal> {
-        match self.stream.routing().shards().get(owner) {
-            Some(shard) if !self.has_room => shard.offer_write(bytes as u64),
+        match (self.asked_at, self.stream.routing().shards().get(owner)) {
+            (Some(now), Some(shard)) => shard.offer_write(now, bytes as u64),
             _ => Ok(()),
         }
     }
@@ -151,10 +152,9 @@ impl<'s> Spreading<'s> {
     /// Counts an entry for the shard whose turn it is: which one takes it makes no difference.
     fn note_offered(&self, bytes: usize) {
         let shards = self.stream.routing().shards();
-        if !self.has_room
-            && let Some(shard) = shards.get(self.turn % shards.len().max(1))
-        {
-            shard.note_offered(bytes as u64);
+        let shard = shards.get(self.turn % shards.len().max(1));
+        if let Some((now, shard)) = self.asked_at.zip(shard) {
+            shard.note_offered(now, bytes as u64);
         }
     }
 

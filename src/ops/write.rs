@@ -10,7 +10,7 @@ use millpond_api::{
     types::{Blob, EncryptionType, HashKey, SequenceNumber, ShardId, StreamStatus},
     validate::{Checker, Value},
 };
-use millpond_quotas::{Refusal, limits};
+use millpond_quotas::{Refusal, Time, limits};
 use millpond_shards::{
     Error as Fact,
     batch::RecordBatch,
@@ -170,8 +170,9 @@ pub(super) async fn write(
             sealing => sealing?,
         };
         encryption_type = encryption_type.or(sealing.is_some().then_some(EncryptionType::Kms));
-        let (has_room, sealing) = (round > 0, sealing.as_mut());
-        let shares = share_out(cx, &stream, entries, &waiting, has_room, sealing, &mut outcomes);
+        let asked_at = (round == 0).then(|| cx.clock().now());
+        let sealing = sealing.as_mut();
+        let shares = share_out(cx, &stream, entries, &waiting, asked_at, sealing, &mut outcomes);
         let appends = shares.into_iter().map(Share::append);
         waiting.clear();
         for (share, appended) in join_all(appends).await {
@@ -240,18 +241,18 @@ struct Share {
     entries: Vec<usize>,
 }
 
-/// Gives each waiting entry to a shard, if that has room for it.
+/// Gives each waiting entry to a shard, if that has room for it or had, when it was asked before.
 fn share_out(
     cx: &Cx<'_>,
     stream: &Stream,
     entries: &[Entry<'_>],
     waiting: &[usize],
-    has_room: bool,
+    asked_at: Option<Time>,
     mut sealing: Option<&mut Sealing>,
     outcomes: &mut [Option<Result<Written>>],
 ) -> Vec<Share> {
     let shards = stream.routing().shards();
-    let Placement { placed, throttled } = placement::place(stream, entries, waiting, has_room);
+    let Placement { placed, throttled } = placement::place(stream, entries, waiting, asked_at);
     if !throttled.is_empty() {
         throttle(cx, stream, &throttled, outcomes);
     }

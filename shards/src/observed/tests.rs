@@ -94,7 +94,10 @@ async fn a_record_is_billed_by_begun_units() {
     world.create(1).await;
     let stream = world.stream();
     let meters = stream.meters().unwrap();
-    meters.note_put([0, 1, 1_024, 1_025, 25 << 10, (25 << 10) + 1, 1 << 20].into_iter());
+    meters.note_put(
+        world.clock.now(),
+        [0, 1, 1_024, 1_025, 25 << 10, (25 << 10) + 1, 1 << 20].into_iter(),
+    );
     meters.note_read(700);
     meters.note_pushed(90);
     let billed = world.observed().billed;
@@ -111,9 +114,9 @@ async fn what_is_kept_for_longer_is_billed_by_its_age() {
     world.create(1).await;
     let (now, due) = (at(&world), at(&world));
     world.submit(Command::IncreaseRetention { stream: arn(), hours: 200, now, due }).await;
-    world.stream().meters().unwrap().note_put([10 << 10].into_iter());
+    world.stream().meters().unwrap().note_put(world.clock.now(), [10 << 10].into_iter());
     world.clock.advance(HOUR * 30);
-    world.stream().meters().unwrap().note_put([1 << 10].into_iter());
+    world.stream().meters().unwrap().note_put(world.clock.now(), [1 << 10].into_iter());
     assert_eq!(world.observed().billed.extended_kib_hours, 10 * 6);
     world.clock.advance(HOUR * 220);
     let billed = world.observed().billed;
@@ -127,8 +130,8 @@ async fn a_stream_is_told_of_after_it_is_gone_until_all_is_forgotten() {
     world.create(2).await;
     let stream = world.stream();
     let shard = stream.shards().next().unwrap();
-    assert!(shard.admit_write(500).is_ok());
-    stream.meters().unwrap().note_offered(1, 500);
+    assert!(shard.admit_write(world.clock.now(), 500).is_ok());
+    stream.meters().unwrap().note_offered(world.clock.now(), 1, 500);
     world.clock.advance(HOUR);
     let due = at(&world);
     let (stream, enforce_consumer_deletion) = (arn(), false);
@@ -151,8 +154,8 @@ async fn what_was_forgotten_begins_anew() {
     let world = World::new(Quotas::strict()).await;
     world.create(1).await;
     let stream = world.stream();
-    stream.meters().unwrap().note_put([9].into_iter());
-    stream.meters().unwrap().note_offered(1, 9);
+    stream.meters().unwrap().note_put(world.clock.now(), [9].into_iter());
+    stream.meters().unwrap().note_offered(world.clock.now(), 1, 9);
     assert!(stream.shards().next().unwrap().admit_read().is_ok());
     world.clock.advance(HOUR);
     world.domain.directory().forget_observed(|_| true);

@@ -7,24 +7,27 @@ use tokio::sync::OnceCell;
 
 use crate::{
     engine::{Engine, EngineError, Offset, ShardLog},
-    stream::{Segment, segments},
+    stream::{
+        Segment,
+        segments::{self, Older},
+    },
 };
 
 /// Where a shard's records are, but for those in the log that it writes. Replaced as a whole.
 pub(super) struct History {
     segments: Vec<Segment>,
-    older: Vec<Arc<Older>>,
+    older: Vec<Arc<OlderLog>>,
 }
 
-/// A segment with a successor.
-pub(super) struct Older {
-    of: segments::Older,
+/// The log of a segment with a successor.
+pub(super) struct OlderLog {
+    of: Older,
     log: OnceCell<Arc<dyn ShardLog>>,
 }
 
 impl History {
     pub(super) fn of(segments: &[Segment]) -> Self {
-        let older = segments::older(segments).map(Older::new).map(Arc::new).collect();
+        let older = segments::older(segments).map(OlderLog::new).map(Arc::new).collect();
         Self { segments: segments.to_vec(), older }
     }
 
@@ -33,9 +36,9 @@ impl History {
         if self.segments == segments {
             return None;
         }
-        let known = |of: segments::Older| {
+        let known = |of: Older| {
             let same = self.older.iter().find(|older| older.of == of).cloned();
-            same.unwrap_or_else(|| Arc::new(Older::new(of)))
+            same.unwrap_or_else(|| Arc::new(OlderLog::new(of)))
         };
         let older = segments::older(segments).map(known).collect();
         Some(Self { segments: segments.to_vec(), older })
@@ -51,26 +54,30 @@ impl History {
         !self.older.is_empty()
     }
 
-    /// The older segments that hold records at or after `from`, and any that arrived at or after
-    /// `horizon`, in order.
-    pub(super) fn from(&self, from: Offset, horizon: Timestamp) -> impl Iterator<Item = &Older> {
+    /// The logs of the older segments that hold records at or after `from`, and any that arrived
+    /// at or after `horizon`, in order.
+    pub(super) fn older_from(
+        &self,
+        from: Offset,
+        horizon: Timestamp,
+    ) -> impl Iterator<Item = &OlderLog> {
         let older = self.older.iter().map(AsRef::as_ref);
         older.filter(move |older| older.of.to > from && older.of.until >= horizon)
     }
 }
 
-impl Older {
-    fn new(of: segments::Older) -> Self {
+impl OlderLog {
+    fn new(of: Older) -> Self {
         Self { of, log: OnceCell::new() }
     }
 
-    /// Position of its first record.
-    pub(super) fn from(&self) -> Offset {
+    /// Position of the segment's first record.
+    pub(super) fn begins(&self) -> Offset {
         self.of.segment.from
     }
 
     /// The position after its last record.
-    pub(super) fn to(&self) -> Offset {
+    pub(super) fn ends(&self) -> Offset {
         self.of.to
     }
 

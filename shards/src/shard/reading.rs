@@ -142,12 +142,12 @@ impl Shard {
         }
         let limit_of_log = ReadLimit { records: limit.records, bytes: limit.payload_bytes };
         let (from, history) = self.history_from(from);
-        for older in history.iter().flat_map(|history| history.from(from, horizon)) {
+        for older in history.iter().flat_map(|history| history.older_from(from, horizon)) {
             let log = older.log(self.services.engine.as_ref()).await?;
             let reader = Reader { log, tail: None };
             let (from, mut page) =
-                reader.unexpired(from.max(older.from()), horizon, limit_of_log).await?;
-            page.retain(|chunk| chunk.first < older.to());
+                reader.unexpired(from.max(older.begins()), horizon, limit_of_log).await?;
+            page.retain(|chunk| chunk.first < older.ends());
             if !page.is_empty() {
                 return Reading::of(page, from, end, limit);
             }
@@ -164,10 +164,10 @@ impl Shard {
     pub async fn seek(&self, at: Timestamp) -> Result<Offset, EngineError> {
         let storage = self.storage().await?;
         let (begins, history) = self.history_from(Offset::ZERO);
-        for older in history.iter().flat_map(|history| history.from(begins, at)) {
+        for older in history.iter().flat_map(|history| history.older_from(begins, at)) {
             let found = older.log(self.services.engine.as_ref()).await?.seek(at).await?;
-            if found < older.to() {
-                return Ok(found.max(older.from()));
+            if found < older.ends() {
+                return Ok(found.max(older.begins()));
             }
         }
         Ok(storage.log.seek(at).await?.max(begins))
