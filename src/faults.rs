@@ -174,11 +174,15 @@ impl Injector {
 
     /// Notes that an iterator has expired: it stays so.
     pub fn expire(&self, iterator: &str) {
-        let expired = &mut self.progress().expired;
+        let (expired, hash) = (&mut self.progress().expired, hash(iterator));
+        // A client that tries again and again must not push out those of others.
+        if expired.contains(&hash) {
+            return;
+        }
         if expired.len() == EXPIRED_MAX {
             expired.pop_front();
         }
-        expired.push_back(hash(iterator));
+        expired.push_back(hash);
     }
 
     /// Whether a fault has expired this iterator before.

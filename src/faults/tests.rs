@@ -130,7 +130,7 @@ fn a_wrong_script_is_told_what_is_wrong_and_what_would_be_right() {
     for (text, format, words) in [
         ("[]", Format::Json, "the script: it is a table"),
         ("{", Format::Json, "it is no JSON: "),
-        ("seed = 1\nfaults = [", Format::Toml, "it is no TOML in line 2: "),
+        ("seed = 1\nfaults = [", Format::Toml, "it is no TOML: line 2: "),
         ("fault = []", Format::Toml, "the script: fault is not known here; known are seed, faults"),
         ("seed = -1", Format::Toml, "the script: seed: it is a whole number from 0"),
         ("faults = {}", Format::Toml, "the script: faults: it is a list of at most 256"),
@@ -284,6 +284,10 @@ fn an_iterator_that_a_fault_expired_stays_so() {
         injector.expire(&other.to_string());
     }
     assert!(!injector.has_expired("AAAA"), "the oldest is forgotten");
+    for _ in 0..EXPIRED_MAX {
+        injector.expire("AAAA");
+    }
+    assert!(injector.has_expired("2"), "who tries again and again makes no other forgotten");
     assert_eq!(injector.progress().expired.len(), EXPIRED_MAX);
 }
 

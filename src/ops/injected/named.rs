@@ -3,7 +3,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use millpond_api::types::{ConsumerArn, HashKey, ShardId, StreamArn};
+use millpond_api::{
+    OperationId,
+    types::{ConsumerArn, HashKey, ShardId, StreamArn},
+};
 use millpond_shards::{
     directory::Stream,
     stream::{Namespace, routing},
@@ -43,14 +46,10 @@ pub(super) struct Named<'a> {
     #[serde(borrow)]
     next_token: Text<'a>,
     #[serde(borrow)]
-    partition_key: Text<'a>,
-    #[serde(borrow)]
-    explicit_hash_key: Text<'a>,
-    #[serde(borrow)]
     records: Vec<NamedRecord<'a>>,
 }
 
-/// The members of a record of PutRecords.
+/// The members of a record of PutRecords, and of PutRecord's body.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct NamedRecord<'a> {
@@ -63,7 +62,15 @@ struct NamedRecord<'a> {
 impl<'a> Named<'a> {
     /// What a body that was decoded already names.
     pub(super) fn read(cx: &Cx<'_>, body: &'a [u8]) -> Self {
-        cx.codec().glimpse(body).unwrap_or_default()
+        let mut named: Self = cx.codec().glimpse(body).unwrap_or_default();
+        match cx.operation() {
+            OperationId::PutRecords => {}
+            OperationId::PutRecord => {
+                named.records = vec![cx.codec().glimpse(body).unwrap_or_default()];
+            }
+            _ => named.records.clear(),
+        }
+        named
     }
 
     /// The call that names this.
@@ -76,7 +83,7 @@ impl<'a> Named<'a> {
         let shard = shard.into_iter().find_map(|id| id.0.as_deref()?.parse::<ShardId>().ok());
         let namespace = arn.as_ref().map_or_else(|| cx.namespace().clone(), Namespace::of);
         let stream = arn.as_ref().and_then(|arn| cx.find(arn).ok());
-        let records = self.records(cx, stream.as_deref());
+        let records = self.records.iter().map(|record| record.face(stream.as_deref())).collect();
         Call {
             operation,
             account: namespace.account,
@@ -116,29 +123,17 @@ impl<'a> Named<'a> {
             .or_else(|| self.resource_arn.parsed(of_arn))
             .or_else(|| self.consumer_name.parsed(|name| Some(name.to_owned())))
     }
-
-    fn records(&self, cx: &Cx<'_>, stream: Option<&Stream>) -> Vec<RecordFace> {
-        use millpond_api::OperationId as Id;
-        match cx.operation() {
-            Id::PutRecord => vec![face(stream, &self.partition_key, &self.explicit_hash_key)],
-            Id::PutRecords => {
-                let records = self.records.iter();
-                records.map(|r| face(stream, &r.partition_key, &r.explicit_hash_key)).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
 }
 
-/// A record, with its shard unless the service picks that.
-fn face(stream: Option<&Stream>, key: &Text<'_>, explicit: &Text<'_>) -> RecordFace {
-    let stream = stream.filter(|stream| !stream.state().spreads_records());
-    let explicit = explicit.parsed(|text| text.parse::<HashKey>().ok());
-    let hash = explicit.or_else(|| key.0.as_deref().map(routing::hash_key));
-    let shard = stream.zip(hash).and_then(|(stream, hash)| stream.routing().shard_of(hash));
-    RecordFace {
-        partition_key: key.0.as_deref().map(str::to_owned),
-        shard: shard.map(|shard| shard.id()),
+impl NamedRecord<'_> {
+    /// The record, with its shard unless the service picks that.
+    fn face(&self, stream: Option<&Stream>) -> RecordFace {
+        let stream = stream.filter(|stream| !stream.state().spreads_records());
+        let explicit = self.explicit_hash_key.parsed(|text| text.parse::<HashKey>().ok());
+        let key = self.partition_key.0.as_deref();
+        let hash = explicit.or_else(|| key.map(routing::hash_key));
+        let shard = stream.zip(hash).and_then(|(stream, hash)| stream.routing().shard_of(hash));
+        RecordFace { partition_key: key.map(str::to_owned), shard: shard.map(|shard| shard.id()) }
     }
 }
 
