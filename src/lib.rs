@@ -19,7 +19,7 @@
 //! * [`reload`] keeps credentials as their files say.
 //! * [`error`] turns the domain's facts into Amazon's words.
 //! * [`blocks`] holds an answer's bytes; [`answers`] bounds what large ones hold together.
-//! * [`secret_file`] reads files that others must not.
+//! * [`secret_file`] reads files that others must not; [`toml_text`] says where a file is wrong.
 //! * [`outbound`] calls the services of others.
 //! * [`metrics`], [`traces`], [`telemetry`], [`banner`] and [`ids`] are what they are called.
 
@@ -50,4 +50,5 @@ pub mod secret_file;
 pub mod telemetry;
 pub mod throttles;
 pub mod tls;
+pub mod toml_text;
 pub mod traces;

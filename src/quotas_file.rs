@@ -7,6 +7,7 @@ use millpond_quotas::{Counts, Lives, Quotas, Unsettable, Value};
 use crate::{
     config::{QuotasBase, duration},
     process::StartError,
+    toml_text,
 };
 
 /// The table of the file that has the rates of control operations.
@@ -32,10 +33,7 @@ pub fn read(base: QuotasBase, file: Option<&Path>) -> Result<Quotas, StartError>
 }
 
 fn set_all(mut quotas: Quotas, text: &str) -> Result<Quotas, String> {
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        format!("line {}: {}", before.matches('\n').count() + 1, error.message())
-    })?;
+    let table: toml::Table = text.parse().map_err(|error| toml_text::fault(text, &error))?;
     for (key, value) in table {
         match value {
             toml::Value::Table(calls) if key == CALLS => {

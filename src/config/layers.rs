@@ -20,6 +20,7 @@ use super::{
     streams::Declaration,
     values::Mode,
 };
+use crate::toml_text;
 
 /// Two spellings of one setting: a source that gives either hides both of the sources below it.
 const STORAGE: [&str; 2] = ["data-dir", "in-memory"];
@@ -142,10 +143,7 @@ fn read_file(path: &Path) -> Result<toml::Table, Refused> {
     let text = fs::read_to_string(path)
         .map_err(|error| refused(format!("the configuration file cannot be read: {error}")))?;
     // Not the error's own display, which quotes the line: it may hold a secret.
-    text.parse().map_err(|error: toml::de::Error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        refused(format!("line {}: {}", before.matches('\n').count() + 1, error.message()))
-    })
+    text.parse().map_err(|error| refused(toml_text::fault(&text, &error)))
 }
 
 fn said_by_file(

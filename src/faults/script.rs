@@ -8,6 +8,7 @@ use super::{
     fields::{Fields, InvalidScript},
     rule::Rule,
 };
+use crate::toml_text;
 
 /// Bytes of a script.
 pub const SCRIPT_BYTES_MAX: usize = 256 << 10;
@@ -83,10 +84,6 @@ impl Script {
     }
 }
 
-/// The parser's words, on one line.
 fn of_toml(text: &str, error: &toml::de::Error) -> InvalidScript {
-    let before = error.span().and_then(|span| text.get(..span.start));
-    let line = before.map(|before| format!(" in line {}", before.matches('\n').count() + 1));
-    let words = error.message().replace('\n', ", ");
-    InvalidScript(format!("it is no TOML{}: {words}", line.unwrap_or_default()))
+    InvalidScript(format!("it is no TOML: {}", toml_text::fault(text, error)))
 }

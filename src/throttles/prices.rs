@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::Deserialize;
 
-use crate::process::StartError;
+use crate::{process::StartError, toml_text};
 
 const BUILT_IN: &str = include_str!("prices.toml");
 
@@ -86,9 +86,7 @@ pub(super) fn read(file: Option<&Path>) -> Result<Prices, StartError> {
 
 fn parse(text: &str) -> Result<Prices, String> {
     let prices: Prices = toml::from_str(text).map_err(|error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let (line, why) = (before.matches('\n').count() + 1, error.message());
-        format!("line {line}: {why} (docs/testing/quotas.md has the whole table)")
+        format!("{} (docs/testing/quotas.md has the whole table)", toml_text::fault(text, &error))
     })?;
     if !prices.regions.contains_key(&prices.region) {
         return Err(format!(

@@ -91,7 +91,7 @@ async fn a_script_may_be_toml() {
     assert_eq!(outcome.unwrap_err().status, 503);
     let refused = put("[[faults]]\nthen = ").await;
     assert_eq!(refused.status, 400);
-    assert!(refused.text().contains("it is no TOML in line 2"), "{}", refused.text());
+    assert!(refused.text().contains("it is no TOML: line 2"), "{}", refused.text());
 }
 
 #[tokio::test]

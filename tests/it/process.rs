@@ -211,7 +211,7 @@ fn what_it_can_not_do_it_says_in_one_sentence() {
         (format!("{DEV} --credentials {}", path("open")), 2, "chmod 600"),
         (format!("{DEV} --credential AKIDEXAMPLE"), 2, "ID:SECRET"),
         (format!("{DEV} --faults {}", path("none.toml")), 2, "none.toml: it can't be read"),
-        (format!("{DEV} --faults {}", path("file")), 2, "file: it is no TOML in line 1"),
+        (format!("{DEV} --faults {}", path("file")), 2, "file: it is no TOML: line 1"),
     ] {
         let (ended, output, said) = run_to_end(&arguments);
         assert_eq!(ended, Some(code), "{arguments}: {said}");

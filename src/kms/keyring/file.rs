@@ -25,7 +25,10 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::{super::key_id, KeyId, MasterKey};
-use crate::secret_file::{self, NotRead};
+use crate::{
+    secret_file::{self, NotRead},
+    toml_text,
+};
 
 /// Bytes that a keyring may have; room for some thousand keys.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -169,10 +172,8 @@ fn read(path: &Path) -> Result<(Stamp, Keys), InvalidKeyring> {
 impl Keys {
     fn parse(text: &str) -> Result<Self, Mistake> {
         // Not the error's own words, which quote what is there: it may be a key's material.
-        let written: Written = toml::from_str(text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            Mistake::Syntax(before.matches('\n').count() + 1)
-        })?;
+        let written: Written =
+            toml::from_str(text).map_err(|error| Mistake::Syntax(toml_text::line(text, &error)))?;
         let mut keys: Vec<Arc<MasterKey>> = Vec::new();
         for (written, place) in written.key.into_iter().zip(1..) {
             let wrong = |wrong| Mistake::Key { place, wrong };
