@@ -1,11 +1,12 @@
 //! Streams that are to be there from the start, made by the same commands as those of the API.
 //!
-//! What is absent is made, consumers of streams that are there included. What is there stays as it
-//! is; where the configuration file says otherwise, a warning tells the difference.
+//! What is absent is made, consumers and the encryption of streams that are there included: no
+//! start that failed in between leaves records in the clear. What is there stays as it is; where
+//! the configuration file says otherwise, a warning tells the difference.
 
 use std::sync::Arc;
 
-use millpond_api::types::{RecordDistributionStrategy, StreamMode};
+use millpond_api::types::{RecordDistributionStrategy, StreamMode, StreamStatus};
 use millpond_quotas::limits;
 use millpond_shards::{
     Error as Fact,
@@ -44,6 +45,10 @@ impl App {
         match self.submit(self.create(declared)).await {
             Ok(()) => self.set_up(declared).await.map_err(failed)?,
             Err(Fact::StreamExists { .. }) => {
+                let stream = self.find(declared)?;
+                if is_unencrypted(stream.state()) {
+                    self.encrypt(declared).await.map_err(failed)?;
+                }
                 tell_differences(declared, self.find(declared)?.state());
             }
             Err(error) => {
@@ -89,15 +94,20 @@ impl App {
             let stream = stream.clone();
             self.submit(Command::IncreaseRetention { stream, hours, now, due: now }).await?;
         }
-        if let Some(key_id) = &declared.encryption_key {
-            let made = self.domain.directory().stream(&Namespace::of(&stream), &stream.name)?;
-            self.domain.crypt().start(&made, key_id, now, now).await?;
-        }
         if let Some(policy) = &declared.policy {
             let (resource, policy) = (Resource::Stream(stream), policy.as_str().into());
             self.submit(Command::Policy(PolicyCommand::Put { resource, policy })).await?;
         }
-        Ok(())
+        // Last: what needs others than this server may fail, and is made up for.
+        self.encrypt(declared).await
+    }
+
+    /// Starts the declared encryption, if there is one.
+    async fn encrypt(&self, declared: &Declaration) -> Result<(), Fact> {
+        let Declaration { arn, encryption_key: Some(key_id), .. } = declared else { return Ok(()) };
+        let (stream, now) = (Namespace::of(arn), self.domain.now());
+        let stream = self.domain.directory().stream(&stream, &arn.name)?;
+        self.domain.crypt().start(&stream, key_id, now, now).await
     }
 
     async fn register(
@@ -143,6 +153,11 @@ impl App {
     async fn submit(&self, command: Command) -> Result<(), Fact> {
         self.domain.control().submit(command).await
     }
+}
+
+/// Whether encryption is off, and may be started.
+fn is_unencrypted(state: &StreamState) -> bool {
+    state.encryption.key_id.is_none() && state.status == StreamStatus::Active
 }
 
 /// Warns of what a stream has otherwise than the configuration file says.

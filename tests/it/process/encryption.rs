@@ -121,6 +121,34 @@ fn no_file_holds_what_was_put_to_an_encrypted_stream() {
 }
 
 #[test]
+fn a_start_that_failed_leaves_no_declared_stream_in_the_clear() {
+    let case = Case::new();
+    case.write(1, "disabled");
+    let file = case.home.path().join("millpond.toml");
+    let text = "[[streams]]\nname = \"clicks\"\nretention-hours = 48\n\
+         encryption-key = \"alias/clicks\"\n";
+    fs::write(&file, text).unwrap();
+    let (keyring, data) = (case.keyring(), serve(case.data.path()));
+    let arguments = format!("{data} --keyring {} --config {}", keyring.display(), file.display());
+    let (code, _, said) = run_to_end(&arguments);
+    assert_ne!(code, Some(0));
+    assert!(said.contains("stream clicks can't be set up as declared"), "{said}");
+
+    case.write(1, "enabled");
+    let server = Millpond::start(&arguments);
+    let mut client = server.client();
+    let summary = client.call("DescribeStreamSummary", &json!({"StreamName": "clicks"}));
+    let summary = &summary["StreamDescriptionSummary"];
+    assert_eq!(
+        (&summary["KeyId"], &summary["EncryptionType"]),
+        (&json!("alias/clicks"), &json!("KMS"))
+    );
+    assert_eq!(summary["RetentionPeriodHours"], 48);
+    client.put("clicks", "k", SECRET);
+    assert_eq!(holding(case.data.path(), SECRET.as_bytes()), [] as [PathBuf; 0]);
+}
+
+#[test]
 fn records_are_read_after_a_restart_with_the_same_keyring_and_no_other() {
     let case = Case::new();
     let server = case.started();
