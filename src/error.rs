@@ -200,13 +200,15 @@ impl From<Fact> for Error {
                  the account {} in {}.",
                 namespace.account, namespace.region
             )),
-            Fact::ScaleUpTooFar { current, target } => Kind::LimitExceeded.with(format!(
-                "UpdateShardCount cannot scale up over double your current open shard count. \
-                 Current open shard count: {current} Target shard count: {target}"
+            Fact::ScaleUpTooFar { current, target, factor } => Kind::LimitExceeded.with(format!(
+                "UpdateShardCount cannot scale up over {} your current open shard count. \
+                 Current open shard count: {current} Target shard count: {target}",
+                if factor == 2 { "double".to_owned() } else { format!("{factor} times") }
             )),
-            Fact::ScaleDownTooFar { current, target } => Kind::LimitExceeded.with(format!(
-                "UpdateShardCount cannot scale down below half your current open shard count. \
-                 Current open shard count: {current}, Target shard count: {target}"
+            Fact::ScaleDownTooFar { current, target, factor } => Kind::LimitExceeded.with(format!(
+                "UpdateShardCount cannot scale down below {} your current open shard count. \
+                 Current open shard count: {current}, Target shard count: {target}",
+                if factor == 2 { "half".to_owned() } else { format!("1/{factor} of") }
             )),
             Fact::TooManyShards { current, target, limit } => Kind::LimitExceeded.with(format!(
                 "Target shard count or number of open shards cannot be greater than {limit}. \

@@ -18,7 +18,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use millpond_api::types::{ShardId, StreamArn, Timestamp};
+use millpond_api::types::{AccountId, Region, ShardId, StreamArn, StreamName, Timestamp};
 use millpond_quotas::{Quotas, Refusal};
 use millpond_shards::{Error as Fact, directory::Directory, stream::Namespace};
 
@@ -41,11 +41,11 @@ pub struct Throttles {
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// One account's.
-    pub account: Option<String>,
+    pub account: Option<AccountId>,
     /// One region's.
-    pub region: Option<String>,
+    pub region: Option<Region>,
     /// That of the streams of this name.
-    pub stream: Option<String>,
+    pub stream: Option<StreamName>,
 }
 
 impl Throttles {
@@ -138,7 +138,7 @@ impl Filter {
     /// Whether the stream is let through.
     #[must_use]
     pub fn has_stream(&self, arn: &StreamArn) -> bool {
-        let named = self.stream.as_ref().is_none_or(|name| name == arn.name.as_str());
+        let named = self.stream.as_ref().is_none_or(|name| *name == arn.name);
         named && self.has_namespace(&Namespace::of(arn))
     }
 
@@ -148,10 +148,7 @@ impl Filter {
     }
 
     fn has_namespace(&self, namespace: &Namespace) -> bool {
-        let is = |filter: &Option<String>, value: &str| {
-            filter.as_ref().is_none_or(|wanted| wanted == value)
-        };
-        is(&self.account, &namespace.account.to_string())
-            && is(&self.region, namespace.region.as_str())
+        self.account.is_none_or(|account| account == namespace.account)
+            && self.region.as_ref().is_none_or(|region| *region == namespace.region)
     }
 }

@@ -48,10 +48,10 @@ pub enum Error {
     ShardLimit { namespace: Namespace, current: u64, limit: u64, additional: u64 },
     #[error("more than {limit} streams being created")]
     TooManyCreating { namespace: Namespace, limit: usize },
-    #[error("{target} shards are more than twice {current}")]
-    ScaleUpTooFar { current: u32, target: u32 },
-    #[error("{target} shards are less than half of {current}")]
-    ScaleDownTooFar { current: u32, target: u32 },
+    #[error("{target} shards are more than {factor} times {current}")]
+    ScaleUpTooFar { current: u32, target: u32, factor: usize },
+    #[error("{target} shards are less than 1/{factor} of {current}")]
+    ScaleDownTooFar { current: u32, target: u32, factor: usize },
     #[error("{target} shards are more than the limit of {limit}")]
     TooManyShards { current: u32, target: u32, limit: u64 },
     #[error("the shard count of {stream} was updated {limit} times in 24 hours")]

@@ -7,7 +7,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Query, Request, rejection::QueryRejection},
 };
 use bytes::Bytes;
-use http::{StatusCode, request::Parts};
+use http::request::Parts;
 use millpond_shards::stream::Namespace;
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -61,8 +61,8 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
     }
 }
 
-/// The account and region that a request means by `?account=…&region=…`; those of `--account` and
-/// `--region` where it doesn't say.
+/// The account and region that a request means by `?account=…&region=…`, its only parameters;
+/// those of `--account` and `--region` where it doesn't say.
 pub struct Scope(pub Namespace);
 
 /// The parameters of a request.
@@ -77,14 +77,13 @@ impl<T: DeserializeOwned> FromRequestParts<Admin> for Params<T> {
 }
 
 fn query<T: DeserializeOwned>(head: &Parts) -> Result<T, Fault> {
-    let refused = |rejection: QueryRejection| {
-        Fault::unreadable(StatusCode::BAD_REQUEST, rejection.body_text())
-    };
-    let Query(parameters) = Query::try_from_uri(&head.uri).map_err(refused)?;
+    let Query(parameters) = Query::try_from_uri(&head.uri)
+        .map_err(|rejection: QueryRejection| Fault::invalid(rejection.body_text()))?;
     Ok(parameters)
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Named {
     account: Option<String>,
     region: Option<String>,
@@ -94,11 +93,22 @@ impl FromRequestParts<Admin> for Scope {
     type Rejection = Fault;
 
     async fn from_request_parts(head: &mut Parts, admin: &Admin) -> Result<Self, Fault> {
-        let named: Named = query(head)?;
-        let Namespace { account, region } = admin.home.clone();
-        let account = named.account.map_or(Ok(account), |text| parsed("account", &text))?;
-        let region = named.region.map_or(Ok(region), |text| parsed("region", &text))?;
-        Ok(Self(Namespace { account, region }))
+        let Named { account, region } = query(head)?;
+        admin.scope(account.as_deref(), region.as_deref()).map(Self)
+    }
+}
+
+impl Admin {
+    /// What [`Scope`] is, of a request that takes other parameters beside these.
+    pub(super) fn scope(
+        &self,
+        account: Option<&str>,
+        region: Option<&str>,
+    ) -> Result<Namespace, Fault> {
+        let home = self.home.clone();
+        let account = account.map_or(Ok(home.account), |text| parsed("account", text))?;
+        let region = region.map_or(Ok(home.region), |text| parsed("region", text))?;
+        Ok(Namespace { account, region })
     }
 }
 

@@ -28,17 +28,17 @@ use self::{
     page::Page,
     wanted::{Query, Wanted},
 };
-use super::{Admin, Fault, Result, Scope, input::Params};
+use super::{Admin, Fault, Result, input::Params};
 
 pub(super) use put::put;
 
 /// `GET streams/{name}/records`.
 pub(super) async fn read(
     State(admin): State<Admin>,
-    Scope(namespace): Scope,
     Path(name): Path<String>,
     Params(query): Params<Query>,
 ) -> Result<Response> {
+    let namespace = admin.scope(query.account.as_deref(), query.region.as_deref())?;
     let found = admin.stream(&namespace, &name)?;
     let wanted = Wanted::of(&query)?;
     let now = admin.app.domain().now();

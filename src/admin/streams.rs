@@ -22,6 +22,7 @@ const PAGE_MAX: usize = 1_000;
 
 /// Which part of a list is asked for.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Paging {
     account: Option<String>,
     region: Option<String>,
@@ -92,11 +93,11 @@ pub(super) async fn describe(
 /// `GET streams/{name}/shards`: those that clients see.
 pub(super) async fn shards(
     State(admin): State<Admin>,
-    Scope(namespace): Scope,
     Path(name): Path<String>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Value>> {
     let size = paging.size()?;
+    let namespace = admin.scope(paging.account.as_deref(), paging.region.as_deref())?;
     let after = paging.next.map(|text| parsed::<ShardId>("next", &text)).transpose()?;
     let stream = admin.stream(&namespace, &name)?;
     let (page, next) = page(stream.state(), admin.app.domain().now(), after, size);

@@ -28,7 +28,7 @@ pub struct Advice {
     pub splits: Vec<Split>,
     /// Keys that are each more than one shard takes.
     pub hot_keys: Vec<HotKey>,
-    /// The same in sentences.
+    /// The same in sentences, in which no key is named.
     pub sentences: Vec<String>,
 }
 
@@ -110,10 +110,11 @@ impl Advice {
             });
         }
         for key in &self.hot_keys {
+            // Not which: it is often a user's name, and the sentence gets into the log.
             self.sentences.push(format!(
-                "the partition key {:?} alone is about {} records and {} bytes in a second, more \
+                "a partition key of {} alone is about {} records and {} bytes in a second, more \
                  than a shard takes: no number of shards helps, only more keys",
-                key.partition_key, key.records_per_second, key.bytes_per_second
+                key.shard, key.records_per_second, key.bytes_per_second
             ));
         }
         if was_refused(|row| row.limit == "shard-read-calls-per-second") {

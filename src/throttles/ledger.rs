@@ -217,7 +217,8 @@ pub(super) fn of_fact(fact: &Fact) -> Option<(Option<StreamArn>, Refused<'static
         }
         Fact::TooManyCreating { .. } => account("streams-creating", 1),
         Fact::TooManyOnDemandStreams { .. } => account("on-demand-streams", 1),
-        Fact::ScaleUpTooFar { current, target } | Fact::ScaleDownTooFar { current, target } => {
+        Fact::ScaleUpTooFar { current, target, .. }
+        | Fact::ScaleDownTooFar { current, target, .. } => {
             account("shard-count-factor", current.abs_diff(*target).into())
         }
         Fact::TooManyShards { target, limit, .. } => {
@@ -297,13 +298,13 @@ mod tests {
         for whose in [clicks(), Whose::Stream(orders), account] {
             ledger.note_all("PutRecord", &whose, at(1), [record(0, "a")].into_iter());
         }
-        let filter = Filter { stream: Some("orders".to_owned()), ..Filter::default() };
+        let filter = Filter { stream: "orders".parse().ok(), ..Filter::default() };
         ledger.clear(&filter, at(2));
         assert_eq!((ledger.rows.len(), ledger.rows_count, ledger.recent.len()), (2, 2, 2));
-        let elsewhere = Filter { region: Some("eu-west-1".to_owned()), ..Filter::default() };
+        let elsewhere = Filter { region: "eu-west-1".parse().ok(), ..Filter::default() };
         ledger.clear(&elsewhere, at(2));
         assert_eq!(ledger.rows.len(), 2);
-        let there = Filter { account: Some("000000000000".to_owned()), ..Filter::default() };
+        let there = Filter { account: "000000000000".parse().ok(), ..Filter::default() };
         ledger.clear(&there, at(2));
         assert_eq!((ledger.rows.len(), ledger.since), (0, at(0)));
         ledger.clear(&Filter::default(), at(3));

@@ -111,6 +111,34 @@ async fn what_is_not_there_is_said_so() {
 }
 
 #[tokio::test]
+async fn a_parameter_that_is_not_known_is_refused() {
+    let server = TestServer::new().await.with_stream("clicks", 1).await;
+    for (method, path) in [
+        ("GET", "streams"),
+        ("GET", "streams/clicks"),
+        ("GET", "streams/clicks/shards"),
+        ("GET", "streams/clicks/records"),
+        ("POST", "streams/clicks/records"),
+        ("POST", "streams/clicks/truncate"),
+        ("POST", "streams/clicks/fork"),
+        ("GET", "throttles"),
+        ("DELETE", "throttles"),
+    ] {
+        let path = format!("{path}?acount=000000000000");
+        let (status, answer) = server.admin(method, &path, &Value::Null).await;
+        let message = answer["message"].as_str().unwrap_or_default();
+        assert!(status == 400 && message.contains("unknown field `acount`"), "{path}: {answer}");
+    }
+    for query in ["account=7", "region=Nowhere", "stream=a%20b"] {
+        let (status, answer) =
+            server.admin("GET", &format!("throttles?{query}"), &Value::Null).await;
+        let name = query.split('=').next().unwrap();
+        let message = answer["message"].as_str().unwrap_or_default();
+        assert!(status == 400 && message.starts_with(&format!("{name}: ")), "{query}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn the_clock_is_shown() {
     let server = TestServer::new().await;
     let clock = server.administer("GET", "clock", Value::Null).await;

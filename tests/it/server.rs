@@ -93,14 +93,19 @@ impl TestServer {
     /// What is left of this server after a crash, started again.
     pub(crate) async fn after_crash(&self) -> Self {
         let (config, keys) = (Arc::clone(&self.config), Arc::clone(&self.keys));
-        let opened = Self::open(config, self.engine.crash(0), keys, self.clock.clone()).await;
+        let opened = Self::open(config, self.engine.crash(0), keys, self.next_clock()).await;
         Self { codec: self.codec, account: self.account.clone(), ..opened }
     }
 
     /// What is left of this server after a crash, started again with other flags.
     pub(crate) async fn restarted_with(&self, flags: &str) -> Self {
         let (config, keys) = (config_of(&format!("dev {flags}")), Arc::clone(&self.keys));
-        Self::open(config, self.engine.crash(0), keys, self.clock.clone()).await
+        Self::open(config, self.engine.crash(0), keys, self.next_clock()).await
+    }
+
+    /// A clock at the same time that the tasks of this server don't live by any more.
+    fn next_clock(&self) -> Clock {
+        Clock::manual(self.clock.now())
     }
 
     /// The same server, spoken to in this format.

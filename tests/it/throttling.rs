@@ -118,6 +118,9 @@ async fn a_hot_key_is_told_from_too_few_shards() {
     assert_eq!(advice["hot_keys"][0]["partition_key"], "hot");
     assert_eq!(advice["shards"], 1);
     assert!(advice["sentences"].to_string().contains("no number of shards helps"), "{advice}");
+    let told = server.summary_of_throttles().join("\n");
+    assert!(told.contains("no number of shards helps"), "{told}");
+    assert!(!told.contains("hot"), "the log of a server names no keys: {told}");
 }
 
 #[tokio::test]
@@ -275,6 +278,10 @@ async fn counts_and_lives_are_set_by_the_file() {
     let target = json!({"StreamName": "clicks", "TargetShardCount": 4,
         "ScalingType": "UNIFORM_SCALING"});
     server.call("UpdateShardCount", target).await;
+    let target = json!({"StreamName": "clicks", "TargetShardCount": 17,
+        "ScalingType": "UNIFORM_SCALING"});
+    let refusal = server.refusal("UpdateShardCount", target).await;
+    assert!(refusal.contains("cannot scale up over 4 times your current open"), "{refusal}");
     let iterator = server.iterator("clicks", 0, "LATEST").await;
     let mut events = subscribe_at(&server, &consumer, 0, oldest()).await;
     server.advance(Duration::from_millis(10_001)).await;

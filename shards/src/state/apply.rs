@@ -199,11 +199,12 @@ fn scale(
     let mut stream = next.provisioned_stream(arn)?;
     let current = u32::try_from(stream.open_shards().count()).expect("shard indices have 31 bits");
     let (least, most) = next.counts.targets(current);
+    let factor = next.counts.shard_count_factor;
     if target > most {
-        return Err(Error::ScaleUpTooFar { current, target });
+        return Err(Error::ScaleUpTooFar { current, target, factor });
     }
     if target < least {
-        return Err(Error::ScaleDownTooFar { current, target });
+        return Err(Error::ScaleDownTooFar { current, target, factor });
     }
     let namespace = Namespace::of(arn);
     let others = next.open_shards(&namespace, StreamMode::Provisioned) - u64::from(current);

@@ -153,9 +153,9 @@ fn scaling_is_bounded_by_half_and_double() {
         apply(&state, &Command::UpdateShardCount { stream: arn("clicks"), target, now, due })
     };
     assert!(scale(10).is_ok());
-    assert_eq!(scale(11), Err(Error::ScaleUpTooFar { current: 5, target: 11 }));
+    assert_eq!(scale(11), Err(Error::ScaleUpTooFar { current: 5, target: 11, factor: 2 }));
     assert!(scale(3).is_ok());
-    assert_eq!(scale(2), Err(Error::ScaleDownTooFar { current: 5, target: 2 }));
+    assert_eq!(scale(2), Err(Error::ScaleDownTooFar { current: 5, target: 2, factor: 2 }));
 }
 
 #[test]

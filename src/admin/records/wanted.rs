@@ -36,10 +36,8 @@ pub(super) const RECORD_BYTES_MAX: usize =
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::admin) struct Query {
-    #[serde(rename = "account")]
-    _account: Option<String>,
-    #[serde(rename = "region")]
-    _region: Option<String>,
+    pub(super) account: Option<String>,
+    pub(super) region: Option<String>,
     shard: Option<String>,
     from: Option<String>,
     since_seconds: Option<f64>,
