@@ -16,6 +16,9 @@ use subtle::ConstantTimeEq as _;
 use super::Fault;
 use crate::{config::Secret, http::is_local};
 
+/// Where browsers say whose page asks; `none` is what somebody typed.
+const FETCH_SITE: &str = "sec-fetch-site";
+
 /// What opens the admin API.
 #[derive(Debug, Clone)]
 pub enum Access {
@@ -45,7 +48,7 @@ pub(super) async fn guard(
 impl Access {
     fn admit(&self, request: &Request) -> Result<(), Fault> {
         let headers = request.headers();
-        if headers.contains_key(header::ORIGIN) {
+        if is_of_page(headers) {
             return Err(Fault::from_page());
         }
         let Self::On { token, is_open_here } = self else { return Err(Fault::off()) };
@@ -66,6 +69,12 @@ impl Access {
             )),
         }
     }
+}
+
+/// Whether a browser sends this for a page. What a page only embeds or links to brings no `Origin`.
+fn is_of_page(headers: &HeaderMap) -> bool {
+    let site = headers.get(FETCH_SITE);
+    headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != "none")
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -73,7 +73,8 @@ impl Fault {
     }
 
     pub(super) fn from_page() -> Self {
-        let message = "the admin API answers no web page: requests with an Origin are refused";
+        let message = "the admin API answers no web page: a request with an Origin, or with a \
+                       Sec-Fetch-Site that isn't none, is refused";
         Self { status: StatusCode::FORBIDDEN, message: message.to_owned() }
     }
 

@@ -6,7 +6,8 @@ use http::{header, uri::Authority};
 use super::connection::Peer;
 
 /// What proxies say for whom they speak with.
-const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "via"];
+const FORWARDED: [&str; 6] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
 /// Whether nobody else asks than a client on this host, as far as proxies say whom they speak for
 /// and browsers say what a page asked for.

@@ -240,7 +240,7 @@ async fn metrics_are_for_this_host_unless_opened() {
     assert_eq!(ask(Local, "[::ffff:127.0.0.1]:9").await, StatusCode::OK);
     assert_eq!(ask(Local, "10.0.0.1:9").await, StatusCode::FORBIDDEN);
     assert_eq!(ask(Open, "10.0.0.1:9").await, StatusCode::OK);
-    for proxy in ["forwarded", "x-forwarded-for", "via"] {
+    for proxy in ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"] {
         let through = (proxy, "10.0.0.1");
         assert_eq!(ask_with(Local, "127.0.0.1:9", through).await, StatusCode::FORBIDDEN);
         assert_eq!(ask_with(Open, "127.0.0.1:9", through).await, StatusCode::OK);

@@ -37,6 +37,15 @@ async fn no_web_page_gets_in() {
         let request = ask("localhost").header("origin", origin).header(bearer.0, bearer.1);
         assert_eq!(told(&server, request).await.0, 403, "{origin}");
     }
+    // An image, a script or a link of a page brings no origin.
+    for site in ["cross-site", "same-site", "same-origin", "anything"] {
+        let request = ask("localhost").header("sec-fetch-site", site).header(bearer.0, bearer.1);
+        let (status, message) = told(&server, request).await;
+        assert_eq!(status, 403, "{site}");
+        assert!(message.contains("Sec-Fetch-Site"), "{message}");
+    }
+    let typed = ask("localhost").header("sec-fetch-site", "none");
+    assert_eq!(told(&server, typed.header(bearer.0, bearer.1)).await.0, 200);
     // A page that makes its own name point to this host sends that name, and perhaps no origin.
     let (status, message) = told(&server, ask("evil.example:4567")).await;
     assert_eq!(status, 401);
@@ -52,8 +61,17 @@ async fn others_need_the_token() {
     assert_eq!(told(&server, from(elsewhere)).await.0, 401);
     let without_peer = Request::get(CLOCK).header("host", "localhost");
     assert_eq!(told(&server, without_peer).await.0, 401);
-    let proxied = ask("localhost").header("x-forwarded-for", "10.0.0.7");
-    assert_eq!(told(&server, proxied).await.0, 401);
+    for header in [
+        ("forwarded", "for=10.0.0.7"),
+        ("via", "1.1 proxy"),
+        ("x-forwarded-for", "10.0.0.7"),
+        ("x-forwarded-host", "kinesis.example"),
+        ("x-forwarded-proto", "https"),
+        ("x-real-ip", "10.0.0.7"),
+    ] {
+        let proxied = ask("localhost").header(header.0, header.1);
+        assert_eq!(told(&server, proxied).await.0, 401, "{header:?}");
+    }
     assert_eq!(told(&server, with("Bearer s3same")).await.0, 200);
     assert_eq!(told(&server, with("bearer s3same")).await.0, 200);
     for wrong in ["Bearer s3sam", "Bearer s3samee", "Bearer ", "Basic s3same", "s3same"] {
