@@ -48,11 +48,12 @@ fn record<'a>(
     })
 }
 
-/// How far the reader is from the tip: 0 there, else the age of the last record that it got.
+/// How far the reader is from the tip: 0 there, else the age of the last record that it got. That
+/// is no time while the clock stands, but who is told 0 stops reading.
 pub(super) fn millis_behind(reading: &Reading, state: &ShardState, now: Timestamp) -> i64 {
     if reading.at_end() {
         return 0;
     }
     let reached = reading.newest().unwrap_or(state.created);
-    (now.millis() - reached.millis()).max(0)
+    (now.millis() - reached.millis()).max(1)
 }

@@ -53,6 +53,21 @@ async fn a_limit_cuts_the_answer() {
 }
 
 #[tokio::test]
+async fn only_who_has_everything_is_told_so_even_while_time_stands() {
+    let server = TestServer::new().await.with_stream("clicks", 1).await;
+    for text in ["1", "2"] {
+        server.put("clicks", "k", text).await;
+    }
+    let mut iterator = server.iterator("clicks", 0, "TRIM_HORIZON").await;
+    for behind in [1, 0] {
+        let output =
+            server.call("GetRecords", json!({"ShardIterator": iterator, "Limit": 1})).await;
+        assert_eq!(output["MillisBehindLatest"], behind);
+        iterator = output["NextShardIterator"].as_str().unwrap().to_owned();
+    }
+}
+
+#[tokio::test]
 async fn an_answer_holds_ten_mebibytes_or_one_record() {
     let server = TestServer::new().await;
     let create = json!({"StreamName": "clicks", "ShardCount": 1, "MaxRecordSizeInKiB": 10240});
