@@ -23,14 +23,16 @@ pub(super) fn large(gates: &Gates) -> Response {
     Body::from(bytes::Bytes::from_owner(bytes)).into_response()
 }
 
-/// The answer to `/events`: endless, though it says that it ends.
+/// The answer to `/events`: endless, though it says that it has ended once the gate is open.
 pub(super) fn events(gates: &Gates) -> Response {
     let leave = Leave(Arc::clone(&gates.left));
     let frames = stream::unfold(leave, async |leave| {
         Some((Ok::<_, Infallible>(bytes::Bytes::from(vec![b'x'; 1 << 16])), leave))
     });
     let mut response = Body::from_stream(frames).into_response();
-    let end = async { tokio::time::sleep(Duration::from_millis(50)).await };
+    let gate = Arc::clone(&gates.go);
+    let end = async move { pass(&gate).await };
+    gates.arrived.add_permits(1);
     response.extensions_mut().insert(Ends::new(Box::pin(end)));
     response
 }
@@ -109,5 +111,12 @@ async fn events_that_are_not_taken_end_with_their_connection() {
     let server = impatient().start().await;
     let mut client = server.connect().await;
     client.send("GET /events HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    pass(&server.gates.arrived).await;
+    assert_eq!(
+        server.gates.left.available_permits(),
+        0,
+        "they may be taken as slowly as they come"
+    );
+    server.gates.go.add_permits(1);
     timeout(PATIENCE, pass(&server.gates.left)).await.expect("the events are still held");
 }
