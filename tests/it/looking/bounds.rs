@@ -11,6 +11,7 @@ use md5::{Digest as _, Md5};
 use proptest::{
     collection::btree_map, option, prelude::*, sample::select, test_runner::TestRunner,
 };
+use prost::Message;
 use serde_json::{Value, json};
 
 use super::{look, put_to, texts, two_shards};
@@ -25,13 +26,20 @@ const UNPACKED_BYTES_MAX: usize = 16 << 20;
 /// Bytes of text after which an answer ends.
 const PAGE_BYTES_MAX: usize = 4 << 20;
 
+/// The parts of an aggregate that these tests need.
+#[derive(Clone, PartialEq, Eq, Message)]
+struct Wire {
+    #[prost(string, repeated, tag = "1")]
+    partition_keys: Vec<String>,
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    records: Vec<Vec<u8>>,
+}
+
 /// An aggregate of so many records of this key, without data.
 fn aggregate(key: &str, records: usize) -> Vec<u8> {
-    let mut body = Vec::new();
-    prost::encoding::bytes::encode(1, &key.as_bytes().to_vec(), &mut body);
-    // Of the first key, and with no data.
-    let record = [0x1a, 4, 0x08, 0, 0x1a, 0].repeat(records);
-    body.extend(record);
+    // Each is of the first key.
+    let records = vec![vec![0x08, 0, 0x1a, 0]; records];
+    let body = Wire { partition_keys: vec![key.to_owned()], records }.encode_to_vec();
     [&[0xf3, 0x89, 0x9a, 0xc2], &body[..], &Md5::digest(&body)].concat()
 }
 
