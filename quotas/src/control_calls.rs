@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -39,6 +39,11 @@ impl CallQuota {
         Self { rates: quotas.calls.clone(), callers }
     }
 
+    /// As if nobody had called yet.
+    pub fn refill(&self) {
+        self.callers.buckets().clear();
+    }
+
     /// May `operation`, by its Kinesis name, be called? Spends one call if so. `scope` names those
     /// who share the quota: account and region, or the stream, as
     /// [`control_calls`](crate::limits::control_calls) says for the operation. Operations that it
@@ -56,9 +61,13 @@ impl CallQuota {
 }
 
 impl Callers {
-    fn take(&self, now: Time, key: u64, rate: u32) -> Result<(), Shortage> {
+    fn buckets(&self) -> MutexGuard<'_, HashMap<u64, Bucket>> {
         // Buckets are whole between any two statements, so a panic elsewhere spoils nothing.
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, now: Time, key: u64, rate: u32) -> Result<(), Shortage> {
+        let mut buckets = self.buckets();
         if buckets.len() >= CALLERS_MAX && !buckets.contains_key(&key) {
             // A full bucket is as good as none.
             buckets.retain(|_, bucket| !bucket.is_full(now));
@@ -87,6 +96,16 @@ mod tests {
         let retry_after = Duration::from_millis(200);
         assert_eq!(refusal, Refusal { limit: Limit::ControlCalls, excess: 1, retry_after });
         assert_eq!(quota.admit(NOW + retry_after, ACCOUNT, "CreateStream"), Ok(()));
+    }
+
+    #[test]
+    fn once_refilled_it_is_as_new() {
+        let quota = CallQuota::new(&Quotas::strict());
+        assert!(quota.admit(NOW, ACCOUNT, "DescribeLimits").is_ok());
+        assert!(quota.admit(NOW, ACCOUNT, "DescribeLimits").is_err());
+        quota.refill();
+        assert!(quota.admit(NOW, ACCOUNT, "DescribeLimits").is_ok());
+        assert!(quota.admit(NOW, ACCOUNT, "DescribeLimits").is_err());
     }
 
     #[test]
