@@ -2,7 +2,8 @@
 //! visible, and carries transitions through when they are due.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    mem,
     sync::Arc,
     time::Duration,
 };
@@ -17,16 +18,16 @@ use crate::{
     Error,
     directory::Directory,
     domain::note_of_time,
-    engine::{EngineError, MetadataChange},
+    engine::{EngineError, LogId, MetadataChange},
     services::Services,
-    snapshot::{Archive, Contents, SnapshotError},
     state::{Command, ConsumerCommand, ShardEnd, ShardLimit, State, apply, rows},
     stream::{Intent, Namespace, StreamNumber, StreamState},
+    token::Tokens,
 };
 
-mod restore;
+mod replace;
 
-pub(crate) use restore::TokenKey;
+pub(crate) use replace::Replacement;
 
 /// Commands that may wait for their turn.
 const COMMANDS_MAX: usize = 1024;
@@ -40,14 +41,14 @@ pub struct Control {
     requests: mpsc::Sender<Request>,
 }
 
-#[derive(Debug)]
 enum Request {
-    Apply(Command, oneshot::Sender<Result<(), Error>>),
-    Restore(Box<Archive>, oneshot::Sender<Result<Taken, SnapshotError>>),
+    Apply(Command, Reply<()>),
+    Stage(usize, Reply<Vec<LogId>>),
+    Reset(Reply<()>),
+    Restore(Box<Replacement>, Reply<()>),
 }
 
-/// What was taken from a snapshot.
-type Taken = (Contents, Option<TokenKey>);
+type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 impl Control {
     /// Applies `command`; durable and visible when it answers. A transition that is due at once has
@@ -56,20 +57,38 @@ impl Control {
     /// # Errors
     /// The command's precondition that doesn't hold, or why storage failed.
     pub async fn submit(&self, command: Command) -> Result<(), Error> {
-        let (reply, answer) = oneshot::channel();
-        let request = Request::Apply(command, reply);
-        self.requests.send(request).await.map_err(|_| Error::Stopping)?;
-        answer.await.map_err(|_| Error::Stopping)?
+        self.ask(|reply| Request::Apply(command, reply)).await
     }
 
-    /// Replaces everything by what `archive` holds.
+    /// So many new logs, which are going to be filled. They count as unused: whoever fills them
+    /// must hold `keeping` until they were given to [`restore`](Self::restore).
     ///
     /// # Errors
-    /// When it can't be read any more, or storage fails.
-    pub(crate) async fn restore(&self, archive: Archive) -> Result<Taken, SnapshotError> {
+    /// Why storage failed.
+    pub(crate) async fn stage(&self, logs: usize) -> Result<Vec<LogId>, Error> {
+        self.ask(|reply| Request::Stage(logs, reply)).await
+    }
+
+    /// Deletes everything; streams that are created anew have new numbers.
+    ///
+    /// # Errors
+    /// Why storage failed.
+    pub(crate) async fn reset(&self) -> Result<(), Error> {
+        self.ask(Request::Reset).await
+    }
+
+    /// Replaces everything, the key of tokens included; service time isn't before that of the
+    /// replacement when it answers.
+    ///
+    /// # Errors
+    /// Why storage failed: all is as it was then.
+    pub(crate) async fn restore(&self, by: Replacement) -> Result<(), Error> {
+        self.ask(|reply| Request::Restore(Box::new(by), reply)).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Restore(Box::new(archive), reply);
-        self.requests.send(request).await.map_err(|_| Error::Stopping)?;
+        self.requests.send(request(reply)).await.map_err(|_| Error::Stopping)?;
         answer.await.map_err(|_| Error::Stopping)?
     }
 
@@ -80,6 +99,7 @@ impl Control {
     pub(crate) async fn start(
         services: Services,
         directory: Arc<Directory>,
+        tokens: Tokens,
         shard_limit: ShardLimit,
         counts: Counts,
     ) -> Result<Self, Error> {
@@ -89,7 +109,9 @@ impl Control {
         let (requests, received) = mpsc::channel(COMMANDS_MAX);
         let attendant = services.clock.attendant("control");
         let (tasks, retries) = (services.tasks.clone(), Retries::default());
-        let writer = Writer { state, directory, services, retries, attendant, amends: Vec::new() };
+        let (amends, sealed) = (BTreeMap::new(), Sealed::new());
+        let writer =
+            Writer { state, directory, services, tokens, retries, attendant, amends, sealed };
         tasks.spawn("control", writer.run(received, tasks.stop()));
         Ok(Self { requests })
     }
@@ -100,10 +122,13 @@ struct Writer {
     state: State,
     directory: Arc<Directory>,
     services: Services,
+    tokens: Tokens,
     retries: Retries,
     attendant: Attendant,
-    /// What takes back changes that failed, but may be durable all the same.
-    amends: Vec<MetadataChange>,
+    /// By the keys of rows, what takes back changes that failed, but may be durable all the same.
+    amends: BTreeMap<Vec<u8>, MetadataChange>,
+    /// Shards that must take no records before that is taken back.
+    sealed: Sealed,
 }
 
 /// What the writer waited for.
@@ -113,8 +138,8 @@ enum Next {
     Stop,
 }
 
-/// A stream, and its shards that were sealed.
-type Sealed = (Arc<StreamState>, Vec<ShardId>);
+/// Shards that were sealed, by their streams.
+type Sealed = BTreeMap<StreamNumber, BTreeSet<ShardId>>;
 
 /// When to try again what storage refused; it stays due meanwhile. A move of the clock goes past
 /// attempts as long as nobody does anything, and tells who isn't done.
@@ -122,11 +147,13 @@ type Sealed = (Arc<StreamState>, Vec<ShardId>);
 struct Retries {
     transitions: HashMap<StreamNumber, Time>,
     unused_logs: Option<Time>,
+    amends: Option<Time>,
 }
 
 impl Retries {
     fn next(&self) -> Option<Time> {
-        self.transitions.values().copied().chain(self.unused_logs).min()
+        let transitions = self.transitions.values().copied();
+        transitions.chain(self.unused_logs).chain(self.amends).min()
     }
 }
 
@@ -161,19 +188,27 @@ impl Writer {
     async fn serve(&mut self, request: Request) {
         match request {
             Request::Apply(command, reply) => {
-                let outcome = match command {
-                    Command::Reset => self.reset().await,
-                    command => self.commit(&command).await,
-                };
-                self.settle_due().await;
-                reply.send(outcome).ok();
+                let outcome = self.commit(&command).await;
+                self.answer(reply, outcome).await;
             }
-            Request::Restore(archive, reply) => {
-                let outcome = Box::pin(self.restore(&archive)).await;
-                self.settle_due().await;
-                reply.send(outcome).ok();
+            Request::Stage(logs, reply) => {
+                let outcome = self.stage(logs).await;
+                self.answer(reply, outcome).await;
+            }
+            Request::Reset(reply) => {
+                let outcome = self.reset().await;
+                self.answer(reply, outcome).await;
+            }
+            Request::Restore(by, reply) => {
+                let outcome = self.restore(*by).await;
+                self.answer(reply, outcome).await;
             }
         }
+    }
+
+    async fn answer<T>(&mut self, reply: Reply<T>, outcome: Result<T, Error>) {
+        self.settle_due().await;
+        reply.send(outcome).ok();
     }
 
     /// When the first transition is due that storage has not refused.
@@ -185,62 +220,69 @@ impl Writer {
 
     async fn commit(&mut self, command: &Command) -> Result<(), Error> {
         let next = apply(&self.state, command)?;
-        self.make(next, Vec::new()).await?;
+        self.make(next).await?;
         tracing::debug!(?command, "metadata applied");
         Ok(())
     }
 
-    /// Makes `next` the state, together with changes of other rows.
-    async fn make(&mut self, next: State, others: Vec<MetadataChange>) -> Result<(), Error> {
-        let changes = rows::changes(&self.state, &next);
-        let all: Vec<_> = self.amends.iter().cloned().chain(changes).chain(others).collect();
-        if all.is_empty() {
-            return Ok(());
-        }
+    /// Makes `next` the state: durable, then visible.
+    async fn make(&mut self, next: State) -> Result<(), Error> {
         // Metadata is never from the future, even where the machine's clock is set back meanwhile.
-        let time = note_of_time(&self.services.clock);
-        match self.services.engine.commit_metadata([all, vec![time]].concat()).await {
-            Ok(()) => self.amends.clear(),
-            Err(full @ EngineError::Full(_)) => return Err(full.into()),
-            Err(error) => {
-                // Later changes are made to this state: it must be the durable one by then, or logs
-                // could be dropped that a fork of which nobody knows refers to.
-                self.amends.extend(rows::changes(&next, &self.state));
-                return Err(error.into());
-            }
+        let now = self.services.clock.now();
+        if self.store(&next, Beside::at(now)).await? {
+            self.state = next;
+            self.directory.publish(&self.state);
+            self.attendant.acted();
+            self.release(Sealed::new()).await;
         }
-        self.state = next;
-        self.directory.publish(&self.state);
-        self.attendant.acted();
         Ok(())
     }
 
-    /// Deletes everything. Requests that were routed before must not bring back a log that was
-    /// dropped, so all shards are sealed.
-    async fn reset(&mut self) -> Result<(), Error> {
-        let sealed = self.seal_all().await;
-        let reset = self.commit(&Command::Reset).await;
-        // After any other failure this may be durable all the same.
-        if let Err(Error::Engine(EngineError::Full(_))) = reset {
-            self.unseal_all(&sealed).await;
+    /// Makes `next` durable, together with changes of other rows. Whether anything had to be.
+    async fn store(&mut self, next: &State, beside: Beside) -> Result<bool, Error> {
+        let changes = rows::changes(&self.state, next);
+        let mut all: Vec<_> = self.amends.values().cloned().collect();
+        all.extend(changes.into_iter().chain(beside.changes));
+        if all.is_empty() {
+            return Ok(false);
         }
-        reset
+        all.push(note_of_time(beside.time));
+        match self.services.engine.commit_metadata(all).await {
+            Ok(()) => {
+                self.amends.clear();
+                self.retries.amends = None;
+                Ok(true)
+            }
+            Err(full @ EngineError::Full(_)) => Err(full.into()),
+            Err(error) => {
+                // Later changes are made to this state: it must be the durable one by then, or logs
+                // could be dropped that a fork of which nobody knows refers to.
+                let amends = rows::changes(next, &self.state).into_iter().chain(beside.amends);
+                self.amends.extend(amends.map(|change| (change.key().to_vec(), change)));
+                self.retries.amends = Some(self.services.clock.now() + RETRY_AFTER);
+                Err(error.into())
+            }
+        }
     }
 
-    /// Seals every open shard; those of which streams.
-    async fn seal_all(&self) -> Vec<Sealed> {
-        let open = |stream: &Arc<StreamState>| {
-            (Arc::clone(stream), stream.open_shards().map(|shard| shard.id).collect())
-        };
-        let sealed: Vec<Sealed> = self.state.streams().map(open).collect();
-        // Where a shard ends doesn't matter any more, or why nobody knows.
-        join_all(sealed.iter().map(|(stream, open)| self.seal(stream, open))).await;
-        sealed
-    }
-
-    async fn unseal_all(&self, sealed: &[Sealed]) {
-        for (stream, open) in sealed {
-            self.unseal(stream, open).await;
+    /// Lets these shards take records again after a change that came to nothing: at once, or, if it
+    /// may be durable all the same, as soon as it is taken back. What was stored in a shard that is
+    /// closed or gone on disk would be lost in a crash.
+    async fn release(&mut self, sealed: Sealed) {
+        for (stream, shards) in sealed {
+            self.sealed.entry(stream).or_default().extend(shards);
+        }
+        if !self.amends.is_empty() {
+            return;
+        }
+        let snapshot = self.directory.snapshot();
+        for (number, shards) in mem::take(&mut self.sealed) {
+            let Some(stream) = snapshot.stream_of_number(number) else { continue };
+            // Another change may have closed them meanwhile.
+            let open = stream.state().open_shards().filter(|shard| shards.contains(&shard.id));
+            for shard in open.filter_map(|shard| stream.shard(shard.id)) {
+                shard.unseal().await;
+            }
         }
     }
 
@@ -248,6 +290,12 @@ impl Writer {
     async fn settle_due(&mut self) {
         let clock = self.services.clock.clone();
         let is_early = |retry: Option<&Time>| retry.is_some_and(|at| clock.now() < *at);
+        if !self.amends.is_empty()
+            && !is_early(self.retries.amends.as_ref())
+            && let Err(error) = self.make(self.state.clone()).await
+        {
+            tracing::error!(%error, "a failed change not taken back, will be retried");
+        }
         let now = self.services.now();
         let due = self.state.due_transitions(now);
         let numbers: HashSet<_> = due.iter().map(|stream| stream.number).collect();
@@ -299,16 +347,14 @@ impl Writer {
             (Some(Intent::Delete), _) => Vec::new(),
             (_, Ok(ends)) => ends,
             (_, Err(error)) => {
-                self.unseal(stream, &closes).await;
+                self.release(Sealed::from([(stream.number, closes.into_iter().collect())])).await;
                 return Err(error);
             }
         };
         let (arn, number, now) = (stream.arn.clone(), stream.number, self.services.now());
         let settled = self.commit(&Command::Settle { stream: arn, number, ends, now }).await;
-        // After any other failure this may be durable all the same: a shard that was closed on disk
-        // must not grow.
-        if let Err(Error::Engine(EngineError::Full(_))) = settled {
-            self.unseal(stream, &closes).await;
+        if settled.is_err() {
+            self.release(Sealed::from([(number, closes.into_iter().collect())])).await;
         }
         settled
     }
@@ -324,14 +370,6 @@ impl Writer {
         join_all(seals).await.into_iter().collect()
     }
 
-    async fn unseal(&self, stream: &StreamState, ids: &[ShardId]) {
-        let snapshot = self.directory.snapshot();
-        let handles = snapshot.stream_of_number(stream.number);
-        for shard in ids.iter().filter_map(|id| handles?.shard(*id)) {
-            shard.unseal().await;
-        }
-    }
-
     async fn drop_unused_logs(&mut self) -> Result<(), Error> {
         let logs: Vec<_> = self.state.unused_logs.iter().copied().collect();
         if logs.is_empty() {
@@ -339,7 +377,7 @@ impl Writer {
         }
         // What may be durable all the same may refer to them.
         if !self.amends.is_empty() {
-            self.make(self.state.clone(), Vec::new()).await?;
+            self.make(self.state.clone()).await?;
         }
         // Who keeps them may need the writer, which must not wait.
         let keeping = Arc::clone(&self.services.keeping);
@@ -349,6 +387,22 @@ impl Writer {
         };
         self.services.engine.drop_logs(logs.clone()).await?;
         self.commit(&Command::ForgetLogs { logs }).await
+    }
+}
+
+/// What is stored together with a state.
+struct Beside {
+    changes: Vec<MetadataChange>,
+    /// What takes these back.
+    amends: Vec<MetadataChange>,
+    /// Service time goes on from there after a crash.
+    time: Time,
+}
+
+impl Beside {
+    /// Nothing but the time.
+    fn at(time: Time) -> Self {
+        Self { changes: Vec::new(), amends: Vec::new(), time }
     }
 }
 

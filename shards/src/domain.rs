@@ -6,7 +6,7 @@ use millpond_api::types::{ConsumerArn, ShardId, Timestamp};
 use millpond_quotas::{Attendant, Clock, Quotas, Time};
 use tokio::sync::Semaphore;
 
-mod forks;
+pub(crate) mod forks;
 mod snapshots;
 
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 pub(crate) const TOKEN_KEY: &[u8] = b"k";
 
 /// Metadata row of the service time when the server was last seen.
-pub(crate) const LAST_SEEN: &[u8] = b"t";
+const LAST_SEEN: &[u8] = b"t";
 
 /// How often the service time is noted: after a crash it may repeat that much, and no more.
 const NOTE_TIME_EVERY: Duration = Duration::from_mins(1);
@@ -54,7 +54,7 @@ pub struct Domain {
     control: Control,
     tokens: Tokens,
     crypt: Crypt,
-    services: Services,
+    pub(crate) services: Services,
     subscriptions: Subscriptions,
 }
 
@@ -78,8 +78,9 @@ impl Domain {
         let (quotas, counts) = (options.quotas.clone(), options.quotas.counts);
         let subscriptions = Subscriptions::new(quotas.clone());
         let directory = Arc::new(Directory::new(services.clone(), quotas, limit));
-        let control =
-            Control::start(services.clone(), Arc::clone(&directory), limit, counts).await?;
+        let tokens = Tokens::new(&key);
+        let (of, by) = (services.clone(), Arc::clone(&directory));
+        let control = Control::start(of, by, tokens.clone(), limit, counts).await?;
         let keeper = Maintenance::new(Arc::clone(&directory), control.clone(), services.clone());
         let scaling = Scaling::new(Arc::clone(&directory), control.clone(), services.clone());
         services.tasks.spawn("maintenance", keeper.run(services.tasks.stop()));
@@ -88,7 +89,6 @@ impl Domain {
         services.tasks.spawn("time keeper", keep_time(services.clone(), attendant));
         let (of, by) = (Arc::clone(&directory), control.clone());
         let crypt = Crypt::new(of, by, options.keys, services.clone());
-        let tokens = Tokens::new(&key);
         Ok(Self { directory, control, tokens, crypt, services, subscriptions })
     }
 
@@ -174,12 +174,12 @@ pub async fn last_seen(engine: &dyn Engine) -> Result<Option<Time>, EngineError>
     Ok(time_in(&engine.load_metadata().await?))
 }
 
-fn time_in(rows: &MetadataRows) -> Option<Time> {
+pub(crate) fn time_in(rows: &MetadataRows) -> Option<Time> {
     let bytes = value(rows, LAST_SEEN)?.try_into().ok()?;
     Some(Time::from_nanos(u64::from_be_bytes(bytes)))
 }
 
-fn value<'a>(rows: &'a MetadataRows, key: &[u8]) -> Option<&'a [u8]> {
+pub(crate) fn value<'a>(rows: &'a MetadataRows, key: &[u8]) -> Option<&'a [u8]> {
     rows.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_slice())
 }
 
@@ -214,12 +214,12 @@ async fn keep_time(services: Services, attendant: Attendant) {
 }
 
 async fn note_time(services: &Services) -> Result<(), EngineError> {
-    services.engine.commit_metadata(vec![note_of_time(&services.clock)]).await
+    services.engine.commit_metadata(vec![note_of_time(services.clock.now())]).await
 }
 
 /// Stores the service time: after a crash it goes on from there at the earliest.
-pub(crate) fn note_of_time(clock: &Clock) -> MetadataChange {
-    let value = clock.now().nanos().to_be_bytes().into();
+pub(crate) fn note_of_time(now: Time) -> MetadataChange {
+    let value = now.nanos().to_be_bytes().into();
     MetadataChange::Put { key: LAST_SEEN.into(), value }
 }
 

@@ -23,6 +23,9 @@ impl Offset {
     /// The first position of every shard.
     pub const ZERO: Self = Self(0);
 
+    /// No position of a snapshot is beyond this: as many are left for what comes after it.
+    pub(crate) const MAX: Self = Self(u64::MAX >> 2);
+
     /// The position of this number.
     #[must_use]
     pub const fn new(value: u64) -> Self {
@@ -185,6 +188,15 @@ pub enum MetadataChange {
         /// The row's name.
         key: Vec<u8>,
     },
+}
+
+impl MetadataChange {
+    /// The row's name.
+    pub(crate) fn key(&self) -> &[u8] {
+        match self {
+            Self::Put { key, .. } | Self::Delete { key } => key,
+        }
+    }
 }
 
 /// Metadata rows in ascending order of their keys.

@@ -13,6 +13,7 @@
 
 mod archive;
 mod parts;
+mod restore;
 mod write;
 
 use std::{
@@ -28,7 +29,8 @@ use crate::{
     engine::{EngineError, LogId, Offset},
 };
 
-pub(crate) use archive::{Archive, StoredLog};
+use archive::{Archive, StoredLog};
+pub(crate) use restore::restore;
 pub(crate) use write::write;
 
 /// The format that this build writes, and the latest that it reads.
@@ -45,7 +47,10 @@ const ENTRY_BYTES: usize = 20;
 /// A part of records is complete when it has this many bytes.
 const RECORDS_BYTES: usize = 8 << 20;
 
-/// A larger part isn't read: who made it meant no good.
+/// A larger part of records isn't read: who made it meant no good. Several are in memory at once.
+const RECORDS_BYTES_MAX: usize = 64 << 20;
+
+/// No other part is larger, likewise.
 const PART_BYTES_MAX: usize = 1 << 30;
 
 /// What a snapshot holds.
@@ -68,6 +73,13 @@ pub enum SnapshotError {
         .0.display()
     )]
     Exists(PathBuf),
+    /// An archive of this name is being made, or was left half made.
+    #[error(
+        "{} is there already: another snapshot is being made there, or was when its server was \
+         killed: delete it then, or name another file",
+        .0.display()
+    )]
+    Begun(PathBuf),
     /// There is no snapshot.
     #[error("{} isn't a snapshot: {reason}", path.display())]
     NotOne {
@@ -150,3 +162,6 @@ impl LogRow {
         Self { log: log.value(), end: end.value(), last_arrival: last_arrival.millis() }
     }
 }
+
+#[cfg(test)]
+mod tests;

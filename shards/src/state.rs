@@ -23,8 +23,9 @@ mod consumers;
 mod encryption;
 mod forks;
 mod policies;
-pub(crate) mod restore;
+pub(crate) mod replace;
 pub(crate) mod rows;
+pub(crate) mod sound;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -35,7 +36,6 @@ pub use consumers::ConsumerCommand;
 pub use encryption::EncryptionCommand;
 pub use forks::{Fork, ForkKey};
 pub use policies::{PolicyCommand, Resource};
-pub use restore::Restored;
 
 /// Everything that the metadata says. A clone shares the streams: it costs a name and a pointer for
 /// each.

@@ -111,7 +111,7 @@ pub(super) async fn restore(
     State(admin): State<Admin>,
     Input(From { from }): Input<From>,
 ) -> Result<Json<Value>> {
-    let contents = admin.app.restore(named("from", &from)?).await;
+    let contents = admin.app.restore(named("from", &from)?.to_owned()).await;
     Ok(told(&from, contents.map_err(|error| refused("from", error))?))
 }
 
@@ -131,7 +131,7 @@ fn told(path: &Path, Contents { streams, records, bytes }: Contents) -> Json<Val
 fn refused(field: &str, error: SnapshotError) -> Fault {
     let message = format!("{field}: {error}");
     match error {
-        SnapshotError::Exists(_) => Fault::conflict(message),
+        SnapshotError::Exists(_) | SnapshotError::Begun(_) => Fault::conflict(message),
         SnapshotError::NotOne { .. }
         | SnapshotError::Newer { .. }
         | SnapshotError::Damaged { .. }

@@ -289,3 +289,45 @@ async fn what_failed_but_was_stored_is_taken_back_with_the_next_change() {
     let names: Vec<_> = snapshot.streams().map(|s| s.state().arn.name.to_string()).collect();
     assert_eq!(names, ["a", "kept"]);
 }
+
+#[tokio::test]
+async fn shards_take_records_again_once_a_reset_that_failed_is_taken_back() {
+    for stored in [false, true] {
+        let case = Case::new().await;
+        append(&case.stream()).await.unwrap();
+        case.engine.faults().next(Fault::Failed { stored });
+        case.domain.reset().await.unwrap_err();
+        let stream = case.stream();
+        assert_eq!(append(&stream).await, Err(AppendError::Sealed));
+        // A refusal is no answer to whether it is durable.
+        case.engine.faults().next(Fault::Full);
+        case.domain.reset().await.unwrap_err();
+        assert_eq!(append(&stream).await, Err(AppendError::Sealed));
+        case.clock.advance(RETRY_AFTER);
+        let appended = async {
+            loop {
+                match append(&stream).await {
+                    Err(AppendError::Sealed) => tokio::task::yield_now().await,
+                    appended => return appended,
+                }
+            }
+        };
+        let appended = tokio::time::timeout(PATIENCE, appended).await;
+        assert_eq!(appended.expect("it takes records again"), Ok(Offset::new(1)));
+        let (engine, clock) = (case.engine.crash(0), &case.clock);
+        let case = Case { domain: open(&engine, clock).await, ..case };
+        let end = case.stream().shard(ShardId::new(0)).unwrap().end().await;
+        assert_eq!(end, Ok(Offset::new(2)), "no record is lost");
+    }
+}
+
+#[tokio::test]
+async fn a_shard_that_closes_meanwhile_stays_sealed() {
+    let case = Case::new().await;
+    case.engine.faults().next(Fault::Failed { stored: true });
+    case.domain.reset().await.unwrap_err();
+    let late = case.stream();
+    case.domain.control().submit(case.split()).await.unwrap();
+    assert_eq!(case.stream().state().open_shards().count(), 2);
+    assert_eq!(append(&late).await, Err(AppendError::Sealed));
+}

@@ -1,19 +1,24 @@
 //! What becomes of whole streams at once: forks, truncation, reset. No record is copied.
 
-use futures::future::{join_all, try_join_all};
+use futures::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 use millpond_api::types::{AccountId, Region, StreamArn, StreamStatus};
 
 use super::Domain;
 use crate::{
     Error,
     directory::Stream,
-    holds::holds,
+    engine::LogId,
+    holds::{Hold, holds},
     state::{Command, Fork, ForkKey, ShardEnd},
     stream::Namespace,
 };
 
-/// How often the data key of a stream may change while it is forked.
+/// How often something may come between the look at a stream and its fork.
 const ATTEMPTS_MAX: usize = 5;
+
+/// Streams that are got ready, or logs that are trimmed, at a time: each may ask the key service,
+/// or the disk.
+const AT_A_TIME: usize = 16;
 
 impl Domain {
     /// Makes the stream `to`, with the settings, tags, consumers and shards of `from`, and every
@@ -33,26 +38,40 @@ impl Domain {
     /// ARNs.
     ///
     /// # Errors
-    /// Those of [`fork`](Self::fork).
+    /// Those of [`fork`](Self::fork): also when one of the streams is still being created.
     pub async fn fork_account(
         &self,
         from: AccountId,
         to: AccountId,
         region: Option<&Region>,
     ) -> Result<Vec<StreamArn>, Error> {
+        let mut attempts = 0;
+        loop {
+            let forks = self.forks_of(from, to, region);
+            attempts += 1;
+            let forked = if forks.is_empty() { Ok(()) } else { self.fork_all(&forks).await };
+            match forked {
+                Err(error) if is_deletion(&error) && attempts < ATTEMPTS_MAX => {}
+                outcome => return outcome.map(|()| forks.into_iter().map(|(_, to)| to).collect()),
+            }
+        }
+    }
+
+    /// Each stream of an account that isn't being deleted, and what its fork is called in another.
+    fn forks_of(
+        &self,
+        from: AccountId,
+        to: AccountId,
+        region: Option<&Region>,
+    ) -> Vec<(StreamArn, StreamArn)> {
         let snapshot = self.directory.snapshot();
         let streams = snapshot.streams().map(|stream| stream.state()).filter(|stream| {
             stream.arn.account == from
                 && region.is_none_or(|region| stream.arn.region == *region)
                 && stream.status != StreamStatus::Deleting
         });
-        let forks: Vec<_> = streams
-            .map(|stream| (stream.arn.clone(), StreamArn { account: to, ..stream.arn.clone() }))
-            .collect();
-        if !forks.is_empty() {
-            self.fork_all(&forks).await?;
-        }
-        Ok(forks.into_iter().map(|(_, to)| to).collect())
+        let fork = |arn: &StreamArn| (arn.clone(), StreamArn { account: to, ..arn.clone() });
+        streams.map(|stream| fork(&stream.arn)).collect()
     }
 
     /// Gives up every record of the stream that was acknowledged before this call: it can't be read
@@ -75,20 +94,22 @@ impl Domain {
         Ok(())
     }
 
-    /// Deletes every stream, and forgets what accounts have settled: the server is as empty as it
-    /// was when it first started.
+    /// Deletes every stream, and forgets what accounts have settled and what streams had to take:
+    /// the server is as empty as it was when it first started.
     ///
     /// # Errors
     /// Faults of storage; nothing has changed then, unless it is stored all the same.
     pub async fn reset(&self) -> Result<(), Error> {
-        self.control.submit(Command::Reset).await
+        self.control.reset().await?;
+        self.subscriptions.forget();
+        Ok(())
     }
 
     async fn fork_all(&self, forks: &[(StreamArn, StreamArn)]) -> Result<(), Error> {
         let mut attempts = 0;
         loop {
-            let made = forks.iter().map(|(from, to)| self.draft(from, to));
-            let forks = try_join_all(made).await?;
+            let drafts: Vec<_> = forks.iter().map(|(from, to)| self.draft(from, to)).collect();
+            let forks = stream::iter(drafts).buffered(AT_A_TIME).try_collect().await?;
             let now = self.now();
             attempts += 1;
             match self.control.submit(Command::Fork { forks, now }).await {
@@ -116,21 +137,29 @@ impl Domain {
     /// Gives back the space of what nobody can read any more in the logs of this stream. What can't
     /// be given back now is from time to time.
     async fn give_back(&self, arn: &StreamArn) {
-        let keeping = self.services.keeping.read().await;
+        // A snapshot that is under way takes long, and needs what is there.
+        let Ok(_keeping) = self.services.keeping.try_read() else { return };
         let snapshot = self.directory.snapshot();
         let holds = holds(snapshot.streams().map(|stream| stream.state()), self.now());
         let stream = snapshot.stream(&Namespace::of(arn), arn.name.as_str());
         let shards = stream.into_iter().flat_map(|stream| stream.state().shards.values());
         let logs = shards.flat_map(|shard| &shard.segments).map(|segment| segment.log);
         let trims = logs.filter_map(|log| Some((log, holds.get(&log)?)));
-        let trims = trims.map(async |(log, hold)| {
+        let trim = async |(log, hold): (LogId, &Hold)| {
             if let Err(error) = hold.trim(self.services.engine.as_ref(), log).await {
                 tracing::warn!(stream = %arn, ?log, %error, "not trimmed");
             }
-        });
-        join_all(trims).await;
-        drop(keeping);
+        };
+        stream::iter(trims).for_each_concurrent(AT_A_TIME, trim).await;
     }
+}
+
+/// Whether it is due to a stream that was deleted meanwhile.
+fn is_deletion(error: &Error) -> bool {
+    let is_deleting = |error: &Error| {
+        matches!(error, Error::StreamNotActive { status: StreamStatus::Deleting, .. })
+    };
+    matches!(error, Error::StreamNotFound { .. }) || is_deleting(error)
 }
 
 /// Where the open shards of a stream end now.
@@ -140,4 +169,4 @@ async fn open_ends(stream: &Stream) -> Result<Vec<ShardEnd>, Error> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

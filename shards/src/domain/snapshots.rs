@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use super::Domain;
-use crate::snapshot::{self, Archive, Contents, SnapshotError};
+use crate::{
+    Error,
+    snapshot::{self, Contents, SnapshotError},
+};
 
 impl Domain {
     /// Writes everything to `path`: a tar archive if its name ends in `.tar`, else a directory,
@@ -16,19 +19,19 @@ impl Domain {
         snapshot::write(&self.services, path).await
     }
 
-    /// Replaces everything by what the snapshot at `path` holds: all or nothing, also in a crash.
-    /// Other changes wait meanwhile. Service time doesn't go back; it goes on from that of the
-    /// snapshot if that is later.
+    /// Replaces everything by what the snapshot at `path` holds: all or nothing, also in a crash, or
+    /// when the answer isn't waited for. Requests go on meanwhile, and what they change is replaced
+    /// with the rest. Service time doesn't go back; it goes on from that of the snapshot if that is
+    /// later. What streams had to take is counted anew.
     ///
     /// # Errors
     /// When there is no snapshot, it is damaged or of a later release, or there is no space for it
     /// beside what is there.
     pub async fn restore(&self, path: &Path) -> Result<Contents, SnapshotError> {
-        let archive = Archive::open(path).await?;
-        let (contents, key) = self.control.restore(archive).await?;
-        if let Some(key) = key {
-            self.tokens.change_key(&key);
-        }
+        let restore = snapshot::restore(&self.services, &self.control, path);
+        let restored = self.services.tasks.stop().run_until_cancelled(restore).await;
+        let contents = restored.unwrap_or_else(|| Err(Error::Stopping.into()))?;
+        self.subscriptions.forget();
         Ok(contents)
     }
 }

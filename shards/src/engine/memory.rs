@@ -151,7 +151,13 @@ impl ShardLog for MemoryLog {
     }
 
     fn read(&self, from: Offset, limit: ReadLimit) -> BoxFuture<'_, Result<Page, EngineError>> {
-        Box::pin(async move { self.look(|log| log.read(from, limit)) })
+        Box::pin(async move {
+            let mut waited = false;
+            while self.shared.lock().plan.holds_read(&mut waited) {
+                tokio::task::yield_now().await;
+            }
+            self.look(|log| log.read(from, limit))
+        })
     }
 
     fn seek(&self, at: Timestamp) -> BoxFuture<'_, Result<Offset, EngineError>> {

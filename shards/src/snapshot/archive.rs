@@ -1,12 +1,14 @@
 //! Reading a snapshot: once to see that it is whole, and once more for its records.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
     path::{Path, PathBuf},
 };
 
 use bytes::{Buf, Bytes};
 use millpond_api::types::Timestamp;
+use millpond_quotas::{Clock, Time};
 use tokio::sync::mpsc;
 
 use super::{
@@ -14,8 +16,15 @@ use super::{
     VERSION, parts, write::blocking,
 };
 use crate::{
+    Error,
     batch::Chunk,
+    domain::{TOKEN_KEY, time_in, value},
     engine::{LogId, MetadataRows, Offset},
+    state::{
+        ShardLimit, State, rows,
+        sound::{flaw, is_time},
+    },
+    token::KEY_BYTES,
 };
 
 /// Parts of records that are read ahead.
@@ -23,40 +32,52 @@ const PARTS_AHEAD: usize = 1;
 
 /// A snapshot that was seen to be whole.
 #[derive(Debug)]
-pub(crate) struct Archive {
+pub(super) struct Archive {
     path: PathBuf,
-    pub(crate) rows: MetadataRows,
-    pub(crate) logs: BTreeMap<LogId, StoredLog>,
+    sums: BTreeSet<String>,
+    rows: MetadataRows,
+    pub(super) logs: BTreeMap<LogId, StoredLog>,
+}
+
+/// What the metadata of a snapshot tells, all of which can be.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The streams and settings.
+    pub(super) state: State,
+    /// The key of tokens, if there is one.
+    pub(super) token_key: Option<[u8; KEY_BYTES]>,
+    /// Service time when the snapshot was made.
+    pub(super) seen: Time,
 }
 
 /// What a snapshot has of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoredLog {
+pub(super) struct StoredLog {
     /// The position after its last record.
-    pub(crate) end: Offset,
+    pub(super) end: Offset,
     /// When its last record arrived, also if that was trimmed.
-    pub(crate) last_arrival: Timestamp,
+    pub(super) last_arrival: Timestamp,
     /// Its records.
-    pub(crate) runs: Vec<Run>,
+    pub(super) runs: Vec<Run>,
 }
 
 /// Records without a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Run {
+pub(super) struct Run {
     /// Position of the first.
-    pub(crate) first: Offset,
+    pub(super) first: Offset,
     /// The position after the last.
-    pub(crate) end: Offset,
+    pub(super) end: Offset,
     /// When the last arrived.
-    pub(crate) last_arrival: Timestamp,
+    pub(super) last_arrival: Timestamp,
 }
 
 /// A chunk of a snapshot.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) log: LogId,
-    pub(crate) first: Offset,
-    pub(crate) chunk: Chunk,
+pub(super) struct Entry {
+    pub(super) log: LogId,
+    pub(super) first: Offset,
+    pub(super) chunk: Chunk,
 }
 
 /// What was read of a snapshot so far.
@@ -65,7 +86,7 @@ struct Read {
     version: Option<u32>,
     metadata: Option<Vec<u8>>,
     sums: Option<String>,
-    found: Vec<String>,
+    found: BTreeSet<String>,
     runs: BTreeMap<LogId, Vec<Run>>,
 }
 
@@ -74,7 +95,7 @@ impl Archive {
     ///
     /// # Errors
     /// When there is none, it is damaged, or of a format that we don't know.
-    pub(crate) async fn open(path: &Path) -> Result<Self, SnapshotError> {
+    pub(super) async fn open(path: &Path) -> Result<Self, SnapshotError> {
         let path = path.to_owned();
         blocking(move || {
             let mut read = Read::default();
@@ -84,19 +105,46 @@ impl Archive {
         .await
     }
 
-    /// Reads the records: whole parts, in order.
-    pub(crate) fn records(&self) -> mpsc::Receiver<Result<Vec<Entry>, SnapshotError>> {
+    /// What the metadata tells.
+    ///
+    /// # Errors
+    /// When that can't be.
+    pub(super) fn told(&self) -> Result<Told, SnapshotError> {
+        let state = rows::load(&self.rows, ShardLimit::Aws).map_err(|e| self.damaged(e))?;
+        if let Some(flaw) = flaw(&state) {
+            return Err(self.damaged(flaw));
+        }
+        let ends = |log: &StoredLog| log.end <= Offset::MAX && is_time(log.last_arrival);
+        if !self.logs.values().all(ends) {
+            return Err(self.damaged("a log ends where none can"));
+        }
+        let seen = time_in(&self.rows).filter(|seen| *seen <= Clock::END);
+        let seen = seen.ok_or_else(|| self.damaged("the time at which it was made can't be"))?;
+        let token_key = value(&self.rows, TOKEN_KEY).map(TryInto::try_into).transpose();
+        let token_key = token_key.map_err(|_| self.damaged("the key of tokens can't be"))?;
+        Ok(Told { state, token_key, seen })
+    }
+
+    /// What was read isn't what a server has written.
+    pub(super) fn damaged(&self, reason: impl Display) -> SnapshotError {
+        SnapshotError::damaged(&self.path, reason)
+    }
+
+    /// Reads the records: whole parts, in order, until nobody takes them any more.
+    pub(super) fn records(&self) -> mpsc::Receiver<Result<Vec<Entry>, SnapshotError>> {
         let (parts_read, parts) = mpsc::channel(PARTS_AHEAD);
-        let path = self.path.clone();
+        let (path, sums) = (self.path.clone(), self.sums.clone());
         tokio::task::spawn_blocking(move || {
             let read = parts::visit(&path, |name, content| {
                 if !name.starts_with(RECORDS_PREFIX) {
                     return Ok(());
                 }
+                // It was read before: somebody may have written to it since.
+                if !sums.contains(&parts::sum(name, &content)) {
+                    return Err(unlike_sums(&path, name));
+                }
                 let entries = entries(&path, name, content);
-                // Who asked may have given up; what is left is read for nobody.
-                parts_read.blocking_send(entries).ok();
-                Ok(())
+                parts_read.blocking_send(entries).map_err(|_| Error::Stopping.into())
             });
             if let Err(error) = read {
                 parts_read.blocking_send(Err(error)).ok();
@@ -113,7 +161,7 @@ impl Read {
             self.sums = Some(text.map_err(|error| SnapshotError::damaged(path, error))?);
             return Ok(());
         }
-        self.found.push(format!("{}  {name}", parts::hex(&content)));
+        self.found.insert(parts::sum(name, &content));
         match name {
             VERSION => {
                 let text = String::from_utf8_lossy(&content);
@@ -147,6 +195,9 @@ impl Read {
             Some(last) if last.end > *first || last.last_arrival > last_arrival => {
                 Err(SnapshotError::damaged(path, "records are out of order"))
             }
+            _ if !is_time(last_arrival) => {
+                Err(SnapshotError::damaged(path, "records have arrived when none can"))
+            }
             Some(last) if last.end == *first => {
                 (last.end, last.last_arrival) = (end, last_arrival);
                 Ok(())
@@ -163,14 +214,9 @@ impl Read {
             let reason = "it has no SHA256SUMS, so it is none or was cut short";
             return Err(SnapshotError::NotOne { path, reason });
         };
-        let mut expected: Vec<_> = sums.lines().map(str::to_owned).collect();
-        expected.sort();
-        self.found.sort();
-        if expected != self.found {
-            let odd = expected.iter().find(|line| !self.found.contains(line));
-            let odd = odd.or_else(|| self.found.iter().find(|line| !expected.contains(line)));
-            let name = odd.and_then(|line| line.split_whitespace().last()).unwrap_or(SUMS);
-            return Err(SnapshotError::damaged(&path, format!("{name} isn't as SHA256SUMS says")));
+        let sums: BTreeSet<_> = sums.lines().map(str::to_owned).collect();
+        if let Some(odd) = sums.symmetric_difference(&self.found).next() {
+            return Err(unlike_sums(&path, odd.split_whitespace().last().unwrap_or(SUMS)));
         }
         let (Some(_), Some(metadata)) = (self.version, self.metadata.take()) else {
             let reason = "it has no VERSION or no metadata";
@@ -186,8 +232,12 @@ impl Read {
         });
         let logs = logs.collect();
         let rows = metadata.rows.into_iter().map(|(key, value)| (key.into(), value.into()));
-        Ok(Archive { path, rows: rows.collect(), logs })
+        Ok(Archive { path, sums, rows: rows.collect(), logs })
     }
+}
+
+fn unlike_sums(path: &Path, name: &str) -> SnapshotError {
+    SnapshotError::damaged(path, format!("{name} isn't as {SUMS} says"))
 }
 
 /// The chunks of a part.
@@ -201,7 +251,7 @@ fn entries(path: &Path, name: &str, content: Vec<u8>) -> Result<Vec<Entry>, Snap
         }
         let (log, first) = (LogId::new(rest.get_u64()), Offset::new(rest.get_u64()));
         let bytes = rest.get_u32() as usize;
-        if bytes > rest.len() || first.value() > u64::MAX >> 1 {
+        if bytes > rest.len() || first > Offset::MAX {
             return Err(damaged());
         }
         let chunk = Chunk::from_stored(rest.split_to(bytes)).map_err(|_| damaged())?;

@@ -8,18 +8,23 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{PART_BYTES_MAX, SUMS, SnapshotError};
+use super::{PART_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_PREFIX, SUMS, SnapshotError};
 
 const TAR: &str = "tar";
 
 /// Who may read what streams hold: its owner.
 const FILE_MODE: u32 = 0o600;
 
+/// What an archive is called while it is made.
+const DRAFT: &str = "tar.part";
+
 /// Where parts go. One that is dropped before it is finished leaves nothing behind.
 pub(super) struct Sink {
     path: PathBuf,
     sums: String,
     target: Option<Target>,
+    /// Directories that get an entry by this snapshot, but for its own.
+    changed: Vec<PathBuf>,
 }
 
 enum Target {
@@ -33,41 +38,16 @@ impl Sink {
     /// Begins a snapshot at `path`: an archive if its name ends in `.tar`, else a directory. Parent
     /// directories are made.
     pub(super) fn create(path: &Path) -> Result<Self, SnapshotError> {
-        let io = |error| SnapshotError::io(path, error);
-        let exists = || SnapshotError::Exists(path.to_owned());
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            fs::create_dir_all(parent).map_err(io)?;
-        }
-        let target = if path.extension().is_some_and(|extension| extension == TAR) {
-            if path.try_exists().map_err(io)? {
-                return Err(exists());
-            }
-            let draft = path.with_extension("tar.part");
-            let file = new_file(&draft).map_err(io)?;
-            let tar = Box::new(tar::Builder::new(BufWriter::new(file)));
-            Target::Archive { tar, draft }
-        } else {
-            let is_new = match fs::create_dir(path) {
-                Ok(()) => true,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    let mut entries = fs::read_dir(path).map_err(|_| exists())?;
-                    if entries.next().is_some() {
-                        return Err(exists());
-                    }
-                    false
-                }
-                Err(error) => return Err(io(error)),
-            };
-            Target::Directory { files: Vec::new(), is_new }
-        };
-        Ok(Self { path: path.to_owned(), sums: String::new(), target: Some(target) })
+        let changed = make_parents(path).map_err(|error| SnapshotError::io(path, error))?;
+        let is_archive = path.extension().is_some_and(|extension| extension == TAR);
+        let target = if is_archive { Target::archive(path) } else { Target::directory(path) };
+        Ok(Self { path: path.to_owned(), sums: String::new(), target: Some(target?), changed })
     }
 
     /// Adds a part.
     pub(super) fn put(&mut self, name: &str, content: &[u8]) -> Result<(), SnapshotError> {
-        use std::fmt::Write as _;
-        // Writing to a string doesn't fail.
-        let _ = writeln!(self.sums, "{}  {name}", hex(content));
+        self.sums.push_str(&sum(name, content));
+        self.sums.push('\n');
         self.store(name, content)
     }
 
@@ -77,10 +57,12 @@ impl Sink {
         self.store(SUMS, sums.as_bytes())?;
         let finished = match &mut self.target {
             Some(Target::Archive { tar, draft }) => finish_archive(tar, draft, &self.path),
-            Some(Target::Directory { .. }) => File::open(&self.path).and_then(|d| d.sync_all()),
+            Some(Target::Directory { .. }) => sync_directory(&self.path),
             None => Ok(()),
         };
-        finished.map_err(|error| SnapshotError::io(&self.path, error))?;
+        let synced =
+            finished.and_then(|()| self.changed.iter().try_for_each(|d| sync_directory(d)));
+        synced.map_err(|error| SnapshotError::io(&self.path, error))?;
         self.target = None;
         Ok(())
     }
@@ -104,6 +86,41 @@ impl Sink {
             None => Ok(()),
         };
         stored.map_err(|error| SnapshotError::io(&self.path, error))
+    }
+}
+
+impl Target {
+    fn archive(path: &Path) -> Result<Self, SnapshotError> {
+        if path.try_exists().map_err(|error| SnapshotError::io(path, error))? {
+            return Err(SnapshotError::Exists(path.to_owned()));
+        }
+        let draft = path.with_extension(DRAFT);
+        match new_file(&draft) {
+            Ok(file) => {
+                let tar = Box::new(tar::Builder::new(BufWriter::new(file)));
+                Ok(Self::Archive { tar, draft })
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(SnapshotError::Begun(draft))
+            }
+            Err(error) => Err(SnapshotError::io(&draft, error)),
+        }
+    }
+
+    fn directory(path: &Path) -> Result<Self, SnapshotError> {
+        let exists = || SnapshotError::Exists(path.to_owned());
+        let is_new = match fs::create_dir(path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let mut entries = fs::read_dir(path).map_err(|_| exists())?;
+                if entries.next().is_some() {
+                    return Err(exists());
+                }
+                false
+            }
+            Err(error) => return Err(SnapshotError::io(path, error)),
+        };
+        Ok(Self::Directory { files: Vec::new(), is_new })
     }
 }
 
@@ -133,9 +150,42 @@ fn finish_archive(
     tar.finish()?;
     tar.get_mut().flush()?;
     tar.get_mut().get_ref().sync_all()?;
-    // Unlike renaming, this never replaces what somebody has put there meanwhile.
-    fs::hard_link(draft, path)?;
-    fs::remove_file(draft)
+    place(draft, path, fs::hard_link(draft, path))
+}
+
+/// Gives a file its name, which nothing has yet: by a link if that could be made. Unlike renaming
+/// alone, this never replaces what somebody has put there meanwhile.
+fn place(draft: &Path, path: &Path, linked: io::Result<()>) -> io::Result<()> {
+    match linked {
+        Ok(()) => fs::remove_file(draft),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // Some file systems have no links.
+        Err(_) => {
+            new_file(path)?;
+            fs::rename(draft, path).inspect_err(|_| drop(fs::remove_file(path)))
+        }
+    }
+}
+
+/// Makes the directories above `path`; those that get an entry by that, and by what comes to be at
+/// `path`.
+fn make_parents(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let parent = parent_of(path);
+    let mut changed = vec![parent.clone()];
+    let made = parent.ancestors().take_while(|directory| !directory.exists());
+    changed.extend(made.map(parent_of));
+    fs::create_dir_all(&parent)?;
+    Ok(changed)
+}
+
+fn parent_of(path: &Path) -> PathBuf {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new(".")).to_owned()
+}
+
+/// After a power cut, the directory has the entries that it has now.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 fn new_file(path: &Path) -> io::Result<File> {
@@ -178,21 +228,53 @@ pub(super) fn visit(
 
 fn content(path: &Path, name: &str, from: impl Read) -> Result<Vec<u8>, SnapshotError> {
     let mut content = Vec::new();
-    let read = from.take(PART_BYTES_MAX as u64 + 1).read_to_end(&mut content);
+    let bytes_max =
+        if name.starts_with(RECORDS_PREFIX) { RECORDS_BYTES_MAX } else { PART_BYTES_MAX };
+    let read = from.take(bytes_max as u64 + 1).read_to_end(&mut content);
     read.map_err(|error| SnapshotError::damaged(path, format!("{name}: {error}")))?;
-    if content.len() > PART_BYTES_MAX {
+    if content.len() > bytes_max {
         return Err(SnapshotError::damaged(path, format!("{name} is too large")));
     }
     Ok(content)
 }
 
-/// The SHA-256 of a part, as SUMS has it.
-pub(super) fn hex(content: &[u8]) -> String {
+/// The line of a part in SUMS: its SHA-256 and its name.
+pub(super) fn sum(name: &str, content: &[u8]) -> String {
     use std::fmt::Write as _;
-    let mut text = String::with_capacity(64);
+    let mut line = String::new();
     for byte in Sha256::digest(content) {
         // Writing to a string doesn't fail.
-        let _ = write!(text, "{byte:02x}");
+        let _ = write!(line, "{byte:02x}");
     }
-    text
+    line + "  " + name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_there_are_no_links_a_file_gets_its_name_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let (draft, path) = (directory.path().join("x.tar.part"), directory.path().join("x.tar"));
+        let unlinked = || Err(io::ErrorKind::Unsupported.into());
+        fs::write(&draft, "new").unwrap();
+        place(&draft, &path, unlinked()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert!(!draft.exists());
+        fs::write(&draft, "newer").unwrap();
+        assert!(place(&draft, &path, unlinked()).is_err(), "nothing is replaced");
+        assert!(place(&draft, &path, fs::hard_link(&draft, &path)).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
+    fn directories_that_are_made_are_kept_through_a_power_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let above = directory.path();
+        let changed = make_parents(&above.join("a/b/c.tar")).unwrap();
+        assert_eq!(changed, [above.join("a/b"), above.join("a"), above.to_owned()]);
+        assert_eq!(make_parents(&above.join("a/d.tar")).unwrap(), [above.join("a")]);
+        assert_eq!(make_parents(Path::new("e.tar")).unwrap(), [PathBuf::from(".")]);
+    }
 }

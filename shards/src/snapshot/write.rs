@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     domain::note_of_time,
-    engine::{Engine, LogId, MetadataChange, MetadataRows, Offset, ReadLimit},
+    engine::{Engine, EngineError, LogId, MetadataChange, MetadataRows, Offset, ReadLimit},
     services::Services,
     state::{ShardLimit, State, rows},
-    stream::segments,
+    stream::{Segment, segments},
 };
 
 /// Reads of logs, for the snapshot.
@@ -23,11 +23,12 @@ const PAGE: ReadLimit = ReadLimit { records: usize::MAX, bytes: 2 << 20 };
 /// What of a log a snapshot needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Wanted {
+    /// Where that begins, or the log, if nothing was written to it yet.
     from: Offset,
-    /// Before this position; everything from `from` on if it is `None`.
-    to: Option<Offset>,
-    /// Where the log begins if nothing was written to it yet.
-    first: Offset,
+    /// Records before this position are known to have been stored.
+    to: Offset,
+    /// Whether more may have been.
+    is_open: bool,
 }
 
 /// Writes a snapshot of everything to `path`.
@@ -36,14 +37,20 @@ pub(crate) async fn write(services: &Services, path: &Path) -> Result<Contents, 
     let mut parts = Parts::new(blocking(move || Sink::create(&path_of_sink)).await?);
     // From now on nothing is trimmed or dropped.
     let _keeping = services.keeping.write().await;
-    let rows = with_time(services, services.engine.load_metadata().await?);
-    let state = rows::load(&rows, ShardLimit::Aws)?;
+    let engine = services.engine.as_ref();
+    let known = ends(engine, &wanted(&load(&engine.load_metadata().await?)?)).await?;
+    // Only now: whatever records before these ends were sealed under is among the rows.
+    let rows = with_time(services, engine.load_metadata().await?);
+    let (state, now) = (load(&rows)?, services.now());
     parts.contents.streams = state.streams().count();
     parts.store(VERSION.to_owned(), format!("{FORMAT_VERSION}\n").into_bytes()).await?;
     let mut logs = Vec::new();
     for (log, wanted) in wanted(&state) {
-        let (end, last_arrival) = parts.copy(services.engine.as_ref(), log, wanted).await?;
-        logs.push(LogRow::of(log, end, last_arrival));
+        let end = known.get(&log).filter(|_| wanted.is_open).copied();
+        let end = end.unwrap_or_default().max(wanted.to);
+        let last_arrival = parts.copy(engine, log, wanted.from, end).await?;
+        // What arrived later isn't before that end.
+        logs.push(LogRow::of(log, end, last_arrival.min(now)));
     }
     parts.flush().await?;
     let is_kept = |(key, _): &(Vec<u8>, Vec<u8>)| !rows::is_unused_log(key);
@@ -55,10 +62,26 @@ pub(crate) async fn write(services: &Services, path: &Path) -> Result<Contents, 
     parts.finish().await
 }
 
+fn load(rows: &MetadataRows) -> Result<State, EngineError> {
+    rows::load(rows, ShardLimit::Aws)
+}
+
+/// Where the logs end that are written to.
+async fn ends(
+    engine: &dyn Engine,
+    wanted: &BTreeMap<LogId, Wanted>,
+) -> Result<BTreeMap<LogId, Offset>, EngineError> {
+    let mut ends = BTreeMap::new();
+    for (log, wanted) in wanted.iter().filter(|(_, wanted)| wanted.is_open) {
+        ends.insert(*log, engine.open_log(*log, wanted.from).await?.bounds().end);
+    }
+    Ok(ends)
+}
+
 /// The rows, with the service time of now among them.
 fn with_time(services: &Services, rows: MetadataRows) -> MetadataRows {
     let mut rows = BTreeMap::from_iter(rows);
-    if let MetadataChange::Put { key, value } = note_of_time(&services.clock) {
+    if let MetadataChange::Put { key, value } = note_of_time(services.clock.now()) {
         rows.insert(key, value);
     }
     rows.into_iter().collect()
@@ -71,11 +94,12 @@ fn wanted(state: &State) -> BTreeMap<LogId, Wanted> {
         let older = segments::older(&shard.segments).map(|older| (older.segment, Some(older.to)));
         let own = (shard.segment(), shard.closed.map(|closing| closing.end));
         for (segment, to) in older.chain([own]) {
-            let (from, first) = (segment.from, segment.from);
-            let known = logs.entry(segment.log).or_insert(Wanted { from, to, first });
+            let Segment { log, from, .. } = segment;
+            let known = logs.entry(log).or_insert(Wanted { from, to: from, is_open: false });
             known.from = known.from.min(from);
-            known.first = known.first.min(first);
-            known.to = known.to.zip(to).map(|(known, to)| known.max(to));
+            // A truncated shard begins where it ended.
+            known.to = known.to.max(to.unwrap_or(from));
+            known.is_open |= to.is_none();
         }
     }
     logs
@@ -94,17 +118,15 @@ impl Parts {
         Self { sink: Some(sink), records: Vec::new(), files: 0, contents: Contents::default() }
     }
 
-    /// Copies the wanted part of a log; where it ends, and when its last record arrived.
+    /// Copies a part of a log; when the last record of the log arrived.
     async fn copy(
         &mut self,
         engine: &dyn Engine,
         log: LogId,
-        wanted: Wanted,
-    ) -> Result<(Offset, Timestamp), SnapshotError> {
-        let opened = engine.open_log(log, wanted.first).await?;
-        let end = wanted.to.unwrap_or_else(|| opened.bounds().end);
-        let last_arrival = opened.last_arrival();
-        let mut from = wanted.from;
+        mut from: Offset,
+        end: Offset,
+    ) -> Result<Timestamp, SnapshotError> {
+        let opened = engine.open_log(log, from).await?;
         while from < end {
             let page = opened.read(from, PAGE).await?;
             let mut next = end;
@@ -118,7 +140,7 @@ impl Parts {
                 self.flush().await?;
             }
         }
-        Ok((end, last_arrival))
+        Ok(opened.last_arrival())
     }
 
     fn add(&mut self, log: LogId, first: Offset, chunk: &[u8], records: u32) {

@@ -9,7 +9,7 @@ use millpond_quotas::limits;
 
 use super::{
     Command, NewMode, NewStream, ShardEnd, State, capacity, consumers, encryption, forks,
-    forks::truncate, policies, restore,
+    forks::truncate, policies,
 };
 use crate::{
     Error,
@@ -81,9 +81,6 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
         Command::Encryption(command) => encryption::apply(&mut next, command)?,
         Command::Fork { forks, now } => forks::fork(&mut next, forks, *now)?,
         Command::Truncate { stream, number, ends } => truncate(&mut next, stream, *number, ends)?,
-        Command::Reset => forks::reset(&mut next),
-        Command::Stage { logs } => restore::stage(&mut next, logs),
-        Command::Restore(restored) => restore::restore(&mut next, restored),
         Command::Settle { stream, number, ends, now } => {
             settle(&mut next, stream, *number, ends, *now);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 
-use super::{CapacityCommand, ConsumerCommand, EncryptionCommand, Fork, PolicyCommand, Restored};
+use super::{CapacityCommand, ConsumerCommand, EncryptionCommand, Fork, PolicyCommand};
 use crate::{
     engine::{LogId, Offset},
     stream::{Namespace, StreamNumber, on_demand::OnDemand},
@@ -54,14 +54,6 @@ pub enum Command {
     Fork { forks: Vec<Fork>, now: Timestamp },
     /// Gives up the records of these shards before their ends.
     Truncate { stream: StreamArn, number: StreamNumber, ends: Vec<ShardEnd> },
-    /// Deletes every stream, and forgets what accounts have settled. What was written to open
-    /// shards meanwhile is lost, so they must be sealed.
-    Reset,
-    /// These logs, whose number is that of the next stream, are about to be filled with the records
-    /// of a snapshot.
-    Stage { logs: Vec<LogId> },
-    /// What a snapshot holds takes the place of everything.
-    Restore(Box<Restored>),
     /// A transition's due time has come. `ends` tells where each of the shards ends that a reshard
     /// closes, now that they are sealed, in the order of its plan. Nothing happens when the stream
     /// is no longer in that transition.

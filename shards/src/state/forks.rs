@@ -172,17 +172,6 @@ pub(super) fn truncate(
     Ok(())
 }
 
-/// No streams and settings at all. Numbers aren't given out twice all the same.
-pub(super) fn reset(next: &mut State) {
-    let shards = next.streams().flat_map(|stream| stream.shards.values());
-    let logs: Vec<_> = shards.flat_map(|shard| &shard.segments).map(|s| s.log).collect();
-    let mut empty = State::new(next.shard_limit).limited_to(next.counts);
-    empty.next_stream = next.next_stream;
-    empty.unused_logs = std::mem::take(&mut next.unused_logs);
-    empty.unused_logs.extend(logs);
-    *next = empty;
-}
-
 fn usable(next: &State, arn: &StreamArn, number: StreamNumber) -> Result<StreamState, Error> {
     let stream = Some(next.usable_stream(arn)?).filter(|stream| stream.number == number);
     stream.ok_or_else(|| Error::StreamNotFound { stream: arn.clone() })

@@ -1,10 +1,10 @@
-//! Taking over the streams of a snapshot: `apply` for everything at once.
+//! Everything replaced at once: by nothing, or by what a snapshot holds. Pure.
 
 use std::collections::BTreeMap;
 
 use millpond_api::types::Timestamp;
 
-use super::{State, forks};
+use super::State;
 use crate::{
     commitment::Commitment,
     engine::{LogId, Offset},
@@ -13,16 +13,16 @@ use crate::{
 
 /// What a server is to hold instead of what it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restored {
+pub(crate) struct Restored {
     /// All streams, whose records are in logs that were staged.
-    pub streams: Vec<StreamState>,
+    pub(crate) streams: Vec<StreamState>,
     /// What accounts have committed themselves to.
-    pub commitments: BTreeMap<Namespace, Commitment>,
+    pub(crate) commitments: BTreeMap<Namespace, Commitment>,
     /// The number that the next stream gets at least.
-    pub next_stream: StreamNumber,
+    pub(crate) next_stream: StreamNumber,
 }
 
-/// A part of a log of a snapshot, and the log of this server that its records were copied to.
+/// A part of a log of a snapshot, and the log of this server that its records are copied to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Copied {
     /// The log of this server.
@@ -35,57 +35,75 @@ pub(crate) struct Copied {
     pub(crate) after: Timestamp,
 }
 
-/// Logs that are going to be filled: nothing refers to them yet, so they are dropped if that comes
-/// to nothing, also after a crash.
-pub(super) fn stage(next: &mut State, logs: &[LogId]) {
-    next.take_number();
-    next.unused_logs.extend(logs.iter().copied());
+/// The state without streams and settings. Numbers aren't given out twice all the same.
+pub(crate) fn emptied(state: &State) -> State {
+    let shards = state.streams().flat_map(|stream| stream.shards.values());
+    let logs = shards.flat_map(|shard| &shard.segments).map(|segment| segment.log);
+    let mut empty = State::new(state.shard_limit).limited_to(state.counts);
+    empty.next_stream = state.next_stream;
+    empty.unused_logs = state.unused_logs.iter().copied().chain(logs).collect();
+    empty
 }
 
-/// Replaces everything.
-pub(super) fn restore(next: &mut State, restored: &Restored) {
-    forks::reset(next);
+/// The state with so many new logs, which are going to be filled. Nothing refers to them yet, so
+/// they are dropped if that comes to nothing, also after a crash.
+pub(crate) fn staged(state: &State, logs: usize) -> (State, Vec<LogId>) {
+    let mut next = state.clone();
+    let number = next.take_number();
+    let logs = (0..logs as u64).map(|index| LogId::new(u64::from(number.0) << 32 | index));
+    let logs: Vec<_> = logs.collect();
+    next.unused_logs.extend(logs.iter().copied());
+    (next, logs)
+}
+
+/// The state with what a snapshot holds in the place of everything.
+pub(crate) fn restored(state: &State, restored: Restored) -> State {
+    let mut next = emptied(state);
     next.next_stream = next.next_stream.max(restored.next_stream);
-    for stream in &restored.streams {
+    for stream in restored.streams {
         for segment in stream.shards.values().flat_map(|shard| &shard.segments) {
             next.unused_logs.remove(&segment.log);
         }
         let log_number = next.take_number();
-        next.put(StreamState { log_number, ..stream.clone() });
+        next.put(StreamState { log_number, ..stream });
     }
-    next.commitments.clone_from(&restored.commitments);
+    next.commitments = restored.commitments;
+    next
 }
 
-/// The streams of `state`, with their records in the logs that they were copied to. Each log of the
-/// snapshot has at least one copy, if only of nothing.
-pub(crate) fn relocated(state: &State, copies: &BTreeMap<LogId, Vec<Copied>>) -> Restored {
+/// The streams of `state`, with their records in the logs that those of `copies` are copied to:
+/// each log of the snapshot has at least one copy, if only of nothing. `None` where the snapshot
+/// lacks a log that a stream refers to, or what it has of it can't be what the stream wrote.
+pub(crate) fn relocated(state: &State, copies: &BTreeMap<LogId, Vec<Copied>>) -> Option<Restored> {
     let relocate = |stream: &StreamState| {
         let mut stream = stream.clone();
         for shard in stream.shards.values_mut() {
-            shard.segments = relocated_segments(shard, copies);
+            shard.segments = relocated_segments(shard, copies)?;
         }
-        stream
+        Some(stream)
     };
-    Restored {
-        streams: state.streams().map(|stream| relocate(stream)).collect(),
-        commitments: state.commitments.clone(),
-        next_stream: state.next_stream,
-    }
+    let streams = state.streams().map(|stream| relocate(stream)).collect::<Option<_>>()?;
+    let (commitments, next_stream) = (state.commitments.clone(), state.next_stream);
+    Some(Restored { streams, commitments, next_stream })
 }
 
-fn relocated_segments(shard: &ShardState, copies: &BTreeMap<LogId, Vec<Copied>>) -> Vec<Segment> {
-    let of = |log: LogId| copies.get(&log).into_iter().flatten();
+fn relocated_segments(
+    shard: &ShardState,
+    copies: &BTreeMap<LogId, Vec<Copied>>,
+) -> Option<Vec<Segment>> {
     let mut relocated = Vec::new();
     for older in segments::older(&shard.segments) {
         let Segment { log, from, after } = older.segment;
-        let held = of(log).filter(|copy| copy.end > from && copy.first < older.to);
+        let of_log = copies.get(&log)?.iter();
+        let held = of_log.filter(|copy| copy.end > from && copy.first < older.to);
         relocated.extend(held.map(|copy| placed(copy, from, after)));
     }
     let Segment { log, from, after } = shard.segment();
-    let last = of(log).next_back();
-    let held = of(log).filter(|copy| copy.end > from || Some(*copy) == last);
+    let of_log = copies.get(&log)?;
+    let last = of_log.last().filter(|last| last.end >= from)?;
+    let held = of_log.iter().filter(|copy| copy.end > from || *copy == last);
     relocated.extend(held.map(|copy| placed(copy, from, after)));
-    relocated
+    segments::ascend(&relocated).then_some(relocated)
 }
 
 fn placed(copy: &Copied, from: Offset, after: Timestamp) -> Segment {
@@ -158,8 +176,7 @@ mod tests {
                 }
                 copies.insert(segment.log, of_log);
             }
-            let relocated = relocated_segments(&shard(segments.clone()), &copies);
-            prop_assert!(relocated.is_sorted_by(|a, b| a.from < b.from && a.after <= b.after));
+            let relocated = relocated_segments(&shard(segments.clone()), &copies).unwrap();
             for position in trimmed..end {
                 let holds = |segment: &&Segment| segment.from.value() <= position;
                 let log = segments.iter().rfind(holds).unwrap().log;

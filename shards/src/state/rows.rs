@@ -27,6 +27,7 @@ use crate::{
         Transition,
         consumer::ConsumerState,
         reshard::{NewShard, ReshardPlan},
+        segments,
     },
 };
 
@@ -426,9 +427,7 @@ impl ShardRow {
             |((log, from), after)| Segment { log: LogId::new(log), from: Offset::new(from), after };
         let closing = |(at, end)| Closing { at: Timestamp::from_millis(at), end: Offset::new(end) };
         let segments: Vec<_> = self.segments.into_iter().zip(after).map(segment).collect();
-        // Positions and times ascend: reading relies on it.
-        let ascends = segments.is_sorted_by(|a, b| a.from < b.from && a.after <= b.after);
-        (ascends && !segments.is_empty()).then_some(())?;
+        segments::ascend(&segments).then_some(())?;
         Some(ShardState {
             id: ShardId::new(self.id),
             range: range(self.range)?,

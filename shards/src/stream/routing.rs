@@ -51,7 +51,8 @@ impl<S> RoutingTable<S> {
     }
 }
 
-fn covers_space(mut ranges: impl Iterator<Item = HashKeyRange>) -> bool {
+/// Whether these, in order, are everything exactly once, or nothing at all.
+pub(crate) fn covers_space(mut ranges: impl Iterator<Item = HashKeyRange>) -> bool {
     let Some(first) = ranges.next() else { return true };
     ranges.try_fold(first, HashKeyRange::merge) == Some(HashKeyRange::FULL)
 }

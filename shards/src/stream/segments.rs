@@ -45,6 +45,13 @@ pub struct Older {
     pub until: Timestamp,
 }
 
+/// Whether these can be the segments of a shard: at least one, positions and times ascending.
+/// Reading relies on it.
+#[must_use]
+pub fn ascend(segments: &[Segment]) -> bool {
+    !segments.is_empty() && segments.is_sorted_by(|a, b| a.from < b.from && a.after <= b.after)
+}
+
 /// All but the last segment.
 pub fn older(segments: &[Segment]) -> impl Iterator<Item = Older> {
     let pairs = segments.iter().zip(segments.iter().skip(1));

@@ -60,6 +60,11 @@ impl Subscriptions {
         Self { entries: Mutex::new(entries), quotas, stop: CancellationToken::new() }
     }
 
+    /// Forgets who has subscribed, and when: to consumers of before, the next are the first.
+    pub(crate) fn forget(&self) {
+        self.entries().by_key.clear();
+    }
+
     /// A place for one more; the subscription that had it ends.
     ///
     /// # Errors

@@ -16,20 +16,25 @@ use crate::{
 
 const ALL: Limit = Limit { records: usize::MAX, payload_bytes: usize::MAX };
 
-pub(in crate::domain) fn arn(name: &str) -> StreamArn {
+pub(crate) fn arn(name: &str) -> StreamArn {
     format!("arn:aws:kinesis:us-east-1:000000000000:stream/{name}").parse().unwrap()
 }
 
-pub(in crate::domain) struct Case {
-    pub(in crate::domain) engine: MemoryEngine,
-    pub(in crate::domain) clock: Clock,
-    pub(in crate::domain) domain: Domain,
+pub(crate) struct Case {
+    pub(crate) engine: MemoryEngine,
+    pub(crate) clock: Clock,
+    pub(crate) domain: Domain,
 }
 
 impl Case {
     /// A server with a stream "base" of so many shards.
-    pub(in crate::domain) async fn new(shards: u32) -> Self {
-        let (engine, clock) = (MemoryEngine::new(), Clock::manual(Time::from_seconds(1_000)));
+    pub(crate) async fn new(shards: u32) -> Self {
+        Self::over(MemoryEngine::new(), shards).await
+    }
+
+    /// The same over storage that holds something.
+    pub(crate) async fn over(engine: MemoryEngine, shards: u32) -> Self {
+        let clock = Clock::manual(Time::from_seconds(1_000));
         let domain = open(&engine, &clock).await;
         let now = domain.now();
         let new = NewStream {
@@ -44,13 +49,13 @@ impl Case {
         Self { engine, clock, domain }
     }
 
-    pub(in crate::domain) async fn crashed(self) -> Self {
+    pub(crate) async fn crashed(self) -> Self {
         let engine = self.engine.crash(0);
         let domain = open(&engine, &self.clock).await;
         Self { engine, clock: self.clock, domain }
     }
 
-    pub(in crate::domain) fn stream(&self, name: &str) -> Arc<Stream> {
+    pub(crate) fn stream(&self, name: &str) -> Arc<Stream> {
         self.domain.directory().stream(&Namespace::of(&arn(name)), &arn(name).name).unwrap()
     }
 
@@ -58,7 +63,7 @@ impl Case {
         Arc::clone(self.stream(name).shard(ShardId::new(0)).unwrap())
     }
 
-    pub(in crate::domain) async fn put(&self, name: &str, text: &str) -> Appended {
+    pub(crate) async fn put(&self, name: &str, text: &str) -> Appended {
         let stream = self.stream(name);
         let mut sealing = self.domain.crypt().sealing(&stream, 1).await.unwrap();
         let mut batch = RecordBatch::default();
@@ -77,7 +82,7 @@ impl Case {
     }
 
     /// Everything, read by pages of one record.
-    pub(in crate::domain) async fn read(&self, name: &str) -> String {
+    pub(crate) async fn read(&self, name: &str) -> String {
         let (mut all, mut from) = (String::new(), Offset::ZERO);
         let end = self.shard(name).end().await.unwrap();
         while from < end {
@@ -89,18 +94,18 @@ impl Case {
         all
     }
 
-    pub(in crate::domain) async fn delete(&self, name: &str) {
+    pub(crate) async fn delete(&self, name: &str) {
         let (stream, due) = (arn(name), self.domain.now());
         let delete = Command::DeleteStream { stream, enforce_consumer_deletion: true, due };
         self.domain.control().submit(delete).await.unwrap();
     }
 
     /// Chunks that storage holds, in all logs.
-    pub(in crate::domain) fn chunks(&self) -> usize {
+    pub(crate) fn chunks(&self) -> usize {
         self.engine.logs().into_iter().map(|(_, chunks)| chunks).sum()
     }
 
-    pub(in crate::domain) async fn fork(&self, from: &str, to: &str) {
+    pub(crate) async fn fork(&self, from: &str, to: &str) {
         self.domain.fork(&arn(from), &arn(to)).await.unwrap();
     }
 
@@ -284,4 +289,39 @@ async fn after_a_reset_there_is_nothing() {
     assert!(case.engine.logs().is_empty());
     let case = case.crashed().await;
     assert_eq!(case.domain.directory().snapshot().streams().count(), 0);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_deleted_meanwhile_is_left_out_of_the_accounts_fork() {
+    let case = Case::new(1).await;
+    case.fork("base", "other").await;
+    let (from, to) = (arn("base").account, "000000000017".parse().unwrap());
+    let faults = case.engine.faults();
+    faults.hold();
+    let deletion = case.delete("base");
+    let storage = async {
+        while faults.queued() == 0 {
+            tokio::task::yield_now().await;
+        }
+        // The fork is asked for while the stream still is there.
+        let forks = case.domain.fork_account(from, to, None);
+        let release = async {
+            tokio::task::yield_now().await;
+            faults.release();
+        };
+        tokio::join!(forks, release).0
+    };
+    let ((), forks) = tokio::join!(deletion, storage);
+    let names: Vec<_> = forks.unwrap().into_iter().map(|arn| arn.name.to_string()).collect();
+    assert_eq!(names, ["other"]);
+}
+
+#[tokio::test]
+async fn a_truncation_waits_for_no_snapshot() {
+    let case = Case::new(1).await;
+    case.put("base", "a").await;
+    let _keeping = case.domain.services.keeping.write().await;
+    case.domain.truncate(&arn("base")).await.unwrap();
+    assert_eq!(case.read("base").await, "");
+    assert_eq!(case.chunks(), 1, "its space is given back later");
 }

@@ -14,11 +14,16 @@ use super::*;
 use crate::{
     batch::RecordBatch,
     domain::{
+        TOKEN_KEY,
         forks::tests::{Case, arn},
         tests::open,
     },
-    engine::memory::{Fault, MemoryEngine},
+    engine::{
+        Engine as _, MetadataChange,
+        memory::{Fault, MemoryEngine},
+    },
     state::Command,
+    token::{KEY_BYTES, Purpose},
 };
 
 /// A server with a base, forks, a split, a truncation and encrypted records.
@@ -197,6 +202,18 @@ async fn a_damaged_snapshot_is_refused() {
     assert!(nothing.is_err(), "{nothing:?}");
 }
 
+#[tokio::test]
+async fn an_archive_that_was_left_half_made_is_named() {
+    let (directory, case) = (TempDir::new().unwrap(), Case::new(1).await);
+    let draft = path(&directory, "x.tar.part");
+    fs::write(&draft, "half").unwrap();
+    let refused = case.domain.snapshot(&path(&directory, "x.tar")).await.unwrap_err();
+    assert!(refused.to_string().contains(&draft.display().to_string()), "{refused}");
+    assert_eq!(fs::read_to_string(&draft).unwrap(), "half", "it may be another's");
+    fs::remove_file(draft).unwrap();
+    case.domain.snapshot(&path(&directory, "x.tar")).await.unwrap();
+}
+
 /// Whatever a stranger wrote into an archive, it is refused.
 #[tokio::test]
 async fn files_that_are_no_snapshots_are_refused() {
@@ -329,4 +346,147 @@ async fn an_empty_server_has_a_snapshot_too() {
     other.domain.restore(&path).await.unwrap();
     assert_eq!(other.domain.directory().snapshot().streams().count(), 0);
     assert_eq!(other.engine.logs(), []);
+}
+
+/// Runs `meanwhile` while the first record that a snapshot needs is being read.
+async fn snapshot_during(case: &Case, path: &Path, meanwhile: impl Future<Output = ()>) {
+    let faults = case.engine.faults();
+    faults.hold_reads(true);
+    let meanwhile = async {
+        while faults.waiting_reads() == 0 {
+            tokio::task::yield_now().await;
+        }
+        meanwhile.await;
+        faults.hold_reads(false);
+    };
+    let (taken, ()) = tokio::join!(case.domain.snapshot(path), meanwhile);
+    taken.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_sealed_while_a_snapshot_is_made_does_not_bar_its_streams() {
+    let (directory, case) = (TempDir::new().unwrap(), Case::new(1).await);
+    let path = path(&directory, "snapshot");
+    case.put("base", "a").await;
+    case.fork("base", "later").await;
+    case.put("later", "b").await;
+    snapshot_during(&case, &path, async {
+        let (stream, now) = (case.stream("later"), case.domain.now());
+        case.domain.crypt().start(&stream, "alias/a", now, now).await.unwrap();
+        case.put("later", "sealed").await;
+        case.fork("later", "newest").await;
+        case.put("newest", "c").await;
+    })
+    .await;
+    let other = other().await;
+    other.domain.restore(&path).await.unwrap();
+    other.put("later", "d").await;
+    assert_eq!(other.read("base").await, "a");
+    assert_eq!(other.read("later").await, "abd");
+    assert_eq!(other.domain.directory().snapshot().streams().count(), 2);
+}
+
+#[tokio::test]
+async fn a_restore_that_waits_for_a_snapshot_holds_up_nobody() {
+    let (directory, case) = (TempDir::new().unwrap(), furnished(0).await);
+    let old = path(&directory, "old");
+    case.domain.snapshot(&old).await.unwrap();
+    let restore = case.domain.restore(&old);
+    tokio::pin!(restore);
+    snapshot_during(&case, &path(&directory, "new"), async {
+        for round in 0..20 {
+            let given_up = tokio::time::timeout(Duration::from_millis(1), &mut restore).await;
+            assert!(given_up.is_err(), "the snapshot is under way");
+            case.fork("base", &format!("fork-{round}")).await;
+        }
+    })
+    .await;
+    restore.await.unwrap();
+    assert_eq!(case.domain.directory().snapshot().streams().count(), 5);
+}
+
+/// Who asked for a restore may go away at any moment: then it is done whole, or not at all.
+#[tokio::test]
+async fn a_restore_that_nobody_waits_for_is_whole_or_nothing() {
+    let (directory, case) = (TempDir::new().unwrap(), furnished(0).await);
+    let path = path(&directory, "snapshot.tar");
+    case.domain.snapshot(&path).await.unwrap();
+    let mut outcomes = [0, 0];
+    for strike in 0.. {
+        let other = other_with_key().await;
+        let struck = restore_struck(&other, &path, strike, None).await;
+        // The writer does one thing after another.
+        other.engine.faults().release();
+        let nothing = Command::ForgetLogs { logs: Vec::new() };
+        other.domain.control().submit(nothing).await.unwrap();
+        let is_new = other.domain.directory().snapshot().streams().count() == 5;
+        outcomes[usize::from(is_new)] += 1;
+        let token = other.domain.tokens().seal(Purpose::ShardIterator, b"here");
+        let knows =
+            |case: &Case| case.domain.tokens().open(Purpose::ShardIterator, &token).is_some();
+        assert_eq!(knows(&case), is_new, "write {strike}");
+        let other = other.crashed().await;
+        assert!(knows(&other), "the key is the stored one, write {strike}");
+        let streams = other.domain.directory().snapshot().streams().count();
+        assert_eq!(streams, if is_new { 5 } else { 1 }, "write {strike}");
+        if !struck {
+            break;
+        }
+    }
+    assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
+}
+
+/// A server whose tokens are under a key of its own.
+async fn other_with_key() -> Case {
+    let engine = MemoryEngine::new();
+    let key = MetadataChange::Put { key: TOKEN_KEY.into(), value: vec![8; KEY_BYTES] };
+    engine.commit_metadata(vec![key]).await.unwrap();
+    Case::over(engine, 1).await
+}
+
+#[tokio::test]
+async fn time_moves_only_with_a_restore_that_succeeds() {
+    let (directory, case) = (TempDir::new().unwrap(), furnished(0).await);
+    case.clock.advance(Duration::from_hours(100));
+    case.put("base", "late").await;
+    let (path, then) = (path(&directory, "snapshot"), case.domain.now());
+    case.domain.snapshot(&path).await.unwrap();
+    let mut failures = 0;
+    for strike in 0.. {
+        let other = other().await;
+        let before = other.domain.now();
+        restore_struck(&other, &path, strike, Some(Fault::Full)).await;
+        if other.domain.directory().snapshot().streams().count() == 5 {
+            assert_eq!(other.domain.now(), then);
+            break;
+        }
+        failures += 1;
+        assert_eq!(other.domain.now(), before, "write {strike}");
+    }
+    assert!(failures > 2, "{failures}");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_gives_up_a_restore() {
+    let (directory, case) = (TempDir::new().unwrap(), furnished(0).await);
+    let path = path(&directory, "snapshot");
+    case.domain.snapshot(&path).await.unwrap();
+    let other = other().await;
+    let faults = other.engine.faults();
+    faults.hold();
+    let stop = async {
+        // Beside the rows of the logs, the first records.
+        for _ in 0..2 {
+            while faults.queued() == 0 {
+                tokio::task::yield_now().await;
+            }
+            faults.step();
+        }
+        faults.release();
+        other.domain.close().await.unwrap();
+    };
+    let (restored, ()) = tokio::join!(other.domain.restore(&path), stop);
+    assert!(matches!(restored, Err(SnapshotError::Server(_))), "{restored:?}");
+    let other = other.crashed().await;
+    assert_eq!(other.read("mine").await, "other");
 }

@@ -75,6 +75,19 @@ impl Faults {
         self.shared.lock().plan.reads_fail = fail;
     }
 
+    /// While set, reads of logs wait; writes go on.
+    pub fn hold_reads(&self, hold: bool) {
+        let mut state = self.shared.lock();
+        state.plan.reads_held = hold;
+        state.plan.reads_waiting = 0;
+    }
+
+    /// Reads that wait, or did since they were held last.
+    #[must_use]
+    pub fn waiting_reads(&self) -> usize {
+        self.shared.lock().plan.reads_waiting
+    }
+
     /// No later write or read meets any of the faults that were asked for. Writes that are held,
     /// gaps, and logs that are poisoned stay as they are.
     pub fn clear(&self) {
@@ -95,6 +108,8 @@ pub(super) struct Plan {
     pub(super) gap: u64,
     full: bool,
     reads_fail: bool,
+    reads_held: bool,
+    reads_waiting: usize,
     next: VecDeque<Fault>,
     refuse_every: Option<NonZeroU64>,
     appends: u64,
@@ -104,6 +119,15 @@ impl Plan {
     /// The fault that this write meets, if any.
     pub(super) fn meet(&mut self, write: &Write) -> Option<Fault> {
         self.next.pop_front().or_else(|| self.is_refused(write).then_some(Fault::Full))
+    }
+
+    /// Whether a read is to wait, which has `waited` if it was told so before.
+    pub(super) fn holds_read(&mut self, waited: &mut bool) -> bool {
+        if self.reads_held && !*waited {
+            self.reads_waiting += 1;
+            *waited = true;
+        }
+        self.reads_held
     }
 
     pub(super) fn check_reads(&self) -> Result<(), EngineError> {

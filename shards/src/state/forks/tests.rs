@@ -7,7 +7,9 @@ use super::*;
 use crate::{
     engine::Offset,
     state::{
-        Command, ConsumerCommand, EncryptionCommand, ShardLimit, apply, rows,
+        Command, ConsumerCommand, EncryptionCommand, ShardLimit, apply,
+        replace::emptied,
+        rows,
         tests::{arn, at, rows_of, settle, with_stream},
     },
     stream::Segment,
@@ -186,7 +188,7 @@ fn a_reset_leaves_nothing_but_numbers() {
     let state = fork(&with_stream("a", 2), "a", "b", 7).unwrap();
     let counts = Counts { tags: 7, ..state.counts };
     let state = state.limited_to(counts);
-    let next = apply(&state, &Command::Reset).unwrap();
+    let next = emptied(&state);
     assert_eq!(next.counts, state.counts, "limits are the server's");
     assert_eq!((next.streams().count(), next.next_stream), (0, state.next_stream));
     assert_eq!(next.unused_logs.len(), 4);
