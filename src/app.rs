@@ -17,7 +17,11 @@ use millpond_shards::{
     stream::Namespace,
     tasks::Tasks,
 };
-use tokio::{net::TcpListener, sync::Semaphore, time::Instant};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, Semaphore},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -75,6 +79,8 @@ pub struct App {
     admin_access: Access,
     streams: Vec<Declaration>,
     faults: Faults,
+    // Held while everything is being replaced.
+    replacing: Mutex<()>,
     stopping: CancellationToken,
 }
 
@@ -142,6 +148,7 @@ impl App {
             admin_access: admin_access(config)?,
             streams: config.streams.clone(),
             faults,
+            replacing: Mutex::default(),
             stopping: CancellationToken::new(),
         };
         app.make_streams(None).await?;
