@@ -16,6 +16,7 @@ mod permissions;
 mod process;
 mod protocol;
 mod rates;
+mod replacing;
 mod scaling;
 mod server;
 mod settings;

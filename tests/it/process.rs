@@ -11,6 +11,7 @@ mod looking;
 mod peer;
 mod putting;
 mod reload;
+mod replaced;
 mod storm;
 mod traces;
 
