@@ -174,8 +174,9 @@ mod tests {
 
     #[test]
     fn what_none_has_written_is_named() {
+        type Change<'a> = &'a dyn Fn(&mut StreamState);
         let late = Timestamp::from_millis(LATEST_MILLIS + 1);
-        let changes: [(&str, &dyn Fn(&mut StreamState)); 14] = [
+        let changes: [(&str, Change<'_>); 14] = [
             ("its number", &|stream| stream.number = StreamNumber(9)),
             ("one of its times", &|stream| stream.created = late),
             ("where it is trimmed", &|stream| stream.trim_floor = late),

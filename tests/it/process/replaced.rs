@@ -75,7 +75,7 @@ fn whole(client: &mut Client) -> String {
             if output["MillisBehindLatest"] == 0 {
                 break;
             }
-            iterator = output["NextShardIterator"].as_str().unwrap().to_owned();
+            output["NextShardIterator"].as_str().unwrap().clone_into(&mut iterator);
         }
     }
     assert_eq!(found.len(), RECORDS, "{name}");

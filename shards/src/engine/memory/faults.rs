@@ -1,6 +1,6 @@
 //! How a test makes a [`MemoryEngine`](super::MemoryEngine) misbehave.
 
-use std::{collections::VecDeque, num::NonZeroU64};
+use std::{collections::VecDeque, mem, num::NonZeroU64};
 
 use super::{Shared, image::Write};
 use crate::engine::EngineError;
@@ -72,20 +72,22 @@ impl Faults {
 
     /// While set, logs and metadata can't be read.
     pub fn fail_reads(&self, fail: bool) {
-        self.shared.lock().plan.reads_fail = fail;
+        self.shared.lock().plan.reads = if fail { Reads::Fail } else { Reads::Go };
     }
 
     /// While set, reads of logs wait; writes go on.
     pub fn hold_reads(&self, hold: bool) {
-        let mut state = self.shared.lock();
-        state.plan.reads_held = hold;
-        state.plan.reads_waiting = 0;
+        let reads = if hold { Reads::Wait { waiting: 0 } } else { Reads::Go };
+        self.shared.lock().plan.reads = reads;
     }
 
-    /// Reads that wait, or did since they were held last.
+    /// Reads that wait, or were given up while they did.
     #[must_use]
     pub fn waiting_reads(&self) -> usize {
-        self.shared.lock().plan.reads_waiting
+        match self.shared.lock().plan.reads {
+            Reads::Wait { waiting } => waiting,
+            Reads::Go | Reads::Fail => 0,
+        }
     }
 
     /// No later write or read meets any of the faults that were asked for. Writes that are held,
@@ -101,15 +103,24 @@ impl Faults {
     }
 }
 
+/// What becomes of reads.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Reads {
+    #[default]
+    Go,
+    Fail,
+    Wait {
+        waiting: usize,
+    },
+}
+
 /// The faults that are in force.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) held: bool,
     pub(super) gap: u64,
     full: bool,
-    reads_fail: bool,
-    reads_held: bool,
-    reads_waiting: usize,
+    reads: Reads,
     next: VecDeque<Fault>,
     refuse_every: Option<NonZeroU64>,
     appends: u64,
@@ -123,15 +134,19 @@ impl Plan {
 
     /// Whether a read is to wait, which has `waited` if it was told so before.
     pub(super) fn holds_read(&mut self, waited: &mut bool) -> bool {
-        if self.reads_held && !*waited {
-            self.reads_waiting += 1;
-            *waited = true;
+        let Reads::Wait { waiting } = &mut self.reads else { return false };
+        if !mem::replace(waited, true) {
+            *waiting += 1;
         }
-        self.reads_held
+        true
     }
 
     pub(super) fn check_reads(&self) -> Result<(), EngineError> {
-        if self.reads_fail { Err(EngineError::failed("reads fail by request")) } else { Ok(()) }
+        if self.reads == Reads::Fail {
+            Err(EngineError::failed("reads fail by request"))
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn check_space(&self) -> Result<(), EngineError> {
