@@ -186,7 +186,7 @@ impl Directory {
     /// Makes the state visible with new handles for everything: what has the same number is another
     /// stream. What was there isn't told of any more.
     pub(crate) fn publish_anew(&self, state: &State) {
-        self.gone().clear();
+        self.gone().forget(|_| true);
         self.publish_after(&Snapshot::default(), state);
     }
 
@@ -205,9 +205,9 @@ impl Directory {
         self.version.send_modify(|version| *version += 1);
     }
 
-    /// What every stream had to take since it was there, the server started, everything was replaced
-    /// or [`forget_observed`](Self::forget_observed): also of streams that are gone. Nothing where
-    /// no limits are kept.
+    /// What every stream had to take since it was there, the server started, everything was
+    /// replaced or [`forget_observed`](Self::forget_observed): also of streams that are gone.
+    /// Nothing where no limits are kept.
     #[must_use]
     pub fn observed(&self) -> Vec<Observed> {
         let snapshot = self.current.load();

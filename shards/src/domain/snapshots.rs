@@ -19,8 +19,8 @@ impl Domain {
         snapshot::write(&self.services, path).await
     }
 
-    /// Replaces everything by what the snapshot at `path` holds: all or nothing, also in a crash, or
-    /// when the answer isn't waited for. Requests go on meanwhile, and what they change is replaced
+    /// Replaces everything by what the snapshot at `path` holds: all or nothing, also in a crash,
+    /// or when the answer isn't waited for. Requests go on meanwhile, and what they change is replaced
     /// with the rest. Service time doesn't go back; it goes on from that of the snapshot if that is
     /// later. What streams had to take is counted anew.
     ///
