@@ -20,9 +20,9 @@ impl Domain {
     }
 
     /// Replaces everything by what the snapshot at `path` holds: all or nothing, also in a crash,
-    /// or when the answer isn't waited for. Requests go on meanwhile, and what they change is replaced
-    /// with the rest. Service time doesn't go back; it goes on from that of the snapshot if that is
-    /// later. What streams had to take is counted anew.
+    /// or when the answer isn't waited for. Requests go on meanwhile, and what they change is
+    /// replaced with the rest. Service time doesn't go back; it goes on from that of the snapshot
+    /// if that is later. What streams had to take is counted anew.
     ///
     /// # Errors
     /// When there is no snapshot, it is damaged or of a later release, or there is no space for it
