@@ -209,6 +209,15 @@ mod tests {
     }
 
     #[test]
+    fn after_all_is_forgotten_a_subscription_is_the_first() {
+        let all = Subscriptions::new(Quotas::strict());
+        let before = enter(&all, 0, 0).unwrap();
+        all.forget();
+        assert!(enter(&all, 0, 0).is_ok());
+        assert_eq!(before.ended().now_or_never(), None, "it ends with its stream");
+    }
+
+    #[test]
     fn who_left_is_forgotten() {
         let all = Subscriptions::new(Quotas::strict());
         let stays = enter(&all, 0, 0).unwrap();
