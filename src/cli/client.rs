@@ -17,8 +17,8 @@ use crate::{
 /// How long an answer may take, beside what the request itself wants to wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// Bytes that an answer may have.
-const ANSWER_BYTES_MAX: usize = 256 << 20;
+/// Bytes that an answer may have: more than any has.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// A client of the admin API.
 pub struct Client {

@@ -17,9 +17,6 @@ use crate::cli::{Ended, Outcome, Put};
 /// The data of the records of a call, at least one.
 pub(super) type Call = Vec<Vec<u8>>;
 
-/// Records in a call.
-const RECORDS_MAX: usize = 500;
-
 /// Bytes of data in a call, or one larger record.
 const BYTES_MAX: usize = 4 << 20;
 
@@ -43,7 +40,7 @@ pub(super) fn source(put: &Put) -> Outcome<mpsc::Receiver<Outcome<Call>>> {
     let is_one = put.whole || put.data.is_some();
     // Records of one key must not overtake each other: the next one waits until the one before is
     // stored.
-    let records_max = if put.key.is_some() { 1 } else { RECORDS_MAX };
+    let records_max = if put.key.is_some() { 1 } else { limits::PUT_RECORDS_RECORDS_MAX };
     thread::spawn(move || {
         let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
         if is_one {
