@@ -80,7 +80,7 @@ pub struct App {
     streams: Vec<Declaration>,
     faults: Faults,
     // Held while everything is being replaced.
-    replacing: Mutex<()>,
+    replacing: Arc<Mutex<()>>,
     stopping: CancellationToken,
 }
 
@@ -148,10 +148,10 @@ impl App {
             admin_access: admin_access(config)?,
             streams: config.streams.clone(),
             faults,
-            replacing: Mutex::default(),
+            replacing: Arc::default(),
             stopping: CancellationToken::new(),
         };
-        app.make_streams(None).await?;
+        app.make_streams().await?;
         Ok(Arc::new(app))
     }
 

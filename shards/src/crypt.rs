@@ -108,7 +108,7 @@ impl Crypt {
         if state.status != StreamStatus::Active {
             return Err(Error::StreamNotActive { stream: arn.clone(), status: state.status });
         }
-        let wrapped = in_time(stream, self.new_data_key(key_id, arn)).await?;
+        let wrapped = self.new_data_key(key_id, arn).await?;
         let (stream, key_id) = (arn.clone(), key_id.to_owned());
         self.submit(EncryptionCommand::Start { stream, key_id, wrapped, now, due }).await
     }
@@ -123,7 +123,7 @@ impl Crypt {
         let ready = self.in_use(stream, number).zip(stream.vault());
         match ready.and_then(|(cipher, vault)| vault.sealing(&cipher, records)) {
             Some(sealing) => Ok(Some(sealing)),
-            None => in_time(stream, self.prepare(stream, records)).await,
+            None => in_time(&stream.state().arn, self.prepare(stream, records)).await,
         }
     }
 
@@ -237,7 +237,7 @@ impl Crypt {
         let (crypt, answer, tasks) = (self.clone(), asking.subscribe(), &self.services.tasks);
         let stop = tasks.stop();
         tasks.spawn("key service", async move {
-            let asked = in_time(&stream, crypt.put(&stream, question));
+            let asked = in_time(&stream.state().arn, crypt.put(&stream, question));
             let Some(answer) = stop.run_until_cancelled(asked).await else { return };
             if let Err(error) = &answer {
                 tracing::warn!(stream = %stream.state().arn, ?question, %error, "no data key");
@@ -282,21 +282,18 @@ impl Crypt {
         }
     }
 
-    /// A new data key in its wrapped form for a fork of `stream`.
-    pub(crate) async fn data_key_of(
-        &self,
-        stream: &Stream,
-        key_id: &str,
-        fork: &StreamArn,
-    ) -> Result<Vec<u8>, Error> {
-        in_time(stream, self.new_data_key(key_id, fork)).await
-    }
-
-    /// A new data key in its wrapped form, which the master key was seen to open.
-    async fn new_data_key(&self, key_id: &str, stream: &StreamArn) -> Result<Vec<u8>, Error> {
-        let wrapped = self.keys.generate(key_id, stream).await?;
-        self.keys.decrypt(&wrapped, stream).await?;
-        Ok(wrapped)
+    /// A new data key for `stream`, which may be one to be, in its wrapped form; the master key
+    /// was seen to open it.
+    ///
+    /// # Errors
+    /// `Kms` and `KeysNotReady` when the key can't be used.
+    pub async fn new_data_key(&self, key_id: &str, stream: &StreamArn) -> Result<Vec<u8>, Error> {
+        in_time(stream, async {
+            let wrapped = self.keys.generate(key_id, stream).await?;
+            self.keys.decrypt(&wrapped, stream).await?;
+            Ok(wrapped)
+        })
+        .await
     }
 
     fn as_it_is(&self, stream: &Stream) -> Result<Arc<Stream>, Error> {
@@ -317,9 +314,9 @@ impl Crypt {
 
 /// What comes of `ready`, unless that takes too long.
 async fn in_time<T>(
-    stream: &Stream,
+    stream: &StreamArn,
     ready: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    let late = |_| Err(Error::KeysNotReady { stream: stream.state().arn.clone() });
+    let late = |_| Err(Error::KeysNotReady { stream: stream.clone() });
     tokio::time::timeout(READY_DEADLINE, Box::pin(ready)).await.unwrap_or_else(late)
 }

@@ -31,7 +31,7 @@ pub(crate) mod tests;
 
 pub use apply::apply;
 pub use capacity::CapacityCommand;
-pub use command::{Command, NewMode, NewStream, ShardEnd};
+pub use command::{Command, NewMode, NewStream, Provisions, ShardEnd};
 pub use consumers::ConsumerCommand;
 pub use encryption::EncryptionCommand;
 pub use forks::{Fork, ForkKey};

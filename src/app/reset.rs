@@ -15,25 +15,27 @@ use crate::{process::StartError, throttles::Filter};
 impl App {
     /// Deletes every stream and what accounts have settled, forgets what was counted, has no faults
     /// but those of `--faults`, which begin anew, and makes the streams of the configuration anew.
-    /// What Prometheus counts goes on, as do the clock and the key of tokens. It is done whole, and
-    /// after others of its kind, whether the answer is waited for or not.
+    /// What Prometheus counts goes on, as do the clock and the key of tokens. It waits for others of
+    /// its kind. Once begun it is done whole, whether the answer is waited for or not.
     ///
     /// # Errors
-    /// When storage fails: the server is then as it was, or without streams.
+    /// When the key of a stream of the configuration can't be used: the server is then as it was.
+    /// And when storage fails: as it was, or without streams.
     pub async fn reset(self: &Arc<Self>) -> Result<(), StartError> {
         let app = Arc::clone(self);
         let reset = async move {
-            app.faults.reset();
+            let streams = app.planned_streams().await?;
             app.domain.reset().await.map_err(StartError::new)?;
+            app.faults.reset();
             app.forget_counts();
-            app.make_streams(None).await
+            app.make_planned(streams).await
         };
         self.carry_through("reset", reset).await.unwrap_or_else(|gone| Err(StartError::new(gone)))
     }
 
     /// Takes over everything that the snapshot at `path` holds, in the place of what is there, and
-    /// forgets what was counted. See [`millpond_shards::Domain::restore`]. It is done whole, and
-    /// after others of its kind, whether the answer is waited for or not.
+    /// forgets what was counted. See [`millpond_shards::Domain::restore`]. It waits for others of its
+    /// kind. Once begun it is done whole, whether the answer is waited for or not.
     ///
     /// # Errors
     /// Those of `Domain::restore`: the server is then as it was.
@@ -56,17 +58,19 @@ impl App {
         self.calls.refill();
     }
 
-    /// Does `work` to its end when no other is at work, even if whoever asked for it goes away.
+    /// Does `work` when no other is at work, and to its end, even if whoever asked for it goes away.
     async fn carry_through<T: Send + 'static>(
-        self: &Arc<Self>,
+        &self,
         name: &'static str,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Fact> {
-        let app = Arc::clone(self);
+        // Who goes away before its turn is out of the queue.
+        let alone = Arc::clone(&self.replacing).lock_owned().await;
         let (done, outcome) = oneshot::channel();
         Tasks::default().spawn(name, async move {
-            let _alone = app.replacing.lock().await;
-            done.send(work.await).ok();
+            let outcome = work.await;
+            drop(alone);
+            done.send(outcome).ok();
         });
         outcome.await.map_err(|_| Fact::Stopping)
     }

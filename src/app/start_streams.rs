@@ -1,17 +1,17 @@
 //! Streams that are to be there from the start, made by the same commands as those of the API.
 //!
-//! What is absent is made, consumers and the encryption of streams that are there included: no
-//! start that failed in between leaves records in the clear. What is there stays as it is; where
-//! the configuration file says otherwise, a warning tells the difference.
+//! What is absent is made, consumers of streams that are there included: a stream at once, with all
+//! that it is declared to have, so that no start that fails leaves a part of it. What is there stays
+//! as it is; where the configuration file says otherwise, a warning tells the difference.
 
 use std::sync::Arc;
 
-use millpond_api::types::{RecordDistributionStrategy, StreamMode, StreamStatus};
+use millpond_api::types::{RecordDistributionStrategy, StreamMode};
 use millpond_quotas::limits;
 use millpond_shards::{
     Error as Fact,
     directory::Stream,
-    state::{Command, ConsumerCommand, NewMode, NewStream, PolicyCommand, Resource},
+    state::{Command, ConsumerCommand, NewMode, NewStream, PolicyCommand, Provisions, Resource},
     stream::{Namespace, StreamState, on_demand::OnDemand},
 };
 
@@ -23,45 +23,58 @@ use crate::{
 };
 
 impl App {
-    /// Makes the streams of the configuration that are absent: all, or those of one account and
-    /// region.
+    /// Makes the streams of the configuration that are absent.
     ///
     /// # Errors
     /// When one can't be made, with its name and why.
-    pub async fn make_streams(&self, only: Option<&Namespace>) -> Result<(), StartError> {
-        for stream in &self.streams {
-            if only.is_none_or(|namespace| *namespace == Namespace::of(&stream.arn)) {
-                self.make(stream).await?;
+    pub(super) async fn make_streams(&self) -> Result<(), StartError> {
+        for declared in &self.streams {
+            match self.find(declared) {
+                Ok(stream) => tell_differences(declared, stream.state()),
+                Err(_) => self.make(declared, self.planned(declared).await?).await?,
             }
+            self.register_consumers(declared).await?;
         }
         Ok(())
     }
 
-    async fn make(&self, declared: &Declaration) -> Result<(), StartError> {
-        let name = &declared.arn.name;
-        let failed = |error: Fact| {
-            StartError::new(format!("stream {name} can't be set up as declared: {error}"))
-        };
-        match self.submit(self.create(declared)).await {
-            Ok(()) => self.set_up(declared).await.map_err(failed)?,
-            Err(Fact::StreamExists { .. }) => {
-                let stream = self.find(declared)?;
-                if is_unencrypted(stream.state()) {
-                    self.encrypt(declared).await.map_err(failed)?;
-                }
-                tell_differences(declared, self.find(declared)?.state());
-            }
-            Err(error) => {
-                return Err(StartError::new(format!("stream {name} can't be made: {error}")));
-            }
+    /// What makes the streams of the configuration where none is. What others than this server
+    /// have to give for it was given.
+    ///
+    /// # Errors
+    /// Those of `make_streams`.
+    pub(super) async fn planned_streams(&self) -> Result<Vec<Command>, StartError> {
+        let mut planned = Vec::new();
+        for declared in &self.streams {
+            planned.push(self.planned(declared).await?);
         }
+        Ok(planned)
+    }
+
+    /// Makes the streams of the configuration where none is, as they were planned.
+    ///
+    /// # Errors
+    /// Those of `make_streams`.
+    pub(super) async fn make_planned(&self, planned: Vec<Command>) -> Result<(), StartError> {
+        for (declared, command) in self.streams.iter().zip(planned) {
+            self.make(declared, command).await?;
+            self.register_consumers(declared).await?;
+        }
+        Ok(())
+    }
+
+    async fn make(&self, declared: &Declaration, planned: Command) -> Result<(), StartError> {
+        self.submit(planned).await.map_err(|fault| not_made(declared, &fault))
+    }
+
+    async fn register_consumers(&self, declared: &Declaration) -> Result<(), StartError> {
         for consumer in &declared.consumers {
             self.register(declared, consumer).await?;
         }
         Ok(())
     }
 
-    fn create(&self, declared: &Declaration) -> Command {
+    async fn planned(&self, declared: &Declaration) -> Result<Command, StartError> {
         let now = self.domain.now();
         let size = declared.max_record_kib.unwrap_or(limits::RECORD_SIZE_DEFAULT_KIB as u32);
         let mode = match declared.mode {
@@ -74,7 +87,7 @@ impl App {
             }
             None => NewMode::Provisioned { shards: declared.shards_unsaid },
         };
-        Command::CreateStream(NewStream {
+        let stream = NewStream {
             arn: declared.arn.clone(),
             mode,
             max_record_kib: size,
@@ -82,32 +95,18 @@ impl App {
             now,
             // Nobody has asked for it yet who would have to wait.
             due: now,
-        })
-    }
-
-    /// What a new stream has beside its shards. Each command has taken effect when it is answered.
-    async fn set_up(&self, declared: &Declaration) -> Result<(), Fact> {
-        let (stream, now) = (declared.arn.clone(), self.domain.now());
-        if let Some(hours) = declared.retention_hours
-            && hours > limits::RETENTION_DEFAULT_HOURS
-        {
-            let stream = stream.clone();
-            self.submit(Command::IncreaseRetention { stream, hours, now, due: now }).await?;
-        }
-        if let Some(policy) = &declared.policy {
-            let (resource, policy) = (Resource::Stream(stream), policy.as_str().into());
-            self.submit(Command::Policy(PolicyCommand::Put { resource, policy })).await?;
-        }
-        // Last: what needs others than this server may fail, and is made up for.
-        self.encrypt(declared).await
-    }
-
-    /// Starts the declared encryption, if there is one.
-    async fn encrypt(&self, declared: &Declaration) -> Result<(), Fact> {
-        let Declaration { arn, encryption_key: Some(key_id), .. } = declared else { return Ok(()) };
-        let (stream, now) = (Namespace::of(arn), self.domain.now());
-        let stream = self.domain.directory().stream(&stream, &arn.name)?;
-        self.domain.crypt().start(&stream, key_id, now, now).await
+        };
+        let retention_hours = declared.retention_hours.unwrap_or(limits::RETENTION_DEFAULT_HOURS);
+        let policy = declared.policy.as_ref().map(|policy| policy.as_str().into());
+        let encryption = match &declared.encryption_key {
+            None => None,
+            Some(key_id) => {
+                let key = self.domain.crypt().new_data_key(key_id, &declared.arn).await;
+                Some((key_id.clone(), key.map_err(|fault| not_made(declared, &fault))?))
+            }
+        };
+        let provisions = Provisions { retention_hours, policy, encryption };
+        Ok(Command::DeclareStream(stream, Box::new(provisions)))
     }
 
     async fn register(
@@ -155,9 +154,8 @@ impl App {
     }
 }
 
-/// Whether encryption is off, and may be started.
-fn is_unencrypted(state: &StreamState) -> bool {
-    state.encryption.key_id.is_none() && state.status == StreamStatus::Active
+fn not_made(declared: &Declaration, fault: &Fact) -> StartError {
+    StartError::new(format!("stream {} can't be made as declared: {fault}", declared.arn.name))
 }
 
 /// Warns of what a stream has otherwise than the configuration file says.

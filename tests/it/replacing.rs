@@ -3,7 +3,11 @@
 
 use std::{fs, pin::pin, time::Duration};
 
-use millpond_shards::engine::memory::Faults;
+use futures::future::poll_immediate as poll_once;
+use millpond_shards::{
+    crypt::{KmsFault, testing::TestKeys},
+    engine::memory::Faults,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -84,6 +88,57 @@ async fn a_reset_that_nobody_waits_for_is_done_all_the_same() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn a_reset_without_the_keys_of_its_streams_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("millpond.toml");
+    fs::write(&file, "[[streams]]\nname = \"orders\"\nencryption-key = \"alias/orders\"\n")
+        .unwrap();
+    let keys = TestKeys::default();
+    let server = TestServer::with_keys(&format!("--config {}", file.display()), keys.clone()).await;
+    server.put("orders", "k", "kept").await;
+    server.create("extra", 1).await;
+
+    keys.set("alias/orders", Some(KmsFault::Disabled));
+    let (status, answer) = server.admin("POST", "reset", &Value::Null).await;
+    assert_eq!(status, 500);
+    let said = answer.to_string();
+    assert!(said.contains("stream orders can't be made as declared"), "{said}");
+    keys.set("alias/orders", None);
+    let streams = server.call("ListStreams", json!({})).await;
+    assert_eq!(streams["StreamNames"], json!(["extra", "orders"]));
+    assert_eq!(server.read("orders", 0).await, ["kept"]);
+
+    server.administer("POST", "reset", Value::Null).await;
+    assert_eq!(server.summary("orders").await["EncryptionType"], "KMS");
+    assert_eq!(server.read("orders", 0).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn who_leaves_the_queue_resets_nothing() {
+    let (server, _directory) = used().await;
+    let faults = server.engine().faults();
+    let first = server.admin("POST", "reset", &Value::Null);
+    let mut first = pin!(first);
+    faults.hold();
+    while faults.queued() == 0 {
+        assert!(poll_once(first.as_mut()).await.is_none());
+        tokio::task::yield_now().await;
+    }
+    {
+        let second = server.admin("POST", "reset", &Value::Null);
+        assert!(poll_once(pin!(second)).await.is_none(), "the first is under way");
+    }
+    faults.release();
+    first.await;
+    server.create("later", 1).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let streams = server.call("ListStreams", json!({})).await;
+    assert_eq!(streams["StreamNames"], json!(["later", "orders", "views"]));
 }
 
 #[tokio::test]

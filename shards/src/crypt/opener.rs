@@ -60,7 +60,8 @@ impl<'a> Opener<'a> {
     /// nothing that others wait for.
     pub async fn ready(&mut self, missing: Vec<DataKeyNumber>) {
         let (crypt, stream) = (self.crypt, self.stream);
-        let open = |number: &DataKeyNumber| in_time(stream, crypt.open(stream, *number));
+        let open =
+            |number: &DataKeyNumber| in_time(&stream.state().arn, crypt.open(stream, *number));
         let opened = join_all(missing.iter().map(open)).await;
         self.known.extend(missing.into_iter().zip(opened));
     }

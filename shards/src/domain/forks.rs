@@ -125,7 +125,7 @@ impl Domain {
         let key = match &state.encryption.key_id {
             None => None,
             Some(key_id) => {
-                let wrapped = self.crypt.data_key_of(&stream, key_id, to).await?;
+                let wrapped = self.crypt.new_data_key(key_id, to).await?;
                 Some(ForkKey { key_id: key_id.clone(), wrapped })
             }
         };

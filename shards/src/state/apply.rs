@@ -8,8 +8,8 @@ use millpond_api::types::{
 use millpond_quotas::limits;
 
 use super::{
-    Command, NewMode, NewStream, ShardEnd, State, capacity, consumers, encryption, forks,
-    forks::truncate, policies,
+    Command, NewMode, NewStream, Provisions, ShardEnd, State, capacity, consumers, encryption,
+    forks, forks::truncate, policies,
 };
 use crate::{
     Error,
@@ -35,6 +35,7 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
     let mut next = state.clone();
     match command {
         Command::CreateStream(stream) => create(&mut next, stream)?,
+        Command::DeclareStream(stream, provisions) => declare(&mut next, stream, provisions)?,
         Command::DeleteStream { stream, enforce_consumer_deletion, due } => {
             delete(&mut next, stream, *enforce_consumer_deletion, *due)?;
         }
@@ -133,6 +134,18 @@ fn create(next: &mut State, new: &NewStream) -> Result<(), Error> {
     };
     check_tags(next, &stream)?;
     next.take_number();
+    next.put(stream);
+    Ok(())
+}
+
+fn declare(next: &mut State, new: &NewStream, provisions: &Provisions) -> Result<(), Error> {
+    create(next, new)?;
+    let Provisions { retention_hours, policy, encryption } = provisions.clone();
+    let mut stream = StreamState::clone(next.stream(&new.arn)?);
+    (stream.retention_hours, stream.policy) = (retention_hours, policy);
+    if let Some((key_id, wrapped)) = encryption {
+        stream.encryption.begin(key_id, wrapped, new.now);
+    }
     next.put(stream);
     Ok(())
 }

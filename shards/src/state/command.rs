@@ -1,7 +1,7 @@
 //! What can be asked of the metadata: plain data, each with its precondition checked when it is
 //! applied.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use millpond_api::types::{HashKey, MetricsName, ShardId, StreamArn, Timestamp};
 
@@ -18,6 +18,8 @@ use crate::{
 pub enum Command {
     /// CreateStream: the stream is CREATING until `due`.
     CreateStream(NewStream),
+    /// A stream of the configuration, likewise, with what CreateStream doesn't give it.
+    DeclareStream(NewStream, Box<Provisions>),
     /// DeleteStream: the stream is DELETING until `due`, and so are its consumers.
     DeleteStream { stream: StreamArn, enforce_consumer_deletion: bool, due: Timestamp },
     /// SplitShard: the stream is UPDATING until `due`, when the parent closes.
@@ -79,6 +81,28 @@ pub struct NewStream {
     pub now: Timestamp,
     /// When it turns ACTIVE.
     pub due: Timestamp,
+}
+
+/// What a stream has from its first moment on that others get by commands of their own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Provisions {
+    /// The retention period.
+    pub retention_hours: u32,
+    /// Its resource policy.
+    pub policy: Option<Arc<str>>,
+    /// The master key that its records are encrypted with, and a data key wrapped by that.
+    pub encryption: Option<(String, Vec<u8>)>,
+}
+
+impl fmt::Debug for Provisions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key_id = self.encryption.as_ref().map(|(key_id, _)| key_id);
+        f.debug_struct("Provisions")
+            .field("retention_hours", &self.retention_hours)
+            .field("policy", &self.policy)
+            .field("key_id", &key_id)
+            .finish()
+    }
 }
 
 /// The mode of a stream to be, which says how many open shards it begins with.

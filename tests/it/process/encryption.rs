@@ -132,7 +132,7 @@ fn a_start_that_failed_leaves_no_declared_stream_in_the_clear() {
     let arguments = format!("{data} --keyring {} --config {}", keyring.display(), file.display());
     let (code, _, said) = run_to_end(&arguments);
     assert_ne!(code, Some(0));
-    assert!(said.contains("stream clicks can't be set up as declared"), "{said}");
+    assert!(said.contains("stream clicks can't be made as declared"), "{said}");
 
     case.write(1, "enabled");
     let server = Millpond::start(&arguments);
@@ -146,6 +146,29 @@ fn a_start_that_failed_leaves_no_declared_stream_in_the_clear() {
     assert_eq!(summary["RetentionPeriodHours"], 48);
     client.put("clicks", "k", SECRET);
     assert_eq!(holding(case.data.path(), SECRET.as_bytes()), [] as [PathBuf; 0]);
+
+    // Who has stopped it since has the last word, and needs the key no more.
+    assert_eq!(
+        client
+            .send(
+                "StopStreamEncryption",
+                &json!({"StreamName": "clicks", "EncryptionType": "KMS", "KeyId": "alias/clicks"})
+                    .to_string()
+            )
+            .status,
+        200
+    );
+    drop(client);
+    let said = server.stop();
+    assert!(!said.contains("not as declared"), "{said}");
+    case.write(1, "disabled");
+    let server = Millpond::start(&arguments);
+    let mut client = server.client();
+    let summary = client.call("DescribeStreamSummary", &json!({"StreamName": "clicks"}));
+    assert_eq!(summary["StreamDescriptionSummary"]["EncryptionType"], "NONE");
+    drop(client);
+    let said = server.stop();
+    assert!(said.contains("encryption-key is none, declared alias/clicks"), "{said}");
 }
 
 #[test]
