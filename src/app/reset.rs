@@ -15,8 +15,8 @@ use crate::{process::StartError, throttles::Filter};
 impl App {
     /// Deletes every stream and what accounts have settled, forgets what was counted, has no faults
     /// but those of `--faults`, which begin anew, and makes the streams of the configuration anew.
-    /// What Prometheus counts goes on, as do the clock and the key of tokens. It waits for others of
-    /// its kind. Once begun it is done whole, whether the answer is waited for or not.
+    /// What Prometheus counts goes on, as do the clock and the key of tokens. It waits for others
+    /// of its kind. Once begun it is done whole, whether the answer is waited for or not.
     ///
     /// # Errors
     /// When the key of a stream of the configuration can't be used: the server is then as it was.
@@ -34,8 +34,8 @@ impl App {
     }
 
     /// Takes over everything that the snapshot at `path` holds, in the place of what is there, and
-    /// forgets what was counted. See [`millpond_shards::Domain::restore`]. It waits for others of its
-    /// kind. Once begun it is done whole, whether the answer is waited for or not.
+    /// forgets what was counted. See [`millpond_shards::Domain::restore`]. It waits for others of
+    /// its kind. Once begun it is done whole, whether the answer is waited for or not.
     ///
     /// # Errors
     /// Those of `Domain::restore`: the server is then as it was.
@@ -58,7 +58,7 @@ impl App {
         self.calls.refill();
     }
 
-    /// Does `work` when no other is at work, and to its end, even if whoever asked for it goes away.
+    /// Does `work` when no other is at work, and to its end, even if whoever asked goes away.
     async fn carry_through<T: Send + 'static>(
         &self,
         name: &'static str,

@@ -1,8 +1,8 @@
 //! Streams that are to be there from the start, made by the same commands as those of the API.
 //!
-//! What is absent is made, consumers of streams that are there included: a stream at once, with all
-//! that it is declared to have, so that no start that fails leaves a part of it. What is there stays
-//! as it is; where the configuration file says otherwise, a warning tells the difference.
+//! What is absent is made, consumers of streams that are there included: a stream at once, with
+//! all that it is declared to have, so that no start that fails leaves a part of it. What is there
+//! stays as it is; where the configuration file says otherwise, a warning tells the difference.
 
 use std::sync::Arc;
 

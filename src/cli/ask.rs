@@ -129,7 +129,8 @@ pub struct Put {
     /// The stream's name
     #[arg(value_name = "STREAM")]
     pub stream: StreamName,
-    /// The data of one record; without it, each line of standard input is one
+    /// The data of one record; without it, each line of standard input that isn't empty is one,
+    /// without its end
     #[arg(value_name = "DATA", conflicts_with = "file")]
     pub data: Option<String>,
     /// The partition key of all records, which then keep their order; without it, each has its own

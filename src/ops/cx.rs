@@ -135,6 +135,11 @@ impl<'a> Cx<'a> {
         self.app.clock()
     }
 
+    /// Ends when the server is told to stop.
+    pub(super) async fn stopping(&self) {
+        self.app.stopping().cancelled().await;
+    }
+
     /// The faults that are in force, if any.
     pub(super) fn faults(&self) -> Option<Arc<Injector>> {
         self.app.faults().current().filter(|_| self.meets_faults)

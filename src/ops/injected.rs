@@ -67,12 +67,14 @@ impl Injected {
         Self { injector, call: Arc::new(call), verdict, iterator_is_expired, consumer }
     }
 
-    /// Takes the time that a fault wants, in service time, unless the fault is cleared meanwhile.
+    /// Takes the time that a fault wants, in service time, unless the fault is cleared meanwhile or
+    /// the server stops.
     async fn delay(&self, cx: &Cx<'_>, delay: Duration) {
         if !delay.is_zero() {
             tokio::select! {
                 () = cx.clock().sleep(delay) => {}
                 () = self.injector.over() => {}
+                () = cx.stopping() => {}
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Faults over a real connection, from a file.
 
-use std::fs;
+use std::{fs, thread};
 
 use serde_json::json;
 
@@ -26,4 +26,20 @@ fn a_cut_after_the_commit_closes_the_connection_and_keeps_the_record() {
     assert_eq!(server.client().texts("orders", 0), ["first", "second"]);
     let log = server.stop();
     assert!(log.contains("faults are injected"), "{log}");
+}
+
+#[test]
+fn a_server_that_stops_answers_calls_that_a_fault_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("faults.toml");
+    fs::write(&script, "[[faults]]\noperation = 'ListStreams'\nthen = { delay = '1h' }").unwrap();
+    let server = Millpond::start(&format!("{DEV} --drain 5s --faults {}", script.display()));
+    let (mut held, mut client) = (server.client(), server.client());
+    let answer = thread::spawn(move || held.call("ListStreams", &json!({})));
+    while !String::from_utf8(client.get("/_millpond/faults").body).unwrap().contains("\"acted\":1")
+    {
+        thread::yield_now();
+    }
+    server.stop();
+    assert_eq!(answer.join().unwrap()["StreamNames"], json!([]));
 }
