@@ -1,6 +1,6 @@
 //! Calls to the admin API of a server, over one connection that is opened anew when it was closed.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, io, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -11,6 +11,7 @@ use super::{Ended, Outcome, Server};
 use crate::{
     admin,
     config::Secret,
+    http::AUTHORITY_PATH,
     outbound::{Connection, Connector, Failure},
 };
 
@@ -155,6 +156,12 @@ impl Client {
     fn unreachable(&self, failure: &Failure) -> Ended {
         let url = self.connector.url();
         Ended::failed(match failure {
+            // What rustls says arrives in this kind.
+            Failure::Connect(error) if error.kind() == io::ErrorKind::InvalidData => format!(
+                "the certificate of {url} isn't trusted ({error}): --ca FILE names the authority \
+                 that vouches for it, as a millpond shows its own at {}",
+                AUTHORITY_PATH
+            ),
             Failure::Connect(error) => format!(
                 "no server answers at {url} ({error}): start one with 'millpond dev', or name \
                  another with --endpoint URL"

@@ -34,7 +34,7 @@ pub(super) fn sentence(error: &clap::Error, spell: impl Fn(&str) -> String) -> S
             let first = first.strip_prefix("error: ").unwrap_or(first);
             match suggestion(error) {
                 Some(better) => format!("{first}; did you mean {better}?"),
-                None => format!("{first}; see millpond --help, or millpond serve --help"),
+                None => format!("{first}; see millpond --help, or --help after the command"),
             }
         }
     }

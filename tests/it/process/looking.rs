@@ -271,3 +271,21 @@ fn streams_of_other_tools_variables_and_of_the_file_are_there_and_differences_ar
     let difference = "retention-hours is 48, declared 168";
     assert!(log.contains("not as declared") && log.contains(difference), "{log}");
 }
+
+#[test]
+fn a_server_whose_certificate_nobody_vouches_for_is_told_from_none() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Millpond::start(&format!("{DEV} --tls self-signed"));
+    let port = server.addr().port();
+    let streams = format!("streams --endpoint https://localhost:{port}");
+    let (code, _, said) = run_to_end(&streams);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("isn't trusted") && said.contains("--ca FILE"), "{said}");
+    assert!(said.contains("/_millpond/ca.pem"), "{said}");
+
+    let shown = server.client().get("/_millpond/ca.pem");
+    let authority = home.path().join("shown.pem");
+    fs::write(&authority, shown.body).unwrap();
+    let (code, _, said) = run_to_end(&format!("{streams} --ca {}", authority.display()));
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+}
