@@ -5,7 +5,7 @@ mod traffic;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -38,8 +38,8 @@ pub(crate) struct Scaling {
     control: Control,
     services: Services,
     attendant: Attendant,
-    // Of open shards, since the server started or the shard was opened.
-    traffic: HashMap<StreamNumber, BTreeMap<ShardId, Traffic>>,
+    // Of open shards, since the server started, everything was replaced or the shard was opened.
+    traffic: HashMap<StreamNumber, BTreeMap<ShardId, (Weak<Shard>, Traffic)>>,
 }
 
 impl Scaling {
@@ -86,11 +86,11 @@ impl Scaling {
             let traffic = self.traffic.get(&stream.state().number)?;
             let is_settled = traffic.len() == stream.routing().shards().len()
                 && on_demand.warm_mib.is_none()
-                && traffic.values().all(Traffic::is_settled);
+                && traffic.values().all(|(_, of_shard)| of_shard.is_settled());
             if !is_settled {
                 return Some(now);
             }
-            let quiet = traffic.values().filter_map(|of_shard| of_shard.next_quiet(now));
+            let quiet = traffic.values().filter_map(|(_, of_shard)| of_shard.next_quiet(now));
             quiet.chain(on_demand.peaks.next_change(self.services.now())).min()
         };
         look.idle_until(snapshot.streams().filter_map(of_stream).min().unwrap_or(Clock::END))
@@ -102,9 +102,11 @@ impl Scaling {
         let traffic = self.traffic.entry(stream.state().number).or_default();
         let mut before = std::mem::take(traffic);
         let trend = |shard: &Arc<Shard>| {
-            let mut of_shard = before.remove(&shard.id()).unwrap_or_else(|| Traffic::new(now));
+            let known = before.remove(&shard.id()).filter(|(seen, _)| shard.is(seen));
+            let new = || (Arc::downgrade(shard), Traffic::new(now));
+            let (seen, mut of_shard) = known.unwrap_or_else(new);
             let trend = of_shard.observe(shard.meter().snapshot(), now);
-            traffic.insert(shard.id(), of_shard);
+            traffic.insert(shard.id(), (seen, of_shard));
             (shard.id(), trend)
         };
         stream.routing().shards().iter().map(trend).collect()

@@ -2,7 +2,7 @@
 //! the first record.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, Weak},
     time::Duration,
 };
 
@@ -128,7 +128,14 @@ impl Shard {
         self.id
     }
 
-    /// What went through the shard since the server started.
+    /// Whether this is the very shard that was `seen` before: one that took another's place has its
+    /// numbers, too, but counts from 0.
+    #[must_use]
+    pub fn is(self: &Arc<Self>, seen: &Weak<Self>) -> bool {
+        std::ptr::eq(Arc::as_ptr(self), seen.as_ptr())
+    }
+
+    /// What went through the shard since the server started, or everything was replaced.
     #[must_use]
     pub fn meter(&self) -> &Meter {
         &self.meter

@@ -157,6 +157,35 @@ async fn an_error_has_its_name_in_every_protocol() {
     assert_eq!(body.str().unwrap(), "MissingRequiredParameterException");
 }
 
+/// What an operation of Kinesis answers with.
+async fn kinesis(server: &TestServer, operation: &str, input: Value) -> Value {
+    let signer = Signer::known(server.now());
+    server.send(signer.request(operation, &input.to_string())).await.outcome().unwrap()
+}
+
+async fn create_clicks(server: &TestServer) {
+    kinesis(server, "CreateStream", json!({"StreamName": "clicks", "ShardCount": 1})).await;
+    server.advance(Duration::from_secs(1)).await;
+}
+
+async fn put_clicks(server: &TestServer, records: usize) {
+    for _ in 0..records {
+        let put = json!({"StreamName": "clicks", "PartitionKey": "key", "Data": "aGVsbG8="});
+        kinesis(server, "PutRecord", put).await;
+    }
+}
+
+/// How many records came to the stream `clicks`, in each minute of the first hour that any came in.
+async fn incoming_records(server: &TestServer) -> Value {
+    let metric = json!({"Namespace": "AWS/Kinesis", "MetricName": "IncomingRecords",
+        "Dimensions": [{"Name": "StreamName", "Value": "clicks"}]});
+    let stat = json!({"Metric": metric, "Period": 60, "Stat": "Sum"});
+    let input = json!({"StartTime": START_MILLIS / 1000, "EndTime": START_MILLIS / 1000 + 3600,
+        "ScanBy": "TimestampAscending", "MetricDataQueries": [{"Id": "r", "MetricStat": stat}]});
+    let data = cloudwatch(server, "GetMetricData", &input).await;
+    data["MetricDataResults"][0].clone()
+}
+
 #[tokio::test]
 async fn streams_have_the_metrics_of_kinesis() {
     let server = server().await;
@@ -213,28 +242,33 @@ async fn streams_have_the_metrics_of_kinesis() {
 async fn a_move_of_the_clock_leaves_what_was_counted_in_its_minute() {
     let server = server().await;
     let _gathering = server.gather_metrics();
-    let ask = async |operation: &str, input: Value| {
-        let signer = Signer::known(server.now());
-        server.send(signer.request(operation, &input.to_string())).await.outcome().unwrap()
-    };
-    ask("CreateStream", json!({"StreamName": "clicks", "ShardCount": 1})).await;
-    server.advance(Duration::from_secs(1)).await;
+    create_clicks(&server).await;
     for _ in 0..2 {
-        let put = json!({"StreamName": "clicks", "PartitionKey": "key", "Data": "aGVsbG8="});
-        ask("PutRecord", put).await;
+        put_clicks(&server, 1).await;
         server.advance(Duration::from_mins(30)).await;
     }
-    let metric = json!({"Namespace": "AWS/Kinesis", "MetricName": "IncomingRecords",
-        "Dimensions": [{"Name": "StreamName", "Value": "clicks"}]});
-    let stat = json!({"Metric": metric, "Period": 60, "Stat": "Sum"});
-    let input = json!({"StartTime": START_MILLIS / 1000, "EndTime": START_MILLIS / 1000 + 3600,
-        "ScanBy": "TimestampAscending", "MetricDataQueries": [{"Id": "r", "MetricStat": stat}]});
-    let data = cloudwatch(&server, "GetMetricData", &input).await;
-    let result = &data["MetricDataResults"][0];
+    let result = incoming_records(&server).await;
     assert_eq!(result["Values"], json!([1.0, 1.0]));
     let first = u32::try_from(START_MILLIS / 1000).unwrap();
     let minute = |minutes: u32| f64::from((first + minutes * 60) / 60 * 60);
     let minutes: Vec<_> =
         result["Timestamps"].as_array().unwrap().iter().map(|at| at.as_f64().unwrap()).collect();
     assert_eq!(minutes, [minute(1), minute(31)]);
+}
+
+#[tokio::test]
+async fn a_restored_stream_is_counted_from_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("all").to_str().unwrap().to_owned();
+    let server = TestServer::new().await;
+    let _gathering = server.gather_metrics();
+    create_clicks(&server).await;
+    put_clicks(&server, 30).await;
+    server.administer("POST", "snapshot", json!({ "to": path })).await;
+    server.advance(Duration::from_mins(1)).await;
+    assert_eq!(incoming_records(&server).await["Values"], json!([30.0]));
+    server.administer("POST", "restore", json!({ "from": path })).await;
+    put_clicks(&server, 20).await;
+    server.advance(Duration::from_mins(1)).await;
+    assert_eq!(incoming_records(&server).await["Values"], json!([20.0]), "not 30 less");
 }

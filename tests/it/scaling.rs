@@ -58,12 +58,18 @@ async fn a_busy_shard_is_split_and_clients_follow() {
     assert_eq!(told.iter().map(|shard| shard["ShardId"].clone()).collect::<Vec<_>>(), ids);
 }
 
-#[tokio::test]
-async fn quiet_shards_are_merged_after_a_day() {
-    let server = TestServer::new().await.with_stream("clicks", 8).await;
+/// An on-demand stream with twice the shards that it needs.
+async fn create_wide(server: &TestServer) {
+    server.create("clicks", 8).await;
     let mode = json!({"StreamMode": "ON_DEMAND"});
     let input = json!({"StreamARN": server.arn("clicks"), "StreamModeDetails": mode});
     server.call("UpdateStreamMode", input).await;
+}
+
+#[tokio::test]
+async fn quiet_shards_are_merged_after_a_day() {
+    let server = TestServer::new().await;
+    create_wide(&server).await;
     pass(&server, 0).await;
     server.advance(Duration::from_mins(24 * 60 - 2)).await;
     pass(&server, 0).await;
@@ -74,4 +80,19 @@ async fn quiet_shards_are_merged_after_a_day() {
     let merged: Vec<_> =
         shards.iter().filter(|shard| shard.get("AdjacentParentShardId").is_some()).collect();
     assert_eq!(merged.len(), 4);
+}
+
+#[tokio::test]
+async fn a_restored_shard_has_to_be_quiet_for_a_day_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("all").to_str().unwrap().to_owned();
+    let server = TestServer::new().await;
+    create_wide(&server).await;
+    server.administer("POST", "snapshot", json!({ "to": path })).await;
+    server.advance(Duration::from_hours(20)).await;
+    server.administer("POST", "restore", json!({ "from": path })).await;
+    server.advance(Duration::from_hours(23)).await;
+    assert_eq!(server.summary("clicks").await["OpenShardCount"], 8);
+    server.advance(Duration::from_hours(2)).await;
+    assert_eq!(server.summary("clicks").await["OpenShardCount"], 4);
 }

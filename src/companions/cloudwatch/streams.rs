@@ -1,12 +1,17 @@
 //! Kinesis' own metrics: once a minute, what each stream has taken and given goes to the metrics of
 //! the stream's owner, under CloudWatch's names.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use millpond_api::types::{MetricsName, ShardId};
 use millpond_quotas::Clock;
 use millpond_shards::{
     directory::Stream,
+    shard::Shard,
     stream::{Namespace, StreamNumber},
 };
 use tokio_util::sync::CancellationToken;
@@ -43,7 +48,7 @@ pub fn sample_streams(app: Arc<App>, stop: CancellationToken) -> impl Future<Out
 struct Sampler {
     app: Arc<App>,
     // What each shard had counted at the last look.
-    last: HashMap<(StreamNumber, ShardId), [u64; SHARD_COUNTERS.len()]>,
+    last: HashMap<(StreamNumber, ShardId), (Weak<Shard>, [u64; SHARD_COUNTERS.len()])>,
 }
 
 impl Sampler {
@@ -54,7 +59,8 @@ impl Sampler {
             let mut of_stream = [0; SHARD_COUNTERS.len()];
             for shard in stream.shards() {
                 let key = (stream.state().number, shard.id());
-                let mut counts = self.last.remove(&key).unwrap_or_default();
+                let known = self.last.remove(&key).filter(|(seen, _)| shard.is(seen));
+                let mut counts = known.map(|(_, counts)| counts).unwrap_or_default();
                 let usage = shard.meter().snapshot();
                 let counters = SHARD_COUNTERS.iter().zip(&mut counts).zip(&mut of_stream);
                 for ((counter, count), of_stream) in counters {
@@ -63,7 +69,7 @@ impl Sampler {
                     *of_stream += more;
                     self.put(stream, Some(shard.id()), counter, more);
                 }
-                last.insert(key, counts);
+                last.insert(key, (Arc::downgrade(shard), counts));
             }
             for (counter, more) in SHARD_COUNTERS.iter().zip(of_stream) {
                 self.put(stream, None, counter, more);
