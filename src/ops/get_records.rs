@@ -136,6 +136,7 @@ fn reply(
     let closed = state.closed.is_some_and(|closing| reading.next() >= closing.end);
     let ended = closed && reading.is_empty();
     let children = || stream.state().children(state.id).map(describe::child_shard).collect();
+    let behind = records::millis_behind(reading, next.position, state, now);
     let next = || next.seal(cx.domain().tokens()).into();
     let records = records::all(shard, reading);
     let records = records.map_err(|e| unreadable(e, &stream.state().arn, shard.id()))?;
@@ -146,7 +147,7 @@ fn reply(
     let output = GetRecordsOutput {
         records,
         next_shard_iterator: (!ended).then(next),
-        millis_behind_latest: Some(records::millis_behind(reading, state, now)),
+        millis_behind_latest: Some(behind),
         child_shards: ended.then(children),
     };
     let bytes = records::bytes(reading.payload_bytes() as usize, reading.len());

@@ -7,7 +7,7 @@ use millpond_api::{
     types::{Blob, EncryptionType, Timestamp},
 };
 use millpond_shards::{
-    engine::EngineError,
+    engine::{EngineError, Offset},
     record::RecordView,
     shard::{Reading, Shard},
     stream::{ShardState, StreamState},
@@ -48,10 +48,15 @@ fn record<'a>(
     })
 }
 
-/// How far the reader is from the tip: 0 there, else the age of the last record that it got. That
-/// is no time while the clock stands, but who is told 0 stops reading.
-pub(super) fn millis_behind(reading: &Reading, state: &ShardState, now: Timestamp) -> i64 {
-    if reading.at_end() {
+/// How far the reader is from the tip, who reads on at `next`: 0 there, else the age of the last
+/// record that it got. That is no time while the clock stands, but who is told 0 stops reading.
+pub(super) fn millis_behind(
+    reading: &Reading,
+    next: Offset,
+    state: &ShardState,
+    now: Timestamp,
+) -> i64 {
+    if reading.at_end() && next >= reading.next() {
         return 0;
     }
     let reached = reading.newest().unwrap_or(state.created);

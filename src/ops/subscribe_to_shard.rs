@@ -129,7 +129,7 @@ impl Feed {
         let output = SubscribeToShardEvent {
             records: records.map_err(|e| unreadable(e, &stream.state().arn, shard.id()))?,
             continuation_sequence_number: (!is_last).then(number),
-            millis_behind_latest: records::millis_behind(reading, state, now),
+            millis_behind_latest: records::millis_behind(reading, reading.next(), state, now),
             child_shards: is_last.then(children),
         };
         let frame = event_stream::event(EVENT, self.codec, &output);

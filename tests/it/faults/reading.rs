@@ -57,6 +57,8 @@ async fn a_page_comes_twice() {
         assert_eq!(texts(&first), ["1", "2", "3"]);
         assert_eq!(again["Records"], first["Records"], "sequence numbers and all");
         assert_eq!(texts(&end), [""; 0]);
+        let behind = [&first, &again, &end].map(|page| page["MillisBehindLatest"].clone());
+        assert_eq!(behind, [1, 0, 0], "the tip is where the next page is");
         assert_eq!(counts(&server).await, [2, 1, 0], "what is empty is no delivery");
     })
     .await;
