@@ -5,11 +5,10 @@ use axum::{
     extract::{Request, State},
 };
 use http::{HeaderMap, header};
-use millpond_quotas::limits::REQUEST_BODY_BYTES_MAX;
 use serde_json::Value;
 
 use super::{Admin, Fault, Result, input};
-use crate::faults::{Format, InvalidScript, Script};
+use crate::faults::{Format, InvalidScript, SCRIPT_BYTES_MAX, Script};
 
 /// `GET faults`.
 pub(super) async fn show(State(admin): State<Admin>) -> Json<Value> {
@@ -20,7 +19,7 @@ pub(super) async fn show(State(admin): State<Admin>) -> Json<Value> {
 /// can't be read changes nothing.
 pub(super) async fn put(State(admin): State<Admin>, request: Request) -> Result<Json<Value>> {
     let format = format(request.headers());
-    let body = input::body(request, REQUEST_BODY_BYTES_MAX).await?;
+    let body = input::body(request, SCRIPT_BYTES_MAX).await?;
     let text = std::str::from_utf8(&body);
     let text = text.map_err(|_| Fault::invalid("the script is no UTF-8"))?;
     let text = if text.is_empty() && format == Format::Json { "{}" } else { text };

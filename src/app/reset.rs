@@ -15,8 +15,8 @@ use crate::{process::StartError, throttles::Filter};
 impl App {
     /// Deletes every stream and what accounts have settled, forgets what was counted, has no faults
     /// but those of `--faults`, which begin anew, and makes the streams of the configuration anew.
-    /// What Prometheus counts goes on, as do the clock and the key of tokens. It waits for others
-    /// of its kind. Once begun it is done whole, whether the answer is waited for or not.
+    /// What Prometheus counts of requests goes on, as do the clock and the key of tokens. It waits
+    /// for others of its kind. Once begun it is done whole, whether it is waited for or not.
     ///
     /// # Errors
     /// When the key of a stream of the configuration can't be used: the server is then as it was.

@@ -95,6 +95,21 @@ async fn a_script_may_be_toml() {
 }
 
 #[tokio::test]
+async fn a_script_that_is_too_long_is_not_even_read() {
+    let server = TestServer::new().await;
+    for (bytes, status, words) in [
+        (256 << 10, 400, "the script: nonsense"),
+        ((256 << 10) + 1, 413, "the body has more than 262144 bytes, the most here"),
+    ] {
+        let frame = json!({"nonsense": ""}).to_string().len();
+        let script = json!({"nonsense": "x".repeat(bytes - frame)});
+        let (answered, answer) = server.admin("PUT", "faults", &script).await;
+        let message = answer["message"].as_str().unwrap();
+        assert!(answered == status && message.contains(words), "{answered}: {message:.200}");
+    }
+}
+
+#[tokio::test]
 async fn a_script_may_be_given_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let script = "[[faults]]\noperation = 'ListStreams'\nthen = { fail = true }";
