@@ -101,10 +101,11 @@ async fn answer(
     is_last: bool,
 ) -> Result<Option<Response>> {
     let (readings, room) = readings::read(admin, stream, shards, wanted).await?;
+    let now = admin.app.domain().now();
     let (mut reached, wanted, of) = (cursor.clone(), *wanted, Arc::clone(stream));
     // Who goes away meanwhile leaves the room to the work, which goes on.
     let work = spawn_blocking(move || {
-        let page = Page::of(&of, &readings, &wanted, &mut reached);
+        let page = Page::of(&of, &readings, &wanted, &mut reached, now);
         page.map(|page| (page, reached, room))
     });
     let done = work.await.map_err(|error| Fault::failed(error.to_string()))?;
@@ -114,7 +115,7 @@ async fn answer(
     if page.is_empty() && !is_last && cursor.is_open() {
         return Ok(None);
     }
-    let body = page.end(stream, cursor, admin.app.domain().now());
+    let body = page.end(stream, cursor);
     let room = room.shrunk_to(body.capacity());
     let mut response = body.into_body(room).into_response();
     let json = HeaderValue::from_static("application/json");

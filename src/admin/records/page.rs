@@ -27,25 +27,25 @@ const INFLATED_BYTES_MAX: usize = UNPACKED_BYTES_MAX;
 pub(super) struct Page {
     body: Blocks,
     is_empty: bool,
-    is_behind: bool,
-    newest: Option<Timestamp>,
+    millis_behind: i64,
 }
 
 impl Page {
-    /// Tells of what was read as much as fits; `cursor` moves on as far. This may be a second of
-    /// work where records are unpacked.
+    /// Tells of what was read until `now` as much as fits; `cursor` moves on as far. This may be a
+    /// second of work where records are unpacked.
     pub(super) fn of(
         stream: &Stream,
         readings: &Readings,
         wanted: &Wanted,
         cursor: &mut Cursor,
+        now: Timestamp,
     ) -> Result<Self> {
         let mut body = Blocks::with_capacity(readings.told_bytes());
         body.append(b"{\"records\":[");
-        let mut page = Self { body, is_empty: true, is_behind: false, newest: None };
+        let mut page = Self { body, is_empty: true, millis_behind: 0 };
         let sources = readings.parts.iter().map(|(shard, reading)| Source { shard, reading });
         let mut merged = Merged::new(sources, readings.until);
-        let mut inflated = 0;
+        let (mut inflated, mut newest) = (0, now);
         while let Some((source, view)) = merged.next()
             && page.body.len() < PAGE_BYTES_MAX
             && inflated < INFLATED_BYTES_MAX
@@ -60,11 +60,14 @@ impl Page {
                 page.tell(&Told::of(source.shard, &view, record));
             }
             inflated += records.inflated_bytes();
-            page.newest = Some(view.arrival);
+            newest = view.arrival;
             merged.accept();
         }
         merged.places(|shard, next| cursor.reach(shard, next));
-        page.is_behind = merged.is_behind();
+        if merged.is_behind() {
+            // 0 would say that there is nothing more.
+            page.millis_behind = (now.millis() - newest.millis()).max(1);
+        }
         Ok(page)
     }
 
@@ -83,15 +86,13 @@ impl Page {
 
     /// The whole answer, with where to read on: nowhere at the end of a closed shard that was read
     /// alone, which names the shards that took over from it.
-    pub(super) fn end(self, stream: &Stream, cursor: &Cursor, now: Timestamp) -> Blocks {
-        let Self { mut body, is_behind, newest, .. } = self;
-        let behind =
-            newest.filter(|_| is_behind).map_or(0, |newest| now.millis() - newest.millis());
+    pub(super) fn end(self, stream: &Stream, cursor: &Cursor) -> Blocks {
+        let Self { mut body, millis_behind, .. } = self;
         let ended = cursor.ended();
         body.append(b"],\"next\":");
         Codec::Json.encode_into(&ended.is_none().then(|| cursor.text()), &mut body);
         body.append(b",\"millis_behind_latest\":");
-        Codec::Json.encode_into(&behind.max(i64::from(is_behind)), &mut body);
+        Codec::Json.encode_into(&millis_behind, &mut body);
         if let Some(id) = ended {
             let children = stream.state().children(id).map(|child| child.id.to_string());
             body.append(b",\"child_shards\":");

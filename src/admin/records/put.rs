@@ -16,7 +16,7 @@ use millpond_api::{
 use millpond_quotas::limits::{PUT_RECORDS_RECORDS_MAX, REQUEST_BODY_BYTES_MAX};
 use serde::{
     Deserialize, Deserializer,
-    de::{self, SeqAccess, Visitor},
+    de::{self, IgnoredAny, SeqAccess, Visitor},
 };
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Put {
-    #[serde(deserialize_with = "records")]
+    #[serde(deserialize_with = "records_of_a_call")]
     records: Vec<PutRecord>,
 }
 
@@ -72,7 +72,7 @@ pub(in crate::admin) async fn put(
     let name: StreamName = parsed("stream", &name)?;
     // Held until its records are stored, as its room is all that bounds how many are on their way.
     let body = input::body(request, REQUEST_BODY_BYTES_MAX).await?;
-    let text = text(&name, &body)?;
+    let input = put_records_input(&name, &body)?;
     let (account, region) = (namespace.account, namespace.region);
     let caller = Caller { account, region, access_key_id: CALLER.into(), identity: None };
     let span = Span::default();
@@ -80,7 +80,7 @@ pub(in crate::admin) async fn put(
     let cx = cx.without_faults();
     let unserved = || ops::unserved(OperationId::PutRecords);
     let serve = ops::entrypoint(OperationId::PutRecords).ok_or_else(unserved)?;
-    let Reply::Whole { body: output, room } = serve(&cx, &text).await? else {
+    let Reply::Whole { body: output, room } = serve(&cx, &input).await? else {
         return Err(Fault::failed("PutRecords answers with a stream"));
     };
     drop(body);
@@ -93,8 +93,8 @@ pub(in crate::admin) async fn put(
     Ok(Json(json!({ "failed": output.get("FailedRecordCount"), "records": results })))
 }
 
-/// PutRecords' own input for this body.
-fn text(name: &StreamName, body: &[u8]) -> Result<Vec<u8>> {
+/// PutRecords' own input for this body, as it travels.
+fn put_records_input(name: &StreamName, body: &[u8]) -> Result<Vec<u8>> {
     let Put { records } = input::parse(body)?;
     let records = records.into_iter().enumerate().map(|(index, record)| entry(index, record));
     let input = PutRecordsInput {
@@ -124,14 +124,17 @@ fn entry(index: usize, record: PutRecord) -> Result<PutRecordsRequestEntry<'stat
     })
 }
 
-/// Records, unless they are more than a call takes: those behind it are not even read.
-fn records<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<PutRecord>, D::Error> {
-    from.deserialize_seq(Records)
+/// Records, unless they are more than a call takes: the first of those is skipped, and what stands
+/// behind it isn't read.
+fn records_of_a_call<'de, D: Deserializer<'de>>(
+    from: D,
+) -> std::result::Result<Vec<PutRecord>, D::Error> {
+    from.deserialize_seq(UpToACall)
 }
 
-struct Records;
+struct UpToACall;
 
-impl<'de> Visitor<'de> for Records {
+impl<'de> Visitor<'de> for UpToACall {
     type Value = Vec<PutRecord>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,12 +146,13 @@ impl<'de> Visitor<'de> for Records {
         mut from: A,
     ) -> std::result::Result<Self::Value, A::Error> {
         let mut records = Vec::new();
-        while let Some(record) = from.next_element()? {
-            if records.len() == PUT_RECORDS_RECORDS_MAX {
-                let words = format!("at most {PUT_RECORDS_RECORDS_MAX} fit a call");
-                return Err(de::Error::custom(words));
-            }
+        while records.len() < PUT_RECORDS_RECORDS_MAX {
+            let Some(record) = from.next_element()? else { return Ok(records) };
             records.push(record);
+        }
+        if from.next_element::<IgnoredAny>()?.is_some() {
+            let words = format!("at most {PUT_RECORDS_RECORDS_MAX} fit a call");
+            return Err(de::Error::custom(words));
         }
         Ok(records)
     }
