@@ -90,7 +90,8 @@ fn key(keys: &[Bytes], place: u64) -> Option<&str> {
 }
 
 impl Aggregate {
-    /// Takes `data` apart; `None` when it isn't an aggregate, is damaged, or is too large.
+    /// Takes `data` apart; `None` when it isn't an aggregate, is damaged, is too large, or has no
+    /// records: who looks would see nothing of what is stored.
     pub(super) fn read(data: &[u8]) -> Option<Self> {
         let body = data.strip_prefix(&MAGIC)?;
         let (body, digest) = body.split_at_checked(body.len().checked_sub(DIGEST_BYTES)?)?;
@@ -98,6 +99,7 @@ impl Aggregate {
             return None;
         }
         let wire = Wire::decode(Bytes::copy_from_slice(body)).ok()?;
+        wire.records.first()?;
         // Many records may share one long key.
         let mut told_bytes = 0;
         for record in wire.records() {

@@ -34,6 +34,12 @@ fn all<'a>(payload: &'a Payload<'_>) -> Vec<UserRecord<'a>> {
     payload.records().collect()
 }
 
+/// What stands in an aggregate, as one.
+fn framed(body: &[u8]) -> Vec<u8> {
+    let digest = <md5::Md5 as md5::Digest>::digest(body);
+    [&[0xf3, 0x89, 0x9a, 0xc2][..], body, &digest].concat()
+}
+
 /// Three clicks of two users, as aws-kinesis-agg for Python writes them.
 const OF_PYTHON: &str = "f3899ac20a06757365722d310a06757365722d3212023432120234331a0d080010001a07\
                          636c69636b20311a0d080110011a07636c69636b20321a0b08001a07636c69636b2033db\
@@ -125,10 +131,19 @@ fn an_aggregate_counts_with_its_keys_and_with_every_record() {
     assert_eq!(all(&whole("k", &aggregate)), [plain("k", &aggregate)], "it is too large");
 }
 
+#[test]
+fn an_aggregate_of_no_records_is_a_record_itself() {
+    // Its tenth member, which nobody knows.
+    let unknown = framed(b"\x52\x01x");
+    for data in [Aggregate::write(&[]), unknown] {
+        assert_eq!(all(&whole("k", &data)), [plain("k", &data)]);
+    }
+}
+
 proptest! {
     #[test]
     fn an_aggregate_comes_apart_as_it_was_put_together(
-        records in vec((".{1,9}", option::of("[0-9]{1,9}"), vec(any::<u8>(), 0..40)), 0..20),
+        records in vec((".{1,9}", option::of("[0-9]{1,9}"), vec(any::<u8>(), 0..40)), 1..20),
     ) {
         let written: Vec<_> = records
             .iter()
@@ -164,8 +179,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_survived(body in vec(any::<u8>(), 0..200), is_gzip: bool) {
-        let mut aggregate = [&[0xf3, 0x89, 0x9a, 0xc2][..], &body].concat();
-        aggregate.extend(<md5::Md5 as md5::Digest>::digest(&body));
+        let aggregate = framed(&body);
         let gzip = [&GZIP[..], &body].concat();
         let data = if is_gzip { gzip } else { aggregate };
         prop_assert!(whole("k", &data).records().count() <= 200);
