@@ -63,6 +63,7 @@ pub struct App {
     calls: CallQuota,
     answers: Answers,
     events: Answers,
+    looks: Answers,
     refused_bodies: Semaphore,
     refused_credentials: Warning,
     policies: Readings,
@@ -117,8 +118,8 @@ impl App {
         let (prices, now) = (config.prices.as_deref(), domain.now());
         let throttles = Throttles::open(quotas.clone(), prices, now)?;
         let (calls, metrics) = (CallQuota::new(&quotas), Metrics::default());
-        let answers = Answers::new(config.inflight_bytes);
-        let events = Answers::new(config.inflight_bytes);
+        let room = || Answers::new(config.inflight_bytes);
+        let (answers, events, looks) = (room(), room(), room());
         let refused_bodies = Semaphore::new(gateway::REFUSED_BODIES_MAX);
         let transition = config.transition;
         let open = |settings| Traces::open(settings, metrics.spans());
@@ -132,6 +133,7 @@ impl App {
             calls,
             answers,
             events,
+            looks,
             refused_bodies,
             refused_credentials: Warning::default(),
             policies: Readings::default(),
@@ -198,6 +200,13 @@ impl App {
     #[must_use]
     pub fn events(&self) -> &Answers {
         &self.events
+    }
+
+    /// Room for large answers to who looks into streams. It is apart from that of consumers: one
+    /// look asks for much, and whoever came later would wait with it.
+    #[must_use]
+    pub fn looks(&self) -> &Answers {
+        &self.looks
     }
 
     /// Places for bodies of requests that their head refuses.

@@ -66,7 +66,7 @@ pub(super) async fn read(
         missing: Vec::new(),
     };
     loop {
-        let room = admin.app.answers().room(bytes).await.ok_or_else(|| {
+        let room = admin.app.looks().room(bytes).await.ok_or_else(|| {
             let words = "no room for the answer now, as clients take others too slowly";
             Fault::unreadable(StatusCode::SERVICE_UNAVAILABLE, words)
         })?;

@@ -13,6 +13,7 @@ use proptest::{
 };
 use prost::Message;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{look, put_to, texts, two_shards};
 use crate::{
@@ -142,6 +143,28 @@ fn unpacking_keeps_nobody_else_waiting() {
         assert_eq!(texts(&looking.await), ["packed"]);
         busy.await.unwrap();
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn consumers_do_not_wait_for_who_looks() {
+    let server = TestServer::with("--inflight-bytes 64MiB").await.with_stream("clicks", 1).await;
+    let text = "x".repeat(100_000);
+    server.put("clicks", "k", &text).await;
+    let iterator = server.iterator("clicks", 0, "TRIM_HORIZON").await;
+    let request = Request::get("/_millpond/streams/clicks/records?gunzip=true");
+    let request = request.header("host", "localhost:4567").extension(here());
+    let untaken = server.respond(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(untaken.status(), 200);
+    let since = Instant::now();
+    let look = || server.admin("GET", "streams/clicks/records?gunzip=true", &Value::Null);
+    let looking = async { (look().await, since.elapsed()) };
+    let reading = async { (server.texts(&iterator).await, since.elapsed()) };
+    let (((status, answer), looked), (texts, read)) = tokio::join!(biased; looking, reading);
+    assert_eq!((texts, read), (vec![text], Duration::ZERO));
+    assert!(status == 503 && looked >= Duration::from_secs(10), "{status} {looked:?}: {answer}");
+
+    drop(untaken);
+    assert_eq!(look().await.0, 200, "one look always fits");
 }
 
 #[tokio::test]
