@@ -19,6 +19,15 @@ impl Ended {
     pub fn failed(sentence: impl Into<String>) -> Self {
         Self::Failed(sentence.into())
     }
+
+    /// Why it failed, if it did.
+    #[must_use]
+    pub fn sentence(self) -> Option<String> {
+        match self {
+            Self::Enough => None,
+            Self::Failed(sentence) => Some(sentence),
+        }
+    }
 }
 
 /// Of writing to standard output.

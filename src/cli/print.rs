@@ -22,11 +22,16 @@ impl Printer {
     pub fn new(is_json: bool) -> Self {
         let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
         let columns = width.filter(|_| io::stdout().is_terminal());
-        Self { out: BufWriter::new(io::stdout().lock()), is_json, columns }
+        Self::over(BufWriter::new(io::stdout().lock()), is_json, columns)
     }
 }
 
 impl<W: Write> Printer<W> {
+    /// Prints to `out`, in lines of so many columns at most.
+    pub(super) fn over(out: W, is_json: bool, columns: Option<usize>) -> Self {
+        Self { out, is_json, columns }
+    }
+
     /// Whether machines read it.
     #[must_use]
     pub fn is_json(&self) -> bool {
@@ -121,7 +126,7 @@ mod tests {
     use super::*;
 
     fn printed(columns: Option<usize>, print: impl FnOnce(&mut Printer<Vec<u8>>)) -> String {
-        let mut printer = Printer { out: Vec::new(), is_json: false, columns };
+        let mut printer = Printer::over(Vec::new(), false, columns);
         print(&mut printer);
         String::from_utf8(printer.out).unwrap()
     }

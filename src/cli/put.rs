@@ -1,19 +1,17 @@
 //! `millpond put`: records from the command line, standard input or a file.
 
 mod calls;
+mod tally;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{io::Write, time::Duration};
 
 use base64_simd::STANDARD as BASE64;
 use http::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use self::calls::Call;
+use self::{calls::Call, tally::Tally};
 use super::{Client, Ended, Outcome, Printer, Put};
-
-/// The error of an entry that a quota refuses.
-const THROTTLED: &str = "ProvisionedThroughputExceededException";
 
 /// How long throttled records are put again without any of them being stored.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,57 +22,41 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Puts records.
 pub(super) async fn put(client: &mut Client, printer: &mut Printer, put: Put) -> Outcome {
     let mut calls = calls::source(&put)?;
-    let mut session =
-        Session { client, printer, put: &put, is_heard: true, shards: BTreeMap::new(), last: None };
+    let mut session = Session { client, put: &put, tally: Tally::new(printer) };
     while let Some(call) = calls.recv().await {
         let stored = match call {
             Ok(call) => session.store(call).await,
             Err(ended) => Err(ended),
         };
-        stored.map_err(|ended| session.failed(ended))?;
+        stored.map_err(|ended| session.tally.failed(ended))?;
     }
-    session.sum_up()
+    session.tally.sum_up().map_err(|ended| session.tally.failed(ended))
 }
 
-/// What has been put so far.
-struct Session<'a> {
+/// Where records are put, and what came of it so far.
+struct Session<'a, W: Write> {
     client: &'a mut Client,
-    printer: &'a mut Printer,
     put: &'a Put,
-    /// Whether somebody reads what is printed, as far as is known.
-    is_heard: bool,
-    shards: BTreeMap<String, u64>,
-    last: Option<Value>,
+    tally: Tally<'a, W>,
 }
 
-impl Session<'_> {
+impl<W: Write> Session<'_, W> {
+    /// Puts these until all of them are stored.
     async fn store(&mut self, call: Call) -> Outcome {
         let mut waiting: Vec<_> = call.into_iter().map(|data| self.entry(data)).collect();
+        let path = format!("streams/{}/records", self.put.stream);
         let mut since = Instant::now();
         loop {
-            let path = format!("streams/{}/records", self.put.stream);
             let body = json!({ "records": waiting });
             let answer = self.client.send(Method::POST, &path, &[], Some(&body)).await?;
             let results = answer.get("records").and_then(Value::as_array);
             let results = results.map(Vec::as_slice).unwrap_or_default();
             let before = waiting.len();
-            let mut throttled = Vec::new();
-            let mut refused = Vec::new();
-            for (entry, result) in waiting.into_iter().zip(results) {
-                match result.get("error").and_then(Value::as_str) {
-                    None => self.note(result)?,
-                    Some(THROTTLED) => throttled.push(entry),
-                    Some(_) => refused.push(result),
-                }
-            }
-            self.tell(Printer::flush)?;
-            if let Some(first) = refused.first() {
-                return Err(refusal(first, before, refused.len(), throttled.len()));
-            }
-            if throttled.is_empty() {
+            waiting = self.tally.outcome_of(waiting, results)?;
+            if waiting.is_empty() {
                 return Ok(());
             }
-            if throttled.len() < before {
+            if waiting.len() < before {
                 since = Instant::now();
             } else if since.elapsed() > PATIENCE {
                 let seconds = PATIENCE.as_secs();
@@ -82,7 +64,6 @@ impl Session<'_> {
                     "{before} records were throttled for {seconds} s: the stream needs more shards"
                 )));
             }
-            waiting = throttled;
             sleep(PAUSE).await;
         }
     }
@@ -99,67 +80,6 @@ impl Session<'_> {
             "encoding": encoding,
         })
     }
-
-    fn note(&mut self, result: &Value) -> Outcome {
-        let shard = result.get("shard").and_then(Value::as_str).unwrap_or_default();
-        *self.shards.entry(shard.to_owned()).or_default() += 1;
-        self.last = Some(result.clone());
-        if self.printer.is_json() { self.tell(|printer| printer.object(result)) } else { Ok(()) }
-    }
-
-    /// Prints as long as somebody reads. What is put doesn't depend on it.
-    fn tell(&mut self, print: impl FnOnce(&mut Printer) -> Outcome) -> Outcome {
-        if !self.is_heard {
-            return Ok(());
-        }
-        match print(self.printer) {
-            Err(Ended::Enough) => self.is_heard = false,
-            ended => return ended,
-        }
-        Ok(())
-    }
-
-    fn records(&self) -> u64 {
-        self.shards.values().sum()
-    }
-
-    /// The same with what was done before.
-    fn failed(&self, ended: Ended) -> Ended {
-        match (ended, self.records()) {
-            (Ended::Failed(sentence), records @ 1..) => {
-                Ended::Failed(format!("{sentence}; records put before: {records}"))
-            }
-            (ended, _) => ended,
-        }
-    }
-
-    fn sum_up(self) -> Outcome {
-        if self.printer.is_json() {
-            return Ok(());
-        }
-        let records = self.records();
-        if let Some(last) = self.last.filter(|_| records == 1) {
-            let member = |name| last.get(name).and_then(Value::as_str).unwrap_or_default();
-            let (shard, number) = (member("shard"), member("sequence_number"));
-            return self.printer.line(&format!("{shard}  {number}"));
-        }
-        let shards = self.shards.iter().map(|(shard, records)| format!("{records} to {shard}"));
-        let shards = shards.collect::<Vec<_>>().join(", ");
-        let colon = if shards.is_empty() { "" } else { ": " };
-        self.printer.line(&format!("{records} records put{colon}{shards}"))
-    }
-}
-
-/// What is said of a call, when there is another reason than a quota.
-fn refusal(first: &Value, records: usize, refused: usize, throttled: usize) -> Ended {
-    let member = |name| first.get(name).and_then(Value::as_str).unwrap_or_default();
-    let (error, words) = (member("error"), member("message"));
-    let what = if records == 1 {
-        "the record was refused".to_owned()
-    } else {
-        format!("of {records} records, {refused} were refused and {throttled} throttled")
-    };
-    Ended::failed(format!("{what}: {error} {words}"))
 }
 
 /// The data as the shorter of two texts in JSON, and what it is called: there, most control
