@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
 use millpond_api::types::Timestamp;
 
-use super::{Archive, Contents, SnapshotError, StoredLog};
+use super::{Archive, Contents, SnapshotError, StoredLog, archive::Entry};
 use crate::{
     control::{Control, Replacement},
     engine::{Commit, Engine, EngineError, LogId, Offset, RetentionTier, ShardLog},
@@ -21,6 +21,9 @@ use crate::{
 /// Bytes of records on their way into storage at a time: well within what the engine queues.
 const COPYING_BYTES_MAX: usize = 16 << 20;
 
+/// What is wrong with a snapshot that isn't what it was a moment ago.
+const CHANGED: &str = "records have gone from it, or changed, since it was read through";
+
 /// What of each log of the snapshot goes where.
 type Copies = BTreeMap<LogId, Vec<Copied>>;
 
@@ -30,7 +33,15 @@ pub(crate) async fn restore(
     control: &Control,
     path: &Path,
 ) -> Result<Contents, SnapshotError> {
-    let archive = Archive::open(path).await?;
+    take_over(services, control, Archive::open(path).await?).await
+}
+
+/// Replaces everything by what is in a snapshot that was read through.
+pub(super) async fn take_over(
+    services: &Services,
+    control: &Control,
+    archive: Archive,
+) -> Result<Contents, SnapshotError> {
     let told = archive.told()?;
     let mut copies = copies(&archive);
     let damaged = || archive.damaged("a stream has records that aren't there");
@@ -49,7 +60,7 @@ pub(crate) async fn restore(
     Ok(contents)
 }
 
-/// Copies all records.
+/// Copies all records, which must be those that were there when the snapshot was read through.
 async fn copy(
     engine: &dyn Engine,
     archive: &Archive,
@@ -59,6 +70,7 @@ async fn copy(
     let mut contents = Contents::default();
     let mut copying = Copying::default();
     let mut opened: Option<(LogId, Arc<dyn ShardLog>)> = None;
+    let mut left = Left::of(copies);
     let mut parts = archive.records();
     while let Some(entries) = parts.recv().await {
         for entry in entries? {
@@ -66,6 +78,9 @@ async fn copy(
             let Some(copy) = of_log.rev().find(|copy| copy.first <= entry.first) else {
                 continue;
             };
+            if !left.take(copy, &entry) {
+                return Err(archive.damaged(CHANGED));
+            }
             let log = match &opened {
                 Some((log, handle)) if *log == copy.log => Arc::clone(handle),
                 _ => {
@@ -82,7 +97,36 @@ async fn copy(
         }
     }
     copying.finish().await?;
-    Ok(contents)
+    // Parts that are gone, or whose reader is, show by nothing else.
+    if left.any() { Err(archive.damaged(CHANGED)) } else { Ok(contents) }
+}
+
+/// What is left to be copied: where, in each log that isn't complete, and where it will end.
+struct Left(BTreeMap<LogId, (Offset, Offset)>);
+
+impl Left {
+    fn of(copies: &Copies) -> Self {
+        let all = copies.values().flatten().filter(|copy| copy.first < copy.end);
+        Self(all.map(|copy| (copy.log, (copy.first, copy.end))).collect())
+    }
+
+    /// Takes these records off; whether they are the next.
+    fn take(&mut self, copy: &Copied, entry: &Entry) -> bool {
+        let Some((next, end)) = self.0.get_mut(&copy.log) else { return false };
+        if *next != entry.first {
+            return false;
+        }
+        *next = entry.first.plus(entry.chunk.records().into());
+        let (goes_on, is_complete) = (*next <= *end, *next == *end);
+        if is_complete {
+            self.0.remove(&copy.log);
+        }
+        goes_on
+    }
+
+    fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
 }
 
 /// Appends that are under way.

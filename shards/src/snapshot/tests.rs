@@ -145,6 +145,33 @@ async fn what_is_changed_after_it_was_looked_at_is_noticed() {
 }
 
 #[tokio::test]
+async fn what_is_gone_after_it_was_looked_at_is_missed() {
+    type Spoil = fn(&Path);
+    let spoils: [(&str, Spoil); 2] = [
+        ("snapshot", |path| fs::remove_file(path.join("records-000001")).unwrap()),
+        // Where VERSION ends, an archive may end, too.
+        ("snapshot.tar", |path| {
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            file.set_len(1024).unwrap();
+        }),
+    ];
+    for (name, spoil) in spoils {
+        let (directory, case) = (TempDir::new().unwrap(), Case::new(1).await);
+        case.put("base", "theirs").await;
+        let path = directory.path().join(name);
+        case.domain.snapshot(&path).await.unwrap();
+        let archive = Archive::open(&path).await.unwrap();
+        spoil(&path);
+        let case = Case::new(1).await;
+        case.put("base", "mine").await;
+        let (services, control) = (&case.domain.services, case.domain.control());
+        let refused = restore::take_over(services, control, archive).await.unwrap_err();
+        assert!(matches!(refused, SnapshotError::Damaged { .. }), "{name}: {refused:?}");
+        assert_eq!(case.read("base").await, "mine", "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_part_that_would_fill_memory_is_refused() {
     let (_directory, path) = snapshot().await;
     let file = fs::OpenOptions::new().write(true).open(path.join("records-000001")).unwrap();
