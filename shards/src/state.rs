@@ -151,6 +151,13 @@ impl State {
         streams.filter(move |stream| stream.mode() == mode)
     }
 
+    /// What in it can't be, as a restore sees it: nothing where commands have made it.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn flaw(&self) -> Option<String> {
+        sound::flaw(self)
+    }
+
     /// Whether the account is committed to a minimum throughput.
     pub(crate) fn is_committed(&self, namespace: &Namespace, now: Timestamp) -> bool {
         self.commitments.get(namespace).is_some_and(|commitment| commitment.in_force(now))

@@ -119,13 +119,14 @@ fn is_sound_plan(stream: &StreamState, plan: &ReshardPlan) -> bool {
     let ids: BTreeSet<_> = new.clone().map(|new| new.id.index()).collect();
     let stays = stream.open_shards().filter(|shard| !closes.contains(&shard.id));
     let opens = new.clone().filter(|new| !new.passing).map(|new| new.range);
+    let after: Vec<_> = stays.map(|shard| shard.range).chain(opens).collect();
     closes.len() == plan.closes.len()
         && ids.len() == plan.opens.len()
         && closes.iter().all(|id| is_open(*id))
         && ids.iter().all(|id| (stream.next_shard..INDEX_MAX).contains(id))
         && new.clone().all(|new| new.generation <= SHARDS_MAX)
-        && new.clone().any(|new| !new.passing)
-        && covers(stays.map(|shard| shard.range).chain(opens))
+        && !after.is_empty()
+        && covers(after.into_iter())
 }
 
 fn has_sound_keys(stream: &StreamState) -> bool {
@@ -161,11 +162,18 @@ mod tests {
     #[test]
     fn what_a_server_has_written_is_sound() {
         assert_eq!(flaw_with(|_| {}), None);
-        assert_eq!(flaw_with(|stream| resharded(stream, |_| {})), None);
+        for shards in 1..5 {
+            let plan = |stream: &mut StreamState| resharded_to(stream, shards, |_| {});
+            assert_eq!(flaw_with(plan), None, "2 shards become {shards}");
+        }
     }
 
     fn resharded(stream: &mut StreamState, change: impl FnOnce(&mut ReshardPlan)) {
-        let mut plan = reshard::uniform(stream, 3);
+        resharded_to(stream, 3, change);
+    }
+
+    fn resharded_to(stream: &mut StreamState, shards: u32, change: impl FnOnce(&mut ReshardPlan)) {
+        let mut plan = reshard::uniform(stream, shards);
         change(&mut plan);
         let due = stream.created;
         stream.status = StreamStatus::Updating;

@@ -148,6 +148,7 @@ impl Mirror {
         let numbers = self.state.streams().map(|stream| StreamNumber(stream.number.0 + 1));
         self.streams_end = numbers.fold(self.streams_end, StreamNumber::max);
         self.state.streams().for_each(|stream| check_stream(stream));
+        assert_eq!(self.state.flaw(), None, "a snapshot of it can be restored");
     }
 
     /// All accepted commands, from the first on, make the same state again.
