@@ -2,10 +2,9 @@
 //! visible, and carries transitions through when they are due.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     mem,
     sync::Arc,
-    time::Duration,
 };
 
 use futures::future::join_all;
@@ -26,14 +25,14 @@ use crate::{
 };
 
 mod replace;
+mod retries;
+
+use retries::{RETRY_AFTER, Retries};
 
 pub(crate) use replace::Replacement;
 
 /// Commands that may wait for their turn.
 const COMMANDS_MAX: usize = 1024;
-
-/// How long a transition that storage refused waits for its next attempt.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The way to the single writer. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -141,22 +140,6 @@ enum Next {
 /// Shards that were sealed, by their streams.
 type Sealed = BTreeMap<StreamNumber, BTreeSet<ShardId>>;
 
-/// When to try again what storage refused; it stays due meanwhile. A move of the clock goes past
-/// attempts as long as nobody does anything, and tells who isn't done.
-#[derive(Debug, Default)]
-struct Retries {
-    transitions: HashMap<StreamNumber, Time>,
-    unused_logs: Option<Time>,
-    amends: Option<Time>,
-}
-
-impl Retries {
-    fn next(&self) -> Option<Time> {
-        let transitions = self.transitions.values().copied();
-        transitions.chain(self.unused_logs).chain(self.amends).min()
-    }
-}
-
 impl Writer {
     async fn run(mut self, mut requests: mpsc::Receiver<Request>, stop: CancellationToken) {
         self.settle_due().await;
@@ -250,7 +233,7 @@ impl Writer {
         match self.services.engine.commit_metadata(all).await {
             Ok(()) => {
                 self.amends.clear();
-                self.retries.amends = None;
+                self.retries.amends.forget();
                 Ok(true)
             }
             Err(full @ EngineError::Full(_)) => Err(full.into()),
@@ -259,7 +242,7 @@ impl Writer {
                 // could be dropped that a fork of which nobody knows refers to.
                 let amends = rows::changes(next, &self.state).into_iter().chain(beside.amends);
                 self.amends.extend(amends.map(|change| (change.key().to_vec(), change)));
-                self.retries.amends = Some(self.services.clock.now() + RETRY_AFTER);
+                self.retries.amends.failed(self.services.clock.now());
                 Err(error.into())
             }
         }
@@ -286,38 +269,55 @@ impl Writer {
         }
     }
 
-    /// Carries through what is due.
+    /// Does what is due.
     async fn settle_due(&mut self) {
-        let clock = self.services.clock.clone();
-        let is_early = |retry: Option<&Time>| retry.is_some_and(|at| clock.now() < *at);
-        if !self.amends.is_empty()
-            && !is_early(self.retries.amends.as_ref())
-            && let Err(error) = self.make(self.state.clone()).await
-        {
-            tracing::error!(%error, "a failed change not taken back, will be retried");
+        self.take_back().await;
+        self.settle_transitions().await;
+        self.give_up_logs().await;
+    }
+
+    /// Takes back what failed, but may be durable all the same.
+    async fn take_back(&mut self) {
+        if self.amends.is_empty() || self.retries.amends.is_early(self.services.clock.now()) {
+            return;
         }
+        if let Err(error) = self.make(self.state.clone()).await {
+            tracing::error!(%error, "a failed change not taken back, will be retried");
+            self.retries.amends.failed(self.services.clock.now());
+        }
+    }
+
+    /// Carries through the transitions that are due.
+    async fn settle_transitions(&mut self) {
+        let clock = self.services.clock.clone();
         let now = self.services.now();
         let due = self.state.due_transitions(now);
         let numbers: HashSet<_> = due.iter().map(|stream| stream.number).collect();
         self.retries.transitions.retain(|number, _| numbers.contains(number));
         for stream in due {
-            if is_early(self.retries.transitions.get(&stream.number)) {
+            let refused = self.retries.transitions.get(&stream.number);
+            if refused.is_some_and(|retry| retry.is_early(clock.now())) {
                 continue;
             }
             self.retries.transitions.remove(&stream.number);
             if let Err(error) = self.settle(&stream, now).await {
                 tracing::error!(stream = %stream.arn, %error, "transition failed, will be retried");
-                self.retries.transitions.insert(stream.number, clock.now() + RETRY_AFTER);
+                let retry = self.retries.transitions.entry(stream.number).or_default();
+                retry.failed(clock.now());
             }
         }
         self.attendant.owes(!self.retries.transitions.is_empty());
-        if is_early(self.retries.unused_logs.as_ref()) {
+    }
+
+    /// Drops the logs that nothing refers to any more.
+    async fn give_up_logs(&mut self) {
+        if self.retries.unused_logs.is_early(self.services.clock.now()) {
             return;
         }
-        self.retries.unused_logs = None;
+        self.retries.unused_logs.forget();
         if let Err(error) = self.drop_unused_logs().await {
             tracing::error!(%error, "unused logs not dropped, will be retried");
-            self.retries.unused_logs = Some(clock.now() + RETRY_AFTER);
+            self.retries.unused_logs.failed(self.services.clock.now());
         }
     }
 
@@ -382,7 +382,7 @@ impl Writer {
         // Who keeps them may need the writer, which must not wait.
         let keeping = Arc::clone(&self.services.keeping);
         let Ok(_keeping) = keeping.try_read() else {
-            self.retries.unused_logs = Some(self.services.clock.now() + RETRY_AFTER);
+            self.retries.unused_logs.failed(self.services.clock.now());
             return Ok(());
         };
         self.services.engine.drop_logs(logs.clone()).await?;

@@ -1,5 +1,7 @@
 //! Transitions over storage that fails between any two of their steps.
 
+use std::time::Duration;
+
 use millpond_api::types::{Blob, HashKey, StreamArn, StreamStatus, Timestamp};
 use millpond_quotas::{Clock, MoveError};
 
@@ -319,6 +321,35 @@ async fn shards_take_records_again_once_a_reset_that_failed_is_taken_back() {
         let end = case.stream().shard(ShardId::new(0)).unwrap().end().await;
         assert_eq!(end, Ok(Offset::new(2)), "no record is lost");
     }
+}
+
+#[tokio::test]
+async fn taking_back_is_tried_once_a_second_while_storage_is_full() {
+    let case = Case::new().await;
+    let faults = case.engine.faults();
+    faults.next(Fault::Failed { stored: true });
+    case.domain.reset().await.unwrap_err();
+    faults.hold();
+    (0..100).for_each(|_| faults.next(Fault::Full));
+    for _ in 0..3 {
+        case.clock.advance(RETRY_AFTER);
+        let turns = async {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert_eq!(writes_of(&faults, turns).await, ((), 1));
+    }
+    faults.clear();
+    faults.release();
+    let stream = case.stream();
+    case.clock.advance(RETRY_AFTER);
+    let appended = async {
+        while append(&stream).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, appended).await.expect("it is taken back in the end");
 }
 
 #[tokio::test]
