@@ -324,8 +324,8 @@ impl Writer {
     async fn settle(&mut self, stream: &StreamState, now: Timestamp) -> Result<(), Error> {
         let is_due = |due: Option<Timestamp>| due.is_some_and(|at| at <= now);
         if stream.consumers.values().any(|consumer| is_due(consumer.due)) {
-            let (stream, number) = (stream.arn.clone(), stream.number);
-            let settle = ConsumerCommand::Settle { stream, number, now };
+            let (stream, log_number) = (stream.arn.clone(), stream.log_number);
+            let settle = ConsumerCommand::Settle { stream, log_number, now };
             self.commit(&Command::Consumer(settle)).await?;
         }
         if is_due(stream.transition.as_ref().map(|transition| transition.due)) {
@@ -351,8 +351,9 @@ impl Writer {
                 return Err(error);
             }
         };
-        let (arn, number, now) = (stream.arn.clone(), stream.number, self.services.now());
-        let settled = self.commit(&Command::Settle { stream: arn, number, ends, now }).await;
+        let (number, now) = (stream.number, self.services.now());
+        let (stream, log_number) = (stream.arn.clone(), stream.log_number);
+        let settled = self.commit(&Command::Settle { stream, log_number, ends, now }).await;
         if settled.is_err() {
             self.release(Sealed::from([(number, closes.into_iter().collect())])).await;
         }

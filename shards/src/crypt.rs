@@ -166,8 +166,9 @@ impl Crypt {
                 self.answer(&stream, Question::Follow(number)).await?;
                 continue;
             };
-            let (stream, of) = (arn.clone(), stream.state().number);
-            let take = EncryptionCommand::Lease { stream, number: of, data_key: number, lease };
+            let (of, log_number) = (stream.state().number, stream.state().log_number);
+            let (stream, data_key) = (arn.clone(), number);
+            let take = EncryptionCommand::Lease { stream, log_number, data_key, lease };
             match self.submit(take).await {
                 Ok(()) => vault.lease(number, Lease::new(lease)),
                 Err(Error::DataKeyChanged { .. }) => continue,
@@ -272,8 +273,10 @@ impl Crypt {
                     return Ok(());
                 };
                 let wrapped = self.new_data_key(&key.key_id, arn).await?;
-                let (stream, number, now) = (arn.clone(), state.number, self.services.now());
-                let rotate = EncryptionCommand::Rotate { stream, number, data_key, wrapped, now };
+                let (stream, log_number) = (arn.clone(), state.log_number);
+                let now = self.services.now();
+                let rotate =
+                    EncryptionCommand::Rotate { stream, log_number, data_key, wrapped, now };
                 match self.submit(rotate).await {
                     Err(Error::DataKeyChanged { .. }) => Ok(()),
                     rotated => rotated,
@@ -299,7 +302,7 @@ impl Crypt {
     fn as_it_is(&self, stream: &Stream) -> Result<Arc<Stream>, Error> {
         let state = stream.state();
         let snapshot = self.directory.snapshot();
-        let stream = snapshot.stream_of_number(state.number).cloned();
+        let stream = snapshot.same_stream(state.number, state.log_number).cloned();
         stream.ok_or_else(|| Error::StreamNotFound { stream: state.arn.clone() })
     }
 

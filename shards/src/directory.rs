@@ -107,6 +107,16 @@ impl Snapshot {
         self.by_number.get(&number)
     }
 
+    /// The stream of this number and `log_number`, unless it is gone, or another was restored in
+    /// its place.
+    pub(crate) fn same_stream(
+        &self,
+        number: StreamNumber,
+        log_number: StreamNumber,
+    ) -> Option<&Arc<Stream>> {
+        self.stream_of_number(number).filter(|stream| stream.state.log_number == log_number)
+    }
+
     /// What accounts have committed themselves to, if they ever have.
     #[must_use]
     pub fn commitments(&self) -> &BTreeMap<Namespace, Commitment> {

@@ -128,8 +128,9 @@ impl Domain {
         shard: ShardId,
         from: Offset,
     ) -> Result<Subscription, Error> {
-        let number = stream.state().number;
-        let place = self.subscriptions.enter(Key { consumer, shard }, self.services.clock.now())?;
+        let (number, log_number) = (stream.state().number, stream.state().log_number);
+        let (key, now) = (Key { consumer, shard, log_number }, self.services.clock.now());
+        let place = self.subscriptions.enter(key, now)?;
         let (directory, services) = (Arc::clone(&self.directory), self.services.clone());
         Ok(Subscription::new(directory, services, self.crypt.clone(), number, from, place))
     }

@@ -100,8 +100,8 @@ impl Maintenance {
         if !state.shards.values().any(has_expired) {
             return;
         }
-        let (arn, number) = (state.arn.clone(), state.number);
-        let command = Command::ForgetShards { stream: arn, number, now };
+        let (stream, log_number) = (state.arn.clone(), state.log_number);
+        let command = Command::ForgetShards { stream, log_number, now };
         if let Err(error) = self.control.submit(command).await {
             tracing::warn!(stream = %state.arn, %error, "expired shards not forgotten");
         }
@@ -115,8 +115,8 @@ impl Maintenance {
         if !state.encryption.has_expired_keys(state.horizon(now)) {
             return;
         }
-        let (arn, number) = (state.arn.clone(), state.number);
-        let forget = EncryptionCommand::ForgetKeys { stream: arn, number, now };
+        let (stream, log_number) = (state.arn.clone(), state.log_number);
+        let forget = EncryptionCommand::ForgetKeys { stream, log_number, now };
         if let Err(error) = self.control.submit(Command::Encryption(forget)).await {
             tracing::warn!(stream = %state.arn, %error, "data keys not forgotten");
         }

@@ -119,11 +119,11 @@ impl Scaling {
         trends: &BTreeMap<ShardId, Trend>,
     ) -> Result<(), Error> {
         let now = self.services.now();
-        let (arn, number) = (&stream.arn, stream.number);
+        let (arn, log_number) = (&stream.arn, stream.log_number);
         let load = Load(trends.values().map(|trend| trend.sustained.unwrap_or_default().0).sum());
         if is_worth_noting(load, on_demand.peaks.today(now)) {
             let stream = arn.clone();
-            let note = CapacityCommand::NoteLoad { stream, number, load, now };
+            let note = CapacityCommand::NoteLoad { stream, log_number, load, now };
             self.control.submit(Command::Capacity(note)).await?;
         }
         if stream.status != StreamStatus::Active {
@@ -142,7 +142,7 @@ impl Scaling {
         tracing::info!(stream = %arn, ?plan, "on-demand stream scaled");
         let (splits, merges, due) = (plan.splits, plan.merges, now);
         let stream = arn.clone();
-        let scale = CapacityCommand::Scale { stream, number, splits, merges, due };
+        let scale = CapacityCommand::Scale { stream, log_number, splits, merges, due };
         self.control.submit(Command::Capacity(scale)).await
     }
 

@@ -142,10 +142,10 @@ impl Subscription {
     }
 
     fn find(&self) -> Result<(Arc<Stream>, Arc<Shard>), Error> {
-        let Key { consumer, shard } = self.place.key();
+        let Key { consumer, shard, log_number } = self.place.key();
         let arn = || consumer.stream.clone();
         let snapshot = self.directory.snapshot();
-        let stream = snapshot.stream_of_number(self.stream).cloned();
+        let stream = snapshot.same_stream(self.stream, *log_number).cloned();
         let stream = stream.ok_or_else(|| Error::StreamNotFound { stream: arn() })?;
         stream.state().consumer(consumer)?;
         let handle = stream.shard(*shard).cloned();
@@ -154,7 +154,7 @@ impl Subscription {
     }
 
     fn superseded(&self) -> Error {
-        let Key { consumer, shard } = self.place.key().clone();
+        let Key { consumer, shard, .. } = self.place.key().clone();
         Error::Superseded { consumer, shard }
     }
 }

@@ -88,8 +88,8 @@ impl Domain {
             Some(ShardEnd { shard: shard.id, end: closing.end, last_arrival: closing.at })
         });
         ends.extend(closed);
-        let (stream, number) = (arn.clone(), stream.state().number);
-        self.control.submit(Command::Truncate { stream, number, ends }).await?;
+        let (stream, log_number) = (arn.clone(), stream.state().log_number);
+        self.control.submit(Command::Truncate { stream, log_number, ends }).await?;
         self.give_back(arn).await;
         Ok(())
     }
@@ -100,9 +100,7 @@ impl Domain {
     /// # Errors
     /// Faults of storage; nothing has changed then, unless it is stored all the same.
     pub async fn reset(&self) -> Result<(), Error> {
-        self.control.reset().await?;
-        self.subscriptions.forget();
-        Ok(())
+        self.control.reset().await
     }
 
     async fn fork_all(&self, forks: &[(StreamArn, StreamArn)]) -> Result<(), Error> {
@@ -131,7 +129,8 @@ impl Domain {
         };
         // Last: what is acknowledged meanwhile is in the fork, too.
         let ends = open_ends(&stream).await?;
-        Ok(Fork { from: from.clone(), number: state.number, to: to.clone(), ends, key })
+        let (from, to, log_number) = (from.clone(), to.clone(), state.log_number);
+        Ok(Fork { from, log_number, to, ends, key })
     }
 
     /// Gives back the space of what nobody can read any more in the logs of this stream. What can't

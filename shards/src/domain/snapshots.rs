@@ -22,7 +22,8 @@ impl Domain {
     /// Replaces everything by what the snapshot at `path` holds: all or nothing, also in a crash,
     /// or when the answer isn't waited for. Requests go on meanwhile, and what they change is
     /// replaced with the rest. Service time doesn't go back; it goes on from that of the snapshot
-    /// if that is later. What streams had to take is counted anew.
+    /// if that is later. What streams had to take is counted anew, and subscriptions end as when
+    /// their streams are deleted.
     ///
     /// # Errors
     /// When there is no snapshot, it is damaged or of a later release, or there is no space for it
@@ -30,9 +31,7 @@ impl Domain {
     pub async fn restore(&self, path: &Path) -> Result<Contents, SnapshotError> {
         let restore = snapshot::restore(&self.services, &self.control, path);
         let restored = self.services.tasks.stop().run_until_cancelled(restore).await;
-        let contents = restored.unwrap_or_else(|| Err(Error::Stopping.into()))?;
-        self.subscriptions.forget();
-        Ok(contents)
+        restored.unwrap_or_else(|| Err(Error::Stopping.into()))
     }
 }
 

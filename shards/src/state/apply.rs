@@ -58,9 +58,7 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
             configure(&mut next, stream, *due, |stream| stream.max_record_kib = *kib)?;
         }
         Command::EnableMonitoring { stream, metrics, due } => {
-            configure(&mut next, stream, *due, |stream| {
-                stream.shard_level_metrics.extend(metrics);
-            })?;
+            configure(&mut next, stream, *due, |of| of.shard_level_metrics.extend(metrics))?;
         }
         Command::DisableMonitoring { stream, metrics, due } => {
             configure(&mut next, stream, *due, |stream| {
@@ -81,11 +79,15 @@ pub fn apply(state: &State, command: &Command) -> Result<State, Error> {
         Command::Capacity(command) => capacity::apply(&mut next, command)?,
         Command::Encryption(command) => encryption::apply(&mut next, command)?,
         Command::Fork { forks, now } => forks::fork(&mut next, forks, *now)?,
-        Command::Truncate { stream, number, ends } => truncate(&mut next, stream, *number, ends)?,
-        Command::Settle { stream, number, ends, now } => {
-            settle(&mut next, stream, *number, ends, *now);
+        Command::Truncate { stream, log_number, ends } => {
+            truncate(&mut next, stream, *log_number, ends)?;
         }
-        Command::ForgetShards { stream, number, now } => forget(&mut next, stream, *number, *now),
+        Command::Settle { stream, log_number, ends, now } => {
+            settle(&mut next, stream, *log_number, ends, *now);
+        }
+        Command::ForgetShards { stream, log_number, now } => {
+            forget(&mut next, stream, *log_number, *now);
+        }
         Command::ForgetLogs { logs } => next.unused_logs.retain(|log| !logs.contains(log)),
     }
     Ok(next)
@@ -327,11 +329,11 @@ pub(super) fn updating(mut stream: StreamState, due: Timestamp, intent: Intent) 
 fn settle(
     next: &mut State,
     arn: &StreamArn,
-    number: StreamNumber,
+    log_number: StreamNumber,
     ends: &[ShardEnd],
     now: Timestamp,
 ) {
-    let Some(mut stream) = same_stream(next, arn, number) else { return };
+    let Some(mut stream) = same_stream(next, arn, log_number) else { return };
     match stream.transition.take().map(|transition| transition.intent) {
         Some(Intent::Delete) => {
             let logs = stream.shards.values().flat_map(|shard| &shard.segments);
@@ -395,8 +397,8 @@ fn new_shard(
     ShardState { id, range, parents, created, segments, closed: None }
 }
 
-fn forget(next: &mut State, arn: &StreamArn, number: StreamNumber, now: Timestamp) {
-    let Some(mut stream) = same_stream(next, arn, number) else { return };
+fn forget(next: &mut State, arn: &StreamArn, log_number: StreamNumber, now: Timestamp) {
+    let Some(mut stream) = same_stream(next, arn, log_number) else { return };
     let horizon = stream.horizon(now);
     let expired = stream.shards.extract_if(.., |_, shard| shard.is_expired(horizon));
     let mut logs: Vec<_> = expired.flat_map(|(_, shard)| shard.segments).map(|s| s.log).collect();
@@ -421,11 +423,12 @@ pub(super) fn drop_unreferenced(next: &mut State, logs: Vec<LogId>) {
     next.unused_logs.extend(logs);
 }
 
+/// The stream of this name, if it is the one that was meant.
 pub(super) fn same_stream(
     state: &State,
     arn: &StreamArn,
-    number: StreamNumber,
+    log_number: StreamNumber,
 ) -> Option<StreamState> {
     let stream = state.stream(arn).ok()?;
-    (stream.number == number).then(|| StreamState::clone(stream))
+    (stream.log_number == log_number).then(|| StreamState::clone(stream))
 }

@@ -41,13 +41,13 @@ pub enum CapacityCommand {
     /// or doesn't have these shards.
     Scale {
         stream: StreamArn,
-        number: StreamNumber,
+        log_number: StreamNumber,
         splits: Vec<ShardId>,
         merges: Vec<(ShardId, ShardId)>,
         due: Timestamp,
     },
     /// An on-demand stream had this write traffic. Nothing happens when it is another one by now.
-    NoteLoad { stream: StreamArn, number: StreamNumber, load: Load, now: Timestamp },
+    NoteLoad { stream: StreamArn, log_number: StreamNumber, load: Load, now: Timestamp },
 }
 
 pub(super) fn apply(next: &mut State, command: &CapacityCommand) -> Result<(), Error> {
@@ -62,11 +62,11 @@ pub(super) fn apply(next: &mut State, command: &CapacityCommand) -> Result<(), E
             warm(next, stream, *mib, *now, *due)
         }
         Do::UpdateDistribution { stream, strategy } => distribute(next, stream, *strategy),
-        Do::Scale { stream, number, splits, merges, due } => {
-            scale(next, stream, *number, (splits, merges), *due)
+        Do::Scale { stream, log_number, splits, merges, due } => {
+            scale(next, stream, *log_number, (splits, merges), *due)
         }
-        Do::NoteLoad { stream, number, load, now } => {
-            let Some(mut stream) = same_stream(next, stream, *number) else { return Ok(()) };
+        Do::NoteLoad { stream, log_number, load, now } => {
+            let Some(mut stream) = same_stream(next, stream, *log_number) else { return Ok(()) };
             if let Some(on_demand) = &mut stream.on_demand {
                 on_demand.peaks.note(*load, *now);
                 next.put(stream);
@@ -211,11 +211,11 @@ fn distribute(
 fn scale(
     next: &mut State,
     arn: &StreamArn,
-    number: StreamNumber,
+    log_number: StreamNumber,
     (splits, merges): (&[ShardId], &[(ShardId, ShardId)]),
     due: Timestamp,
 ) -> Result<(), Error> {
-    let scaled = same_stream(next, arn, number)
+    let scaled = same_stream(next, arn, log_number)
         .filter(|stream| stream.on_demand.is_some() && stream.status == StreamStatus::Active);
     let Some(stream) = scaled else { return Ok(()) };
     let Some(plan) = reshard::adapt(&stream, splits, merges) else { return Ok(()) };

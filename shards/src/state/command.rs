@@ -12,7 +12,8 @@ use crate::{
 };
 
 /// A change of the metadata. Times are part of the command, so that applying it again gives the
-/// same state.
+/// same state. What was made of a look at a stream has the `log_number` that it had: another stream
+/// may be in its place by now, under the same name, and the same number if that was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are Kinesis' own request members, or explained above")]
 pub enum Command {
@@ -55,13 +56,13 @@ pub enum Command {
     /// Makes streams that share the records of others as they are now, all of them or none.
     Fork { forks: Vec<Fork>, now: Timestamp },
     /// Gives up the records of these shards before their ends.
-    Truncate { stream: StreamArn, number: StreamNumber, ends: Vec<ShardEnd> },
+    Truncate { stream: StreamArn, log_number: StreamNumber, ends: Vec<ShardEnd> },
     /// A transition's due time has come. `ends` tells where each of the shards ends that a reshard
     /// closes, now that they are sealed, in the order of its plan. Nothing happens when the stream
     /// is no longer in that transition.
-    Settle { stream: StreamArn, number: StreamNumber, ends: Vec<ShardEnd>, now: Timestamp },
+    Settle { stream: StreamArn, log_number: StreamNumber, ends: Vec<ShardEnd>, now: Timestamp },
     /// Forget closed shards, and what open ones share with others, whose records have all expired.
-    ForgetShards { stream: StreamArn, number: StreamNumber, now: Timestamp },
+    ForgetShards { stream: StreamArn, log_number: StreamNumber, now: Timestamp },
     /// The engine has dropped these logs.
     ForgetLogs { logs: Vec<LogId> },
 }

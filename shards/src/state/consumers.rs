@@ -30,7 +30,7 @@ pub enum ConsumerCommand {
     RemoveTags { consumer: ConsumerArn, keys: Vec<String> },
     /// The due time of some consumers has come. Nothing happens when the stream is another one by
     /// now.
-    Settle { stream: StreamArn, number: StreamNumber, now: Timestamp },
+    Settle { stream: StreamArn, log_number: StreamNumber, now: Timestamp },
 }
 
 pub(super) fn apply(next: &mut State, command: &ConsumerCommand) -> Result<(), Error> {
@@ -70,8 +70,8 @@ pub(super) fn apply(next: &mut State, command: &ConsumerCommand) -> Result<(), E
             consumer.tags.retain(|key, _| !keys.contains(key));
             Ok(())
         }),
-        ConsumerCommand::Settle { stream, number, now } => {
-            if let Some(mut stream) = same_stream(next, stream, *number) {
+        ConsumerCommand::Settle { stream, log_number, now } => {
+            if let Some(mut stream) = same_stream(next, stream, *log_number) {
                 settle(&mut stream.consumers, *now);
                 next.put(stream);
             }

@@ -31,15 +31,15 @@ pub enum EncryptionCommand {
     /// The data key in use has no nonces left: another one, under the same master key.
     Rotate {
         stream: StreamArn,
-        number: StreamNumber,
+        log_number: StreamNumber,
         data_key: DataKeyNumber,
         wrapped: Vec<u8>,
         now: Timestamp,
     },
     /// One process takes this lease of the nonces of the data key in use.
-    Lease { stream: StreamArn, number: StreamNumber, data_key: DataKeyNumber, lease: u8 },
+    Lease { stream: StreamArn, log_number: StreamNumber, data_key: DataKeyNumber, lease: u8 },
     /// Forget data keys under which every record has expired.
-    ForgetKeys { stream: StreamArn, number: StreamNumber, now: Timestamp },
+    ForgetKeys { stream: StreamArn, log_number: StreamNumber, now: Timestamp },
 }
 
 impl fmt::Debug for EncryptionCommand {
@@ -79,16 +79,16 @@ pub(super) fn apply(next: &mut State, command: &EncryptionCommand) -> Result<(),
             stream.encryption.retire(*now);
             next.put(updating(stream, *due, Intent::Settle));
         }
-        EncryptionCommand::Rotate { stream, number, data_key, wrapped, now } => {
-            let (mut stream, key) = in_use(next, stream, *number, *data_key)?;
+        EncryptionCommand::Rotate { stream, log_number, data_key, wrapped, now } => {
+            let (mut stream, key) = in_use(next, stream, *log_number, *data_key)?;
             if key.leases < LEASES_MAX {
                 return Err(Error::DataKeyChanged { stream: stream.arn });
             }
             stream.encryption.begin(key.key_id, wrapped.clone(), *now);
             next.put(stream);
         }
-        EncryptionCommand::Lease { stream, number, data_key, lease } => {
-            let (mut stream, key) = in_use(next, stream, *number, *data_key)?;
+        EncryptionCommand::Lease { stream, log_number, data_key, lease } => {
+            let (mut stream, key) = in_use(next, stream, *log_number, *data_key)?;
             if key.leases != u16::from(*lease) {
                 return Err(Error::DataKeyChanged { stream: stream.arn });
             }
@@ -96,8 +96,8 @@ pub(super) fn apply(next: &mut State, command: &EncryptionCommand) -> Result<(),
             stream.encryption.data_keys.insert(*data_key, leased);
             next.put(stream);
         }
-        EncryptionCommand::ForgetKeys { stream, number, now } => {
-            if let Some(mut stream) = same_stream(next, stream, *number) {
+        EncryptionCommand::ForgetKeys { stream, log_number, now } => {
+            if let Some(mut stream) = same_stream(next, stream, *log_number) {
                 let horizon = stream.horizon(*now);
                 stream.encryption.data_keys.retain(|_, key| !key.is_expired(horizon));
                 next.put(stream);
@@ -115,11 +115,11 @@ fn is_alias(key_id: &str) -> bool {
 fn in_use(
     state: &State,
     arn: &StreamArn,
-    number: StreamNumber,
+    log_number: StreamNumber,
     data_key: DataKeyNumber,
 ) -> Result<(StreamState, DataKey), Error> {
     let gone = || Error::StreamNotFound { stream: arn.clone() };
-    let stream = same_stream(state, arn, number).ok_or_else(gone)?;
+    let stream = same_stream(state, arn, log_number).ok_or_else(gone)?;
     let current = stream.encryption.current().filter(|(current, _)| *current == data_key);
     let key = current.map(|(_, key)| key.clone());
     let changed = || Error::DataKeyChanged { stream: arn.clone() };

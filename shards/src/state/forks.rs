@@ -22,8 +22,8 @@ use crate::{
 pub struct Fork {
     /// The stream that it is a fork of.
     pub from: StreamArn,
-    /// Which of that name.
-    pub number: StreamNumber,
+    /// Which of that name: its `log_number`.
+    pub log_number: StreamNumber,
     /// What it will be called.
     pub to: StreamArn,
     /// Where the open shards of `from` end, as far as the fork has their records.
@@ -53,7 +53,7 @@ pub(super) fn fork(next: &mut State, forks: &[Fork], now: Timestamp) -> Result<(
 }
 
 fn fork_one(next: &mut State, new: &Fork, now: Timestamp) -> Result<(), Error> {
-    let base = usable(next, &new.from, new.number)?;
+    let base = usable(next, &new.from, new.log_number)?;
     if next.stream(&new.to).is_ok() {
         return Err(Error::StreamExists { stream: new.to.clone() });
     }
@@ -154,10 +154,10 @@ fn forked_encryption(base: &StreamState, new: &Fork, now: Timestamp) -> Result<E
 pub(super) fn truncate(
     next: &mut State,
     arn: &StreamArn,
-    number: StreamNumber,
+    log_number: StreamNumber,
     ends: &[ShardEnd],
 ) -> Result<(), Error> {
-    let mut stream = usable(next, arn, number)?;
+    let mut stream = usable(next, arn, log_number)?;
     let mut logs: Vec<LogId> = Vec::new();
     for ShardEnd { shard, end, .. } in ends {
         let Some(shard) = stream.shards.get_mut(shard) else { continue };
@@ -172,8 +172,9 @@ pub(super) fn truncate(
     Ok(())
 }
 
-fn usable(next: &State, arn: &StreamArn, number: StreamNumber) -> Result<StreamState, Error> {
-    let stream = Some(next.usable_stream(arn)?).filter(|stream| stream.number == number);
+/// The stream of this name, if it is the one that was meant, and neither being created nor deleted.
+fn usable(next: &State, arn: &StreamArn, log_number: StreamNumber) -> Result<StreamState, Error> {
+    let stream = Some(next.usable_stream(arn)?).filter(|stream| stream.log_number == log_number);
     stream.ok_or_else(|| Error::StreamNotFound { stream: arn.clone() })
 }
 

@@ -40,7 +40,7 @@ pub(super) fn settle(state: &State, name: &str, now: Timestamp) -> State {
     let end = |shard| ShardEnd { shard, end: Offset::new(5), last_arrival: at(99) };
     let command = Command::Settle {
         stream: arn(name),
-        number: stream.number,
+        log_number: stream.log_number,
         ends: closes.into_iter().map(end).collect(),
         now,
     };
@@ -129,9 +129,9 @@ fn no_shard_opens_before_it_is_known_where_its_parents_end() {
     let split =
         Command::SplitShard { stream: arn.clone(), shard, at: HashKey::new(1 << 127), due: at };
     let updating = apply(&with_stream("clicks", 1), &split).unwrap();
-    let number = updating.stream(&arn).unwrap().number;
+    let log_number = updating.stream(&arn).unwrap().log_number;
     let ends = Vec::new();
-    let _ = apply(&updating, &Command::Settle { stream: arn, number, ends, now: at });
+    let _ = apply(&updating, &Command::Settle { stream: arn, log_number, ends, now: at });
 }
 
 #[test]
@@ -266,8 +266,8 @@ fn an_expired_closed_shard_is_forgotten() {
     let state = settle(&apply(&state, &merge).unwrap(), "clicks", at(110));
     let stream = state.stream(&arn("clicks")).unwrap();
     let forget = |state: &State, now| {
-        let number = stream.number;
-        apply(state, &Command::ForgetShards { stream: arn("clicks"), number, now }).unwrap()
+        let log_number = stream.log_number;
+        apply(state, &Command::ForgetShards { stream: arn("clicks"), log_number, now }).unwrap()
     };
     let day_later = at(110 + 86_400);
     assert_eq!(forget(&state, day_later).stream(&arn("clicks")).unwrap().shards.len(), 3);

@@ -10,7 +10,7 @@ use millpond_api::types::{ConsumerArn, ShardId};
 use millpond_quotas::{ConsumerQuota, Quotas, Refusal, Time};
 use tokio_util::sync::CancellationToken;
 
-use crate::Error;
+use crate::{Error, stream::StreamNumber};
 
 /// Entries after which those that stand for nothing any more are first looked for.
 const ENTRIES_MIN: usize = 64;
@@ -22,6 +22,8 @@ pub struct Key {
     pub consumer: ConsumerArn,
     /// The shard.
     pub shard: ShardId,
+    /// The `log_number` of the stream: what a restore puts in its place isn't subscribed to.
+    pub log_number: StreamNumber,
 }
 
 /// All subscriptions of a server.
@@ -60,11 +62,6 @@ impl Subscriptions {
         Self { entries: Mutex::new(entries), quotas, stop: CancellationToken::new() }
     }
 
-    /// Forgets who has subscribed, and when: to consumers of before, the next are the first.
-    pub(crate) fn forget(&self) {
-        self.entries().by_key.clear();
-    }
-
     /// A place for one more; the subscription that had it ends.
     ///
     /// # Errors
@@ -75,7 +72,7 @@ impl Subscriptions {
         let new = || Entry { quota: Arc::new(ConsumerQuota::new(&self.quotas)), latest: None };
         let entry = entries.by_key.entry(key.clone()).or_insert_with(new);
         if let Err(refusal) = entry.quota.admit_subscribe_call(now) {
-            let Key { consumer, shard } = key;
+            let Key { consumer, shard, .. } = key;
             let refusal = Box::new(refusal);
             return Err(Error::SubscribedTooOften { consumer, shard, refusal });
         }
@@ -83,7 +80,7 @@ impl Subscriptions {
             let safe_until = latest.since + entry.quota.takeover_min();
             if now < safe_until {
                 let refusal = Box::new(Refusal::safe_until(safe_until, now));
-                let Key { consumer, shard } = key;
+                let Key { consumer, shard, .. } = key;
                 return Err(Error::SubscribedJustNow { consumer, shard, refusal });
             }
             latest.ended.cancel();
@@ -176,7 +173,7 @@ mod tests {
     fn key(shard: i32) -> Key {
         let stream = "arn:aws:kinesis:us-east-1:000000000000:stream/clicks";
         let consumer = format!("{stream}/consumer/app:1700000000").parse().unwrap();
-        Key { consumer, shard: ShardId::new(shard) }
+        Key { consumer, shard: ShardId::new(shard), log_number: StreamNumber(1) }
     }
 
     fn enter(all: &Subscriptions, shard: i32, after_ms: u64) -> Result<Place, Error> {
@@ -209,12 +206,15 @@ mod tests {
     }
 
     #[test]
-    fn after_all_is_forgotten_a_subscription_is_the_first() {
+    fn to_what_was_restored_a_subscription_is_the_first() {
         let all = Subscriptions::new(Quotas::strict());
         let before = enter(&all, 0, 0).unwrap();
-        all.forget();
-        assert!(enter(&all, 0, 0).is_ok());
+        let restored = Key { log_number: StreamNumber(2), ..key(0) };
+        let first = all.enter(restored.clone(), NOW).unwrap();
         assert_eq!(before.ended().now_or_never(), None, "it ends with its stream");
+        drop(before);
+        assert!(matches!(all.enter(restored, NOW), Err(Error::SubscribedTooOften { .. })));
+        assert_eq!(first.ended().now_or_never(), None);
     }
 
     #[test]

@@ -156,6 +156,24 @@ async fn a_stream_that_is_deleted_ends_its_subscriptions() {
 }
 
 #[tokio::test]
+async fn a_restore_ends_subscriptions_and_those_to_what_it_brings_stay() {
+    let setting = Setting::new().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("snapshot.tar");
+    setting.domain.snapshot(&path).await.unwrap();
+    setting.put(0, "before").await;
+    let mut subscription = setting.subscribe(0);
+    assert_eq!(texts(&event(&mut subscription).await), ["before"]);
+    let (told, restored) = tokio::join!(subscription.next(), setting.domain.restore(&path));
+    restored.unwrap();
+    assert!(matches!(told, Some(Err(Error::StreamNotFound { .. }))));
+    assert!(subscription.next().await.is_none());
+    let mut after = setting.subscribe(0);
+    setting.put(0, "after").await;
+    assert_eq!(texts(&event(&mut after).await), ["after"]);
+}
+
+#[tokio::test]
 async fn a_consumer_that_is_deregistered_is_told_nothing_more() {
     let setting = Setting::new().await;
     let mut subscription = setting.subscribe(0);

@@ -18,17 +18,17 @@ impl World {
         let wrapped = (0..32).map(|_| self.dice.u8(..)).collect();
         let key = base.encryption.key_id.clone();
         let key = key.map(|key_id| ForkKey { key_id, wrapped });
-        let (from, to, number) = (base.arn.clone(), to.clone(), base.number);
+        let (from, to, log_number) = (base.arn.clone(), to.clone(), base.log_number);
         let now = self.now();
-        let forks = vec![Fork { from, number, to, ends, key }];
+        let forks = vec![Fork { from, log_number, to, ends, key }];
         self.ask(Command::Fork { forks, now });
     }
 
     /// Somebody truncates a stream, likewise.
     pub(crate) fn truncate(&mut self, stream: &StreamState) {
         let Some(ends) = self.ends(stream) else { return };
-        let (stream, number) = (stream.arn.clone(), stream.number);
-        self.ask(Command::Truncate { stream, number, ends });
+        let (stream, log_number) = (stream.arn.clone(), stream.log_number);
+        self.ask(Command::Truncate { stream, log_number, ends });
     }
 
     /// Where all shards of a stream end now.
@@ -60,7 +60,7 @@ impl World {
         for fork in forks {
             // It may be gone again where several commands are seen at once.
             if let Some(made) = self.mirror.streams().iter().find(|s| s.arn == fork.to) {
-                self.ledger.forked(fork.number, made.number);
+                self.ledger.forked(fork.log_number, made.number);
             }
         }
     }

@@ -231,7 +231,7 @@ fn change_capacity(
     now: Timestamp,
     due: Timestamp,
 ) -> CapacityCommand {
-    let (stream, number) = (state.arn.clone(), state.number);
+    let (stream, log_number) = (state.arn.clone(), state.log_number);
     match world.dice.u8(0..9) {
         0..2 => {
             let mode = world.dice.choice(StreamMode::ALL).copied().expect("there are two");
@@ -246,11 +246,11 @@ fn change_capacity(
         3 => CapacityCommand::UpdateDistribution { stream, strategy: strategy(world) },
         4 => {
             let load = Load(world.dice.u64(0..6 << 20));
-            CapacityCommand::NoteLoad { stream, number, load, now }
+            CapacityCommand::NoteLoad { stream, log_number, load, now }
         }
         _ => {
             let (splits, merges) = scaling(world, state);
-            CapacityCommand::Scale { stream, number, splits, merges, due }
+            CapacityCommand::Scale { stream, log_number, splits, merges, due }
         }
     }
 }

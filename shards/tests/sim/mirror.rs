@@ -204,7 +204,7 @@ fn settle(old: &StreamState, new: Option<&Arc<StreamState>>) -> Option<Command> 
             ends.push(ShardEnd { shard: *id, end: closing.end, last_arrival });
         }
     }
-    Some(Command::Settle { stream: old.arn.clone(), number: old.number, ends, now })
+    Some(Command::Settle { stream: old.arn.clone(), log_number: old.log_number, ends, now })
 }
 
 /// Consumers turn ACTIVE, or are gone, at the earliest when that is due.
@@ -214,8 +214,8 @@ fn settle_consumers(old: &StreamState, new: &StreamState) -> Option<Command> {
         .values()
         .filter(|consumer| new.consumers.get(&consumer.name) != Some(consumer));
     let now = settled.filter_map(|consumer| consumer.due).max()?;
-    let (stream, number) = (old.arn.clone(), old.number);
-    Some(Command::Consumer(ConsumerCommand::Settle { stream, number, now }))
+    let (stream, log_number) = (old.arn.clone(), old.log_number);
+    Some(Command::Consumer(ConsumerCommand::Settle { stream, log_number, now }))
 }
 
 /// An on-demand stream is scaled as its new intent says, and keeps its fewest shards.
@@ -230,8 +230,8 @@ fn scale(old: &StreamState, new: &StreamState) -> Option<Command> {
     }
     let is_merged = |id: &ShardId| merges.iter().any(|(lower, upper)| lower == id || upper == id);
     let splits = plan.closes.iter().copied().filter(|id| !is_merged(id)).collect();
-    let (stream, number, due) = (old.arn.clone(), old.number, transition.due);
-    Some(Command::Capacity(CapacityCommand::Scale { stream, number, splits, merges, due }))
+    let (stream, log_number, due) = (old.arn.clone(), old.log_number, transition.due);
+    Some(Command::Capacity(CapacityCommand::Scale { stream, log_number, splits, merges, due }))
 }
 
 /// Shards are forgotten at the earliest when everything in them has expired.
@@ -251,12 +251,12 @@ fn forget(old: &StreamState, new: &StreamState, ledger: &Ledger) -> Option<Comma
     }
     let hours = i64::from(old.retention_hours);
     let now = Timestamp::from_millis(last.millis() + hours * MILLIS_PER_HOUR + 1);
-    Some(Command::ForgetShards { stream: old.arn.clone(), number: old.number, now })
+    Some(Command::ForgetShards { stream: old.arn.clone(), log_number: old.log_number, now })
 }
 
 /// A process takes a lease of nonces before it seals, and forgets keys whose records have expired.
 fn change_keys(old: &StreamState, new: &StreamState, ledger: &Ledger) -> Option<Command> {
-    let (stream, number) = (old.arn.clone(), old.number);
+    let (stream, log_number) = (old.arn.clone(), old.log_number);
     let (before, after) = (&old.encryption.data_keys, &new.encryption.data_keys);
     let leased = before.iter().find(|(data_key, key)| {
         after.get(data_key).is_some_and(|after| after.leases == key.leases + 1)
@@ -265,7 +265,7 @@ fn change_keys(old: &StreamState, new: &StreamState, ledger: &Ledger) -> Option<
         let (data_key, lease) = (*data_key, key.leases as u8);
         return Some(Command::Encryption(EncryptionCommand::Lease {
             stream,
-            number,
+            log_number,
             data_key,
             lease,
         }));
@@ -278,7 +278,7 @@ fn change_keys(old: &StreamState, new: &StreamState, ledger: &Ledger) -> Option<
     }
     let hours = i64::from(old.retention_hours) + KEYS_KEPT_HOURS;
     let now = Timestamp::from_millis(last.millis() + hours * MILLIS_PER_HOUR + 1);
-    Some(Command::Encryption(EncryptionCommand::ForgetKeys { stream, number, now }))
+    Some(Command::Encryption(EncryptionCommand::ForgetKeys { stream, log_number, now }))
 }
 
 /// What holds of every stream at any time.

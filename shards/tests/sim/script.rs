@@ -233,12 +233,13 @@ fn turn_on_demand(world: &mut World, arn: &StreamArn, undisturbed: bool) {
     ask(world, CapacityCommand::UpdateDistribution { stream: stream.clone(), strategy });
     world.drain();
     if let Some(state) = world.streams().into_iter().find(|state| state.arn == *arn) {
-        let (number, load) = (state.number, Load(1 << 23));
-        let note = CapacityCommand::NoteLoad { stream: stream.clone(), number, load, now };
+        let (log_number, load) = (state.log_number, Load(1 << 23));
+        let note = CapacityCommand::NoteLoad { stream: stream.clone(), log_number, load, now };
         ask(world, note);
         let splits = state.open_shards().take(1).map(|shard| shard.id).collect();
         let merges = Vec::new();
-        let scale = CapacityCommand::Scale { stream: stream.clone(), number, splits, merges, due };
+        let scale =
+            CapacityCommand::Scale { stream: stream.clone(), log_number, splits, merges, due };
         ask(world, scale);
     }
     put(world, 2, arn);

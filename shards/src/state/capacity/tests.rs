@@ -33,9 +33,9 @@ fn warm(state: &State, mib: u32, now: i64) -> Result<State, Error> {
 
 /// Of the stream's own number, due at 200.
 fn scale(state: &State, splits: &[ShardId], merges: &[(ShardId, ShardId)]) -> Result<State, Error> {
-    let (stream, number, due) = (clicks(), stream(state).number, at(200));
+    let (stream, log_number, due) = (clicks(), stream(state).log_number, at(200));
     let (splits, merges) = (splits.to_vec(), merges.to_vec());
-    make(state, CapacityCommand::Scale { stream, number, splits, merges, due })
+    make(state, CapacityCommand::Scale { stream, log_number, splits, merges, due })
 }
 
 fn committed(state: &State, now: i64) -> State {
@@ -72,8 +72,8 @@ pub(crate) fn some_of_everything() -> State {
     let spread = CapacityCommand::UpdateDistribution { stream, strategy };
     let mut state = make(&state, spread).unwrap();
     for (load, now) in [(Load(7), at(300)), (Load(5), at(300 + DAY))] {
-        let (stream, number) = (clicks(), state.stream(&clicks()).unwrap().number);
-        let note = CapacityCommand::NoteLoad { stream, number, load, now };
+        let (stream, log_number) = (clicks(), state.stream(&clicks()).unwrap().log_number);
+        let note = CapacityCommand::NoteLoad { stream, log_number, load, now };
         state = make(&state, note).unwrap();
     }
     state
@@ -277,9 +277,9 @@ fn a_stream_of_more_shards_than_may_be_on_demand_stays_provisioned() {
         };
         let state = State::new(ShardLimit::Aws);
         let state = apply_command(&state, &Command::CreateStream(new)).unwrap();
-        let number = state.stream(&arn).unwrap().number;
+        let log_number = state.stream(&arn).unwrap().log_number;
         let (stream, ends, now) = (arn.clone(), Vec::new(), at(100));
-        let settle = Command::Settle { stream, number, ends, now };
+        let settle = Command::Settle { stream, log_number, ends, now };
         let state = apply_command(&state, &settle).unwrap();
         let (stream, mode, now) = (arn.clone(), StreamMode::OnDemand, at(200));
         let switch = CapacityCommand::UpdateMode { stream, mode, warm_mib: None, now, due: now };
@@ -308,13 +308,13 @@ fn records_are_spread_on_demand_only() {
 #[test]
 fn scaling_splits_evenly_and_merges_neighbours() {
     let state = with_on_demand("clicks");
-    let number = stream(&state).number;
+    let number = stream(&state).log_number;
     let shard = ShardId::new;
-    let scale = |splits: &[i32], merges: &[(i32, i32)], number| {
+    let scale = |splits: &[i32], merges: &[(i32, i32)], log_number| {
         let splits = splits.iter().map(|id| shard(*id)).collect();
         let merges = merges.iter().map(|(lower, upper)| (shard(*lower), shard(*upper))).collect();
         let (stream, due) = (clicks(), at(200));
-        make(&state, CapacityCommand::Scale { stream, number, splits, merges, due }).unwrap()
+        make(&state, CapacityCommand::Scale { stream, log_number, splits, merges, due }).unwrap()
     };
     let scaled = settle(&scale(&[0], &[(2, 3)], number), "clicks", at(200));
     let mut open: Vec<_> = stream(&scaled).open_shards().map(|shard| shard.range).collect();
@@ -339,8 +339,8 @@ fn scaling_splits_evenly_and_merges_neighbours() {
 #[test]
 fn loads_are_noted_on_demand_only() {
     let note = |state: &State| {
-        let (stream, number) = (clicks(), stream(state).number);
-        make(state, CapacityCommand::NoteLoad { stream, number, load: Load(7), now: at(300) })
+        let (stream, log_number) = (clicks(), stream(state).log_number);
+        make(state, CapacityCommand::NoteLoad { stream, log_number, load: Load(7), now: at(300) })
     };
     let provisioned = with_stream("clicks", 1);
     assert_eq!(note(&provisioned).unwrap(), provisioned);

@@ -30,8 +30,8 @@ fn deregister(state: &State, name: &str, due: Timestamp) -> Result<State, Error>
 }
 
 fn settle(state: &State, now: Timestamp) -> State {
-    let number = state.stream(&clicks()).unwrap().number;
-    make(state, ConsumerCommand::Settle { stream: clicks(), number, now }).unwrap()
+    let log_number = state.stream(&clicks()).unwrap().log_number;
+    make(state, ConsumerCommand::Settle { stream: clicks(), log_number, now }).unwrap()
 }
 
 fn tags(count: usize) -> Vec<(String, String)> {
@@ -158,6 +158,7 @@ fn only_active_consumers_take_tags_and_no_more_than_fifty() {
 #[test]
 fn settling_minds_which_stream_it_was_meant_for() {
     let state = register(&with_stream("clicks", 1), "a", at(210)).unwrap();
-    let other = ConsumerCommand::Settle { stream: clicks(), number: StreamNumber(9), now: at(210) };
+    let other =
+        ConsumerCommand::Settle { stream: clicks(), log_number: StreamNumber(9), now: at(210) };
     assert_eq!(make(&state, other), Ok(state));
 }

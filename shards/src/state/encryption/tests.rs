@@ -21,19 +21,19 @@ fn stop(now: i64) -> EncryptionCommand {
 }
 
 fn rotate(data_key: u32, now: i64) -> EncryptionCommand {
-    let (number, data_key) = (StreamNumber(1), DataKeyNumber(data_key));
+    let (log_number, data_key) = (StreamNumber(1), DataKeyNumber(data_key));
     let (wrapped, now) = (vec![4], at(now));
-    EncryptionCommand::Rotate { stream: arn("clicks"), number, data_key, wrapped, now }
+    EncryptionCommand::Rotate { stream: arn("clicks"), log_number, data_key, wrapped, now }
 }
 
 fn lease(data_key: u32, lease: u8) -> EncryptionCommand {
-    let (number, data_key) = (StreamNumber(1), DataKeyNumber(data_key));
-    EncryptionCommand::Lease { stream: arn("clicks"), number, data_key, lease }
+    let (log_number, data_key) = (StreamNumber(1), DataKeyNumber(data_key));
+    EncryptionCommand::Lease { stream: arn("clicks"), log_number, data_key, lease }
 }
 
 fn forget(now: i64) -> EncryptionCommand {
-    let number = StreamNumber(1);
-    EncryptionCommand::ForgetKeys { stream: arn("clicks"), number, now: at(now) }
+    let log_number = StreamNumber(1);
+    EncryptionCommand::ForgetKeys { stream: arn("clicks"), log_number, now: at(now) }
 }
 
 fn after(state: &State, command: EncryptionCommand) -> Result<State, Error> {

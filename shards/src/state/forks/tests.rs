@@ -8,7 +8,7 @@ use crate::{
     engine::Offset,
     state::{
         Command, ConsumerCommand, EncryptionCommand, ShardLimit, apply,
-        replace::emptied,
+        replace::{Restored, emptied, restored},
         rows,
         tests::{arn, at, rows_of, settle, with_stream},
     },
@@ -28,8 +28,8 @@ fn fork_of(state: &State, from: &str, to: &str, end: u64) -> Fork {
     let stream = state.stream(&arn(from)).unwrap();
     let key = stream.encryption.key_id.clone();
     let key = key.map(|key_id| ForkKey { key_id, wrapped: vec![9] });
-    let (from, to, number) = (arn(from), arn(to), stream.number);
-    Fork { from, number, to, ends: ends(stream, end), key }
+    let (from, to, log_number) = (arn(from), arn(to), stream.log_number);
+    Fork { from, log_number, to, ends: ends(stream, end), key }
 }
 
 fn fork(state: &State, from: &str, to: &str, end: u64) -> Result<State, Error> {
@@ -38,8 +38,8 @@ fn fork(state: &State, from: &str, to: &str, end: u64) -> Result<State, Error> {
 
 fn truncate(state: &State, name: &str, end: u64) -> State {
     let stream = state.stream(&arn(name)).unwrap();
-    let (ends, number) = (ends(stream, end), stream.number);
-    apply(state, &Command::Truncate { stream: arn(name), number, ends }).unwrap()
+    let (ends, log_number) = (ends(stream, end), stream.log_number);
+    apply(state, &Command::Truncate { stream: arn(name), log_number, ends }).unwrap()
 }
 
 fn delete(state: &State, name: &str) -> State {
@@ -77,12 +77,39 @@ fn a_fork_needs_a_name_and_room_of_its_own() {
     narrow.shard_limit = ShardLimit::Fixed(3);
     assert!(matches!(fork(&narrow, "a", "b", 7), Err(Error::ShardLimit { .. })));
     let mut of_another = fork_of(&state, "a", "b", 7);
-    of_another.number = StreamNumber(9);
+    of_another.log_number = StreamNumber(9);
     let refused = apply(&state, &Command::Fork { forks: vec![of_another], now: at(120) });
     assert_eq!(refused, Err(Error::StreamNotFound { stream: arn("a") }));
     let two = vec![fork_of(&state, "a", "b", 7), fork_of(&state, "a", "b", 7)];
     let refused = apply(&state, &Command::Fork { forks: two, now: at(120) });
     assert_eq!(refused, Err(Error::StreamExists { stream: arn("b") }), "all of them or none");
+}
+
+/// Where the one ended says nothing of the other, even if both have the same number.
+#[test]
+fn what_was_made_of_a_look_before_a_restore_is_refused_after_it() {
+    let state = with_stream("a", 1);
+    let stream = StreamState::clone(state.stream(&arn("a")).unwrap());
+    let (log_number, next_stream) = (stream.log_number, state.next_stream);
+    let ends = ends(&stream, 7);
+    let data_key = crate::stream::encryption::DataKeyNumber(1);
+    let commands = [
+        Command::Fork { forks: vec![fork_of(&state, "a", "b", 7)], now: at(120) },
+        Command::Truncate { stream: arn("a"), log_number, ends },
+        Command::Encryption(EncryptionCommand::Lease {
+            stream: arn("a"),
+            log_number,
+            data_key,
+            lease: 0,
+        }),
+    ];
+    let commitments = BTreeMap::new();
+    let restored = restored(&state, Restored { streams: vec![stream], commitments, next_stream });
+    for command in commands {
+        let refused = apply(&restored, &command);
+        assert_eq!(refused, Err(Error::StreamNotFound { stream: arn("a") }), "{command:?}");
+    }
+    assert_eq!(segments(&truncate(&restored, "a", 3), "a").len(), 1, "it is asked anew");
 }
 
 #[test]
@@ -133,10 +160,10 @@ fn shards_that_closed_meanwhile_are_shared_whole() {
 fn an_expired_segment_is_forgotten_with_its_log() {
     let state = fork(&with_stream("a", 1), "a", "b", 7).unwrap();
     let state = delete(&state, "a");
-    let (stream, number) = (arn("b"), state.stream(&arn("b")).unwrap().number);
+    let (stream, log_number) = (arn("b"), state.stream(&arn("b")).unwrap().log_number);
     let forget = |seconds: i64| {
         let now = at(99 + 86_400 + seconds);
-        apply(&state, &Command::ForgetShards { stream: stream.clone(), number, now }).unwrap()
+        apply(&state, &Command::ForgetShards { stream: stream.clone(), log_number, now }).unwrap()
     };
     assert_eq!(segments(&forget(0), "b"), [(1, 0), (2, 7)]);
     assert_eq!((segments(&forget(1), "b"), forget(1).unused_logs.len()), (vec![(2, 7)], 1));
