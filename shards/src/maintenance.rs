@@ -64,21 +64,24 @@ impl Maintenance {
     async fn maintain(&mut self) -> Idle {
         let now = self.services.now();
         let snapshot = self.directory.snapshot();
+        let mut is_done = true;
         for stream in snapshot.streams() {
-            self.forget_expired_shards(stream, now).await;
-            self.forget_expired_keys(stream, now).await;
+            is_done &= self.forget_expired_shards(stream, now).await;
+            is_done &= self.forget_expired_keys(stream, now).await;
             let idle = Timestamp::from_millis(now.millis() - PERIOD.as_millis() as i64);
             stream.shards().for_each(|shard| shard.forget_if_idle(idle));
         }
         // What was forgotten just now needs no trimming.
         let (look, snapshot) = (self.attendant.look(), self.directory.snapshot());
         let holds = holds(snapshot.streams().map(|stream| stream.state()), now);
-        self.trim(&holds).await;
-        look.idle_until(self.next_use(&snapshot, &holds))
+        is_done &= self.trim(&holds).await;
+        self.attendant.owes(!is_done);
+        // What was refused is due already: a move of the clock goes past further attempts.
+        look.idle_until(if is_done { self.next_use(&snapshot, &holds) } else { Clock::END })
     }
 
     fn next_use(&self, snapshot: &Snapshot, holds: &BTreeMap<LogId, Hold>) -> Time {
-        if snapshot.streams().any(|stream| stream.vault().is_some()) {
+        if snapshot.streams().filter_map(|stream| stream.vault()).any(|vault| !vault.is_idle()) {
             // Keys expire by use, too.
             return Time::EPOCH;
         }
@@ -91,38 +94,43 @@ impl Maintenance {
         next.map_or(Clock::END, |at| Time::from_millis(at.millis()))
     }
 
-    async fn forget_expired_shards(&self, stream: &Stream, now: Timestamp) {
+    /// Whether that is done, if there was anything to do; so with the others.
+    async fn forget_expired_shards(&self, stream: &Stream, now: Timestamp) -> bool {
         let state = stream.state();
         let horizon = state.horizon(now);
         let has_expired = |shard: &ShardState| {
             shard.is_expired(horizon) || segments::expired(&shard.segments, horizon) > 0
         };
         if !state.shards.values().any(has_expired) {
-            return;
+            return true;
         }
         let (stream, log_number) = (state.arn.clone(), state.log_number);
         let command = Command::ForgetShards { stream, log_number, now };
-        if let Err(error) = self.control.submit(command).await {
+        let forgotten = self.control.submit(command).await.inspect_err(|error| {
             tracing::warn!(stream = %state.arn, %error, "expired shards not forgotten");
-        }
+        });
+        forgotten.is_ok()
     }
 
-    async fn forget_expired_keys(&self, stream: &Stream, now: Timestamp) {
+    async fn forget_expired_keys(&self, stream: &Stream, now: Timestamp) -> bool {
         if let Some(vault) = stream.vault() {
             vault.forget_expired(self.services.clock.now());
         }
         let state = stream.state();
         if !state.encryption.has_expired_keys(state.horizon(now)) {
-            return;
+            return true;
         }
         let (stream, log_number) = (state.arn.clone(), state.log_number);
         let forget = EncryptionCommand::ForgetKeys { stream, log_number, now };
-        if let Err(error) = self.control.submit(Command::Encryption(forget)).await {
+        let forgotten = self.control.submit(Command::Encryption(forget)).await;
+        let forgotten = forgotten.inspect_err(|error| {
             tracing::warn!(stream = %state.arn, %error, "data keys not forgotten");
-        }
+        });
+        forgotten.is_ok()
     }
 
-    async fn trim(&mut self, holds: &BTreeMap<LogId, Hold>) {
+    async fn trim(&mut self, holds: &BTreeMap<LogId, Hold>) -> bool {
+        let mut is_done = true;
         self.trimmed.retain(|log, _| holds.contains_key(log));
         for (log, hold) in holds {
             let last = self.trimmed.get(log).copied();
@@ -134,9 +142,13 @@ impl Maintenance {
                 Ok(()) => {
                     self.trimmed.insert(*log, to);
                 }
-                Err(error) => tracing::warn!(?log, %error, "not trimmed"),
+                Err(error) => {
+                    tracing::warn!(?log, %error, "not trimmed");
+                    is_done = false;
+                }
             }
         }
+        is_done
     }
 }
 
@@ -179,11 +191,13 @@ fn expiries(stream: &StreamState) -> impl Iterator<Item = Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use millpond_api::types::{Blob, StreamArn};
+    use millpond_api::types::{Blob, HashKey, ShardId, StreamArn};
+    use millpond_quotas::MoveError;
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
     use crate::{
+        Domain,
         batch::RecordBatch,
         domain::tests::{open, writes_of},
         engine::memory::MemoryEngine,
@@ -221,6 +235,15 @@ mod tests {
         Hold { first: Offset::ZERO, shares: shares.iter().map(share).collect() }
     }
 
+    async fn with_stream(domain: &Domain, shards: u32) -> StreamArn {
+        let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
+        let (now, mode) = (domain.now(), NewMode::Provisioned { shards });
+        let (max_record_kib, tags) = (1024, Vec::new());
+        let new = NewStream { arn: arn.clone(), mode, max_record_kib, tags, now, due: now };
+        domain.control().submit(Command::CreateStream(new)).await.unwrap();
+        arn
+    }
+
     proptest! {
         #[test]
         fn nothing_is_due_before_the_next_use(
@@ -241,22 +264,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_move_goes_past_what_storage_refuses_to_forget_and_says_so() {
+        let (engine, clock) = (MemoryEngine::new(), Clock::manual(Time::from_seconds(1000)));
+        let domain = open(&engine, &clock).await;
+        let arn = with_stream(&domain, 1).await;
+        let (stream, shard, due) = (arn.clone(), ShardId::new(0), domain.now());
+        let split = Command::SplitShard { stream, shard, at: HashKey::new(1 << 127), due };
+        domain.control().submit(split).await.unwrap();
+        engine.faults().set_full(true);
+        let end = clock.now() + 3650 * DAY;
+        let moved = clock.step_to(end).await;
+        assert_eq!(moved, Err(MoveError::NotDone { who: "maintenance", now: end }));
+        let shards = || {
+            let stream = domain.directory().stream(&Namespace::of(&arn), &arn.name).unwrap();
+            stream.shards().count()
+        };
+        assert_eq!(shards(), 3);
+        engine.faults().set_full(false);
+        clock.step_by(2 * PERIOD).await.unwrap();
+        assert_eq!(shards(), 2);
+    }
+
+    #[tokio::test]
     async fn stopping_waits_for_no_more_than_the_write_under_way() {
         let (engine, clock) = (MemoryEngine::new(), Clock::manual(Time::from_seconds(1000)));
         let domain = open(&engine, &clock).await;
-        let arn: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/a".parse().unwrap();
-        let (namespace, now, tags) = (Namespace::of(&arn), domain.now(), Vec::new());
-        let name = arn.name.clone();
-        let new = NewStream {
-            arn,
-            mode: NewMode::Provisioned { shards: 5 },
-            max_record_kib: 1024,
-            tags,
-            now,
-            due: now,
-        };
-        domain.control().submit(Command::CreateStream(new)).await.unwrap();
-        for shard in domain.directory().stream(&namespace, &name).unwrap().shards() {
+        let arn = with_stream(&domain, 5).await;
+        for shard in domain.directory().stream(&Namespace::of(&arn), &arn.name).unwrap().shards() {
             let mut batch = RecordBatch::default();
             batch.push("key", None, &Blob::Bytes([1].as_slice().into()));
             shard.append(batch).await.unwrap();

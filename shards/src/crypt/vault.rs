@@ -130,6 +130,11 @@ impl Vault {
         });
     }
 
+    /// Whether no key is ready, so that none can expire.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.ciphers.load().is_empty()
+    }
+
     fn asked(&self) -> MutexGuard<'_, BTreeMap<Question, Asked>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
