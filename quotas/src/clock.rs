@@ -163,11 +163,14 @@ impl Clock {
     }
 
     /// Makes sure that service time is at least `floor`: the latest time that an earlier process
-    /// told. Time goes on from there when the floor is far ahead of the wall.
+    /// told. Time goes on from there when the floor is far ahead of the wall; where it stands, it
+    /// does so at a whole millisecond.
     pub fn not_before(&self, floor: Time) {
         let floor = word(floor);
         let _ = self.0.told.fetch_update(AcqRel, Acquire, |told| {
-            Some((told & !STANDS).max(floor) | told & STANDS)
+            let (at, stands) = (told & !STANDS, told & STANDS);
+            let floor = if stands == 0 { floor } else { whole_millis(floor) };
+            Some(at.max(floor) | stands)
         });
         self.wake_due();
     }
@@ -284,9 +287,10 @@ fn word(time: Time) -> u64 {
     time.nanos().min(!STANDS)
 }
 
-/// The time, or the next that is a whole number of milliseconds.
+/// The time, or the next that is a whole number of milliseconds; the last that can be told, where
+/// there is none.
 fn whole_millis(nanos: u64) -> u64 {
-    nanos.next_multiple_of(NANOS_PER_MILLI)
+    nanos.next_multiple_of(NANOS_PER_MILLI).min(!STANDS / NANOS_PER_MILLI * NANOS_PER_MILLI)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error,
     directory::Directory,
-    domain::note_of_time,
+    domain::{note_of_time, note_time},
     engine::{EngineError, LogId, MetadataChange},
     services::Services,
     state::{Command, ConsumerCommand, ShardEnd, ShardLimit, State, apply, rows},
@@ -45,6 +45,7 @@ enum Request {
     Stage(usize, Reply<Vec<LogId>>),
     Reset(Reply<()>),
     Restore(Box<Replacement>, Reply<()>),
+    NoteTime(Reply<()>),
 }
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -83,6 +84,15 @@ impl Control {
     /// Why storage failed: all is as it was then.
     pub(crate) async fn restore(&self, by: Replacement) -> Result<(), Error> {
         self.ask(|reply| Request::Restore(Box::new(by), reply)).await
+    }
+
+    /// Stores the service time, in the order of everything that is stored with a time: an earlier
+    /// one never takes the place of a later.
+    ///
+    /// # Errors
+    /// Why storage failed.
+    pub(crate) async fn note_time(&self) -> Result<(), Error> {
+        self.ask(Request::NoteTime).await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Error> {
@@ -185,6 +195,9 @@ impl Writer {
             Request::Restore(by, reply) => {
                 let outcome = self.restore(*by).await;
                 self.answer(reply, outcome).await;
+            }
+            Request::NoteTime(reply) => {
+                reply.send(note_time(&self.services).await.map_err(Error::from)).ok();
             }
         }
     }

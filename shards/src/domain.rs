@@ -86,7 +86,9 @@ impl Domain {
         services.tasks.spawn("maintenance", keeper.run(services.tasks.stop()));
         services.tasks.spawn("scaling", scaling.run(services.tasks.stop()));
         let attendant = services.clock.attendant("the time keeper");
-        services.tasks.spawn("time keeper", keep_time(services.clone(), attendant));
+        services
+            .tasks
+            .spawn("time keeper", keep_time(services.clone(), control.clone(), attendant));
         let (of, by) = (Arc::clone(&directory), control.clone());
         let crypt = Crypt::new(of, by, options.keys, services.clone());
         Ok(Self { directory, control, tokens, crypt, services, subscriptions })
@@ -198,23 +200,23 @@ async fn prepare(services: &Services, new_key: [u8; KEY_BYTES]) -> Result<[u8; K
     Ok(new_key)
 }
 
-async fn keep_time(services: Services, attendant: Attendant) {
-    let stop = services.tasks.stop();
+async fn keep_time(services: Services, control: Control, attendant: Attendant) {
     let mut noted = services.clock.now();
-    loop {
-        // Of the times that a move goes past, only the last matters.
-        let idle = attendant.look().idle_until(Clock::END);
-        let next = attendant.next_round(&mut noted, NOTE_TIME_EVERY, Some(idle));
-        if stop.run_until_cancelled(next).await.is_none() {
-            return;
+    let keep = async {
+        loop {
+            // Of the times that a move goes past, only the last matters.
+            let idle = attendant.look().idle_until(Clock::END);
+            attendant.next_round(&mut noted, NOTE_TIME_EVERY, Some(idle)).await;
+            if let Err(error) = control.note_time().await {
+                tracing::warn!(%error, "service time not noted");
+            }
         }
-        if let Err(error) = note_time(&services).await {
-            tracing::warn!(%error, "service time not noted");
-        }
-    }
+    };
+    // It is noted once more when everything has ended.
+    services.tasks.stop().run_until_cancelled(keep).await;
 }
 
-async fn note_time(services: &Services) -> Result<(), EngineError> {
+pub(crate) async fn note_time(services: &Services) -> Result<(), EngineError> {
     services.engine.commit_metadata(vec![note_of_time(services.clock.now())]).await
 }
 

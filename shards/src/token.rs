@@ -34,21 +34,32 @@ pub enum Purpose {
 /// Makes tokens and recognises them. Cheap to clone.
 #[derive(Clone)]
 pub struct Tokens {
-    keyed: Arc<ArcSwap<Hmac<Sha256>>>,
+    keyed: Arc<ArcSwap<Keyed>>,
     issued: Arc<AtomicU32>,
+}
+
+/// A key, and the code that is begun with it.
+struct Keyed {
+    key: [u8; KEY_BYTES],
+    code: Hmac<Sha256>,
 }
 
 impl Tokens {
     /// Tokens under this key.
     #[must_use]
     pub fn new(key: &[u8; KEY_BYTES]) -> Self {
-        let keyed = Arc::new(ArcSwap::from_pointee(keyed(key)));
+        let keyed = Arc::new(ArcSwap::from_pointee(Keyed::new(key)));
         Self { keyed, issued: Arc::default() }
     }
 
     /// From now on tokens are under this key, and others are no longer recognised.
     pub(crate) fn change_key(&self, key: &[u8; KEY_BYTES]) {
-        self.keyed.store(Arc::new(keyed(key)));
+        self.keyed.store(Arc::new(Keyed::new(key)));
+    }
+
+    /// The key in use.
+    pub(crate) fn key(&self) -> [u8; KEY_BYTES] {
+        self.keyed.load().key
     }
 
     /// A number that tells apart what is issued in the same millisecond.
@@ -80,15 +91,18 @@ impl Tokens {
     }
 
     fn code(&self, purpose: Purpose, sealed: &[u8]) -> Hmac<Sha256> {
-        let mut code = Hmac::clone(&self.keyed.load());
+        let mut code = self.keyed.load().code.clone();
         code.update(&[purpose as u8]);
         code.update(sealed);
         code
     }
 }
 
-fn keyed(key: &[u8; KEY_BYTES]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
+impl Keyed {
+    fn new(key: &[u8; KEY_BYTES]) -> Self {
+        let code = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
+        Self { key: *key, code }
+    }
 }
 
 #[cfg(test)]

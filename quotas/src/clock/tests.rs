@@ -257,3 +257,16 @@ fn time_saturates_at_both_ends() {
     assert_eq!(clock.now(), last);
     assert!(last > Clock::END);
 }
+
+#[test]
+fn a_clock_that_stands_goes_to_a_whole_millisecond_at_a_floor() {
+    let clock = Clock::system_paused(Some(START));
+    clock.not_before(START + Duration::from_nanos(1));
+    assert_eq!(clock.now(), START + Duration::from_millis(1));
+    clock.not_before(START);
+    assert_eq!(clock.now(), START + Duration::from_millis(1));
+    let latest = Time::from_nanos(u64::MAX);
+    clock.not_before(latest);
+    assert_eq!(clock.now().nanos() % NANOS_PER_MILLI, 0);
+    assert!(clock.now() > Clock::END, "{:?}", clock.now());
+}

@@ -7,7 +7,7 @@ use tokio::sync::OwnedRwLockWriteGuard;
 use super::{Beside, Retries, Sealed, Writer};
 use crate::{
     Error,
-    domain::{TOKEN_KEY, value},
+    domain::TOKEN_KEY,
     engine::{LogId, MetadataChange},
     state::{
         State,
@@ -39,7 +39,7 @@ impl Writer {
     /// Deletes everything.
     pub(super) async fn reset(&mut self) -> Result<(), Error> {
         let now = self.services.clock.now();
-        self.replace(emptied(&self.state), Beside::at(now)).await
+        self.replace(emptied(&self.state), Beside::at(now), None).await
     }
 
     /// Replaces everything by what a snapshot holds.
@@ -47,23 +47,27 @@ impl Writer {
         let Replacement { restored: streams, token_key, seen, keeping } = by;
         let mut beside = Beside::at(seen.max(self.services.clock.now()));
         if let Some(key) = token_key {
-            let before = self.services.engine.load_metadata().await?;
-            let put =
-                |value: &[u8]| MetadataChange::Put { key: TOKEN_KEY.into(), value: value.into() };
-            beside.changes.push(put(&key));
-            beside.amends.extend(value(&before, TOKEN_KEY).map(put));
+            let put = |key: [u8; KEY_BYTES]| MetadataChange::Put {
+                key: TOKEN_KEY.into(),
+                value: key.into(),
+            };
+            beside.changes.push(put(key));
+            // Not the stored one: that may be of a restore that failed, and isn't taken back yet.
+            beside.amends.push(put(self.tokens.key()));
         }
-        self.replace(restored(&self.state, streams), beside).await?;
-        if let Some(key) = token_key {
-            self.tokens.change_key(&key);
-        }
+        self.replace(restored(&self.state, streams), beside, token_key).await?;
         drop(keeping);
         Ok(())
     }
 
     /// Requests that were routed before must not bring back a log that was dropped, so all shards
     /// are sealed.
-    async fn replace(&mut self, next: State, beside: Beside) -> Result<(), Error> {
+    async fn replace(
+        &mut self,
+        next: State,
+        beside: Beside,
+        token_key: Option<[u8; KEY_BYTES]>,
+    ) -> Result<(), Error> {
         let sealed = self.seal_all().await;
         let time = beside.time;
         if let Err(error) = self.store(&next, beside).await {
@@ -74,6 +78,10 @@ impl Writer {
         self.retries = Retries::default();
         self.sealed.clear();
         self.services.clock.not_before(time);
+        // First: who comes with a token of before must not find what came after.
+        if let Some(key) = token_key {
+            self.tokens.change_key(&key);
+        }
         // A stream of the same number is another one: no handle is kept.
         self.directory.publish_anew(&self.state);
         self.attendant.acted();

@@ -16,8 +16,9 @@ use crate::{
         memory::{Fault, Faults, MemoryEngine},
     },
     shard::AppendError,
-    state::{NewMode, NewStream},
+    state::{NewMode, NewStream, replace::Restored},
     stream::Namespace,
+    token::{KEY_BYTES, Purpose},
 };
 
 /// How long a test that fails waits for what doesn't happen.
@@ -350,6 +351,25 @@ async fn taking_back_is_tried_once_a_second_while_storage_is_full() {
         }
     };
     tokio::time::timeout(PATIENCE, appended).await.expect("it is taken back in the end");
+}
+
+#[tokio::test]
+async fn the_key_of_tokens_stays_where_restores_have_failed() {
+    let case = Case::new().await;
+    let token = case.domain.tokens().seal(Purpose::ShardIterator, b"here");
+    for key in [8, 9] {
+        case.engine.faults().next(Fault::Failed { stored: true });
+        let (streams, commitments, next_stream) = (vec![], BTreeMap::new(), StreamNumber(1));
+        let restored = Restored { streams, commitments, next_stream };
+        let (token_key, seen) = (Some([key; KEY_BYTES]), Time::EPOCH);
+        let keeping = Arc::clone(&case.domain.services.keeping).write_owned().await;
+        let by = Replacement { restored, token_key, seen, keeping };
+        case.domain.control().restore(by).await.unwrap_err();
+    }
+    let other: StreamArn = "arn:aws:kinesis:us-east-1:000000000000:stream/b".parse().unwrap();
+    case.create(&other, 1).await;
+    let domain = open(&case.engine.crash(0), &case.clock).await;
+    assert!(domain.tokens().open(Purpose::ShardIterator, &token).is_some());
 }
 
 #[tokio::test]

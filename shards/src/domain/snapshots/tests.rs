@@ -14,7 +14,7 @@ use super::*;
 use crate::{
     batch::RecordBatch,
     domain::{
-        TOKEN_KEY,
+        NOTE_TIME_EVERY, TOKEN_KEY,
         forks::tests::{Case, arn},
         tests::open,
     },
@@ -136,6 +136,45 @@ async fn time_goes_on_from_the_later_one() {
     let later = other.domain.now();
     other.domain.restore(&path).await.unwrap();
     assert_eq!(other.domain.now(), later, "it never goes back");
+}
+
+/// Whenever the time is noted meanwhile, a crash doesn't take it back before the restored streams.
+#[tokio::test]
+async fn no_earlier_time_is_noted_over_that_of_a_restore() {
+    let (directory, case) = (TempDir::new().unwrap(), Case::new(1).await);
+    case.clock.advance(Duration::from_hours(100));
+    let (path, then) = (path(&directory, "snapshot"), case.domain.now());
+    case.domain.snapshot(&path).await.unwrap();
+    let (mut strike, mut writes) = (0, 0);
+    while strike <= writes {
+        let other = other().await;
+        let faults = other.engine.faults();
+        faults.hold();
+        let restore = other.domain.restore(&path);
+        tokio::pin!(restore);
+        writes = 0;
+        let restored = loop {
+            tokio::select! {
+                biased;
+                done = &mut restore => break done.unwrap(),
+                () = tokio::time::sleep(Duration::from_micros(100)) => {}
+            }
+            if writes == strike && faults.queued() > 0 {
+                other.clock.advance(NOTE_TIME_EVERY);
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            writes += usize::from(faults.step());
+        };
+        assert_eq!(restored.streams, 1);
+        while faults.step() {}
+        let clock = Clock::manual(Time::from_seconds(1_000));
+        let reopened = open(&other.engine.crash(0), &clock).await;
+        assert!(reopened.now() >= then, "noted at write {strike}");
+        strike += 1;
+    }
+    assert!(writes > 2, "{writes}");
 }
 
 #[tokio::test]
