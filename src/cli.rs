@@ -41,6 +41,9 @@ pub fn run(ask: Ask) -> ExitCode {
 
 async fn answer(ask: Ask) -> Outcome {
     let mut client = Client::new(&ask.server)?;
+    if let Some(warning) = client.warning() {
+        eprintln!("millpond: {warning}");
+    }
     let mut printer = Printer::new(ask.is_json);
     match ask.command {
         Command::Streams => streams::list(&mut client, &mut printer).await?,

@@ -216,6 +216,9 @@ pub struct CommonFlags {
     /// for a server on this host only
     #[arg(long, value_name = "DIR", global = true, help_heading = "Server")]
     pub data_dir: Option<PathBuf>,
+    /// The same, as the variable says it.
+    #[arg(skip)]
+    data_dir_variable: Option<PathBuf>,
     /// For https://, a PEM file of the authorities to trust instead of the platform's
     #[arg(long, value_name = "FILE", global = true, help_heading = "Server")]
     pub ca: Option<PathBuf>,
@@ -230,13 +233,11 @@ pub struct CommonFlags {
     pub json: bool,
 }
 
-/// The flags of [`CommonFlags`] that a variable can stand for. The endpoint comes first: what it is
-/// decides whether the variable of the data directory counts.
+/// The flags of [`CommonFlags`] that a variable can stand for.
 pub const WITH_VARIABLE: [&str; 5] = ["endpoint", "admin-token", "data-dir", "account", "region"];
 
 impl CommonFlags {
-    /// Says what a flag didn't. The variable of the data directory is the server's own, too: it
-    /// doesn't send its token to servers elsewhere.
+    /// Says what a flag didn't.
     ///
     /// # Errors
     /// Why the text can't be the flag's value.
@@ -253,23 +254,21 @@ impl CommonFlags {
         match flag {
             "endpoint" => fill(&mut self.endpoint, text),
             "admin-token" => fill(&mut self.admin_token, text),
-            "data-dir" if !self.is_local() => Ok(()),
-            "data-dir" => fill(&mut self.data_dir, text),
+            "data-dir" => fill(&mut self.data_dir_variable, text),
             "account" => fill(&mut self.account, text),
             "region" => fill(&mut self.region, text),
             _ => Ok(()),
         }
     }
 
-    fn is_local(&self) -> bool {
-        self.endpoint.as_ref().is_none_or(|endpoint| endpoint.url().is_local())
-    }
-
-    /// The server that they name.
+    /// The server that they name. The variable of the data directory is that server's own, too: it
+    /// doesn't send its token to servers elsewhere.
     #[must_use]
     pub fn server(self) -> Server {
-        let Self { endpoint, admin_token, data_dir, ca, account, region, json: _ } = self;
+        let Self { endpoint, admin_token, ca, account, region, .. } = self;
         let endpoint = endpoint.unwrap_or_default();
+        let of_this_host = self.data_dir_variable.filter(|_| endpoint.url().is_local());
+        let data_dir = self.data_dir.or(of_this_host);
         Server { endpoint, token: admin_token, data_dir, ca, account, region }
     }
 }

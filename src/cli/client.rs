@@ -44,6 +44,19 @@ impl Client {
         Ok(Self { connector, token: server.token()?, scope, connection: None })
     }
 
+    /// What whoever asks had better know: that others can read the token on its way.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let url = self.connector.url();
+        let is_exposed = self.token.is_some() && !url.is_private();
+        is_exposed.then(|| {
+            format!(
+                "the admin token goes to {url} in the clear, and others may read it on its way: \
+                 https:// keeps it"
+            )
+        })
+    }
+
     /// What the admin API answers at `path`, which begins without a slash, with these parameters.
     ///
     /// # Errors

@@ -440,4 +440,5 @@ fn the_variable_of_the_data_directory_opens_servers_on_this_host_only() {
     assert_eq!(directory("streams", &[kept, there]), None);
     assert_eq!(directory("streams --endpoint http://10.0.0.1:4567", &[kept]), None);
     assert_eq!(directory("streams --data-dir /data", &[there]), data, "whoever says so means it");
+    assert_eq!(directory("streams --data-dir /data", &[("MILLPOND_DATA_DIR", "/other")]), data);
 }

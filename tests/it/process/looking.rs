@@ -11,7 +11,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::child::{Millpond, run_in, run_to_end, run_with_input, start};
+use super::{
+    child::{Millpond, run_in, run_to_end, run_with_input, start},
+    peer::peer,
+};
 
 /// What a command prints about this server. Panics unless it ends well and silently.
 fn told(server: &Millpond, arguments: &str) -> String {
@@ -67,6 +70,31 @@ fn streams_and_shards_are_shown_to_people_and_to_machines() {
     let records: Vec<_> = shards.iter().map(|shard| shard["records"].as_u64().unwrap()).collect();
     assert_eq!(records.iter().sum::<u64>(), 1);
     assert!(told(&server, "shards clicks").starts_with("SHARD "));
+}
+
+#[test]
+fn who_sends_a_token_in_the_clear_is_told_once() {
+    let (addr, requests) = peer(&json!({ "records": [{}] }).to_string());
+    let port = addr.port();
+    let warning = |host: &str| {
+        format!(
+            "millpond: the admin token goes to http://{host}:{port}/ in the clear, and others may \
+             read it on its way: https:// keeps it\n"
+        )
+    };
+    // 0.0.0.0 is this host, too, which nobody would know from looking at it.
+    for (host, token, warned) in [
+        ("0.0.0.0", "test", warning("0.0.0.0")),
+        ("0.0.0.0", "", String::new()),
+        ("127.0.0.1", "test", String::new()),
+    ] {
+        let endpoint = format!("http://{host}:{port}");
+        let variables = [("MILLPOND_ENDPOINT", &*endpoint), ("MILLPOND_ADMIN_TOKEN", token)];
+        let (code, _, said) = run_in("put clicks x", &variables);
+        assert_eq!((code, said), (Some(0), warned), "{host} {token}");
+        let (head, _) = requests.recv().unwrap();
+        assert_eq!(head.contains("authorization: bearer test"), !token.is_empty(), "{head}");
+    }
 }
 
 #[test]
