@@ -7,7 +7,10 @@
 
 mod aggregate;
 
-use std::{borrow::Cow, io::Read as _};
+use std::{
+    borrow::Cow,
+    io::{self, Read as _},
+};
 
 use flate2::read::MultiGzDecoder;
 
@@ -18,9 +21,17 @@ use aggregate::{Aggregate, DECODED_BYTES_MAX};
 /// it takes at most twice that.
 pub const UNPACKED_BYTES_MAX: usize = 16 << 20;
 
+/// Unpacked data up to this size has room that grows with it. What comes to more gets all that
+/// there may be at once: as it grew by steps it would take both, the old and the new.
+const GROWING_BYTES_MAX: usize = 1 << 20;
+
+/// Memory that unpacking one record takes at most: its room, the byte that shows that it is too
+/// much, and what it grew out of, up to twice as large as what was in it.
+const INFLATING_BYTES_MAX: usize = UNPACKED_BYTES_MAX + 1 + 2 * GROWING_BYTES_MAX;
+
 /// Memory that unpacking takes at most, beside the stored record and what is told of it: a decoded
 /// aggregate, and the one record that is being unpacked.
-pub const WORKING_BYTES_MAX: usize = DECODED_BYTES_MAX + UNPACKED_BYTES_MAX;
+pub const WORKING_BYTES_MAX: usize = DECODED_BYTES_MAX + INFLATING_BYTES_MAX;
 
 /// What gzip begins with: its magic number, and deflate, the only method there is.
 const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
@@ -111,7 +122,8 @@ impl<'a> Iterator for Records<'a> {
             return Some(record);
         }
         let mut unpacked = Vec::new();
-        let is_whole = gunzip(&record.data, self.left, &mut unpacked);
+        let is_whole = gunzip(&record.data, self.left, &mut unpacked)
+            .is_ok_and(|()| unpacked.len() <= self.left);
         self.inflated += unpacked.len();
         self.left = self.left.saturating_sub(unpacked.len());
         let unpacked = is_whole.then_some(Cow::Owned(unpacked));
@@ -120,11 +132,17 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// Adds what was packed to `unpacked`, and one byte beyond the bound at most. Tells whether that is
-/// all of it, which it isn't where the data is damaged.
-fn gunzip(data: &[u8], bytes_max: usize, unpacked: &mut Vec<u8>) -> bool {
-    let mut reader = MultiGzDecoder::new(data).take(bytes_max as u64 + 1);
-    reader.read_to_end(unpacked).is_ok() && unpacked.len() <= bytes_max
+/// Fills `unpacked`, which is empty, with what was packed, and with one byte beyond the bound at
+/// most. It is filled as far as the data isn't damaged.
+fn gunzip(data: &[u8], bytes_max: usize, unpacked: &mut Vec<u8>) -> io::Result<()> {
+    let room = bytes_max + 1;
+    let mut reader = MultiGzDecoder::new(data).take(room as u64);
+    reader.by_ref().take(GROWING_BYTES_MAX as u64).read_to_end(unpacked)?;
+    if unpacked.len() == GROWING_BYTES_MAX {
+        unpacked.reserve_exact(room.saturating_sub(GROWING_BYTES_MAX));
+        reader.read_to_end(unpacked)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

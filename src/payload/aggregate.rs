@@ -20,9 +20,15 @@ const DIGEST_BYTES: usize = 16;
 /// The largest aggregate that is taken apart: the KPL makes none beyond it.
 const AGGREGATE_BYTES_MAX: usize = 1 << 20;
 
-/// Memory that one takes when it is decoded: a copy, and its tables. Elements of two bytes are
-/// sixteen times as large there, and their table has half of that beside it as it grows.
-pub(super) const DECODED_BYTES_MAX: usize = (1 + 16 + 8) * AGGREGATE_BYTES_MAX;
+/// Memory that the elements of one take at most when it is decoded: those of two bytes have a
+/// [`Bytes`] each.
+const ELEMENTS_BYTES_MAX: usize = AGGREGATE_BYTES_MAX / 2 * size_of::<Bytes>();
+
+/// Memory that one takes at most while it is decoded: a copy, and its tables. The room of a table
+/// is a power of two, up to twice what is in it, and has half of it beside it as it grows: together
+/// nine quarters of the elements, where one table has half of them and a quarter and an eighth are
+/// in the others.
+pub(super) const DECODED_BYTES_MAX: usize = AGGREGATE_BYTES_MAX + ELEMENTS_BYTES_MAX / 4 * 9;
 
 /// Characters of the longest key that the KPL takes.
 const KEY_CHARS_MAX: usize = 256;
@@ -152,4 +158,27 @@ fn told_bytes_of(record: &UserRecord<'_>) -> usize {
     let keys = [record.partition_key, record.explicit_hash_key];
     let key_bytes: usize = keys.into_iter().flatten().map(str::len).sum();
     RECORD_BYTES + KEY_FACTOR * key_bytes + record.data.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_tables_take_as_much_as_is_reckoned() {
+        // One more than a power of two each, which together is the most that fits.
+        let elements = AGGREGATE_BYTES_MAX / 2;
+        let table = |part: usize| vec![Bytes::new(); elements / part + 1];
+        let wire =
+            Wire { partition_keys: table(8), explicit_hash_keys: table(4), records: table(2) };
+        let body = wire.encode_to_vec();
+        assert!(body.len() <= AGGREGATE_BYTES_MAX);
+        let wire = Wire::decode(Bytes::from(body)).unwrap();
+        let tables = [&wire.partition_keys, &wire.explicit_hash_keys, &wire.records];
+        let rooms = tables.map(|table| table.capacity() * size_of::<Bytes>());
+        // What the largest grew out of was still there when it got its room.
+        let grown_out_of = wire.records.capacity() / 2 * size_of::<Bytes>();
+        let taken = rooms.iter().sum::<usize>() + grown_out_of;
+        assert_eq!(AGGREGATE_BYTES_MAX + taken, DECODED_BYTES_MAX);
+    }
 }

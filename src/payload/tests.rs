@@ -111,6 +111,24 @@ fn what_would_be_too_large_stays_packed_and_costs_no_more_than_what_is_not() {
 }
 
 #[test]
+fn what_is_unpacked_has_no_more_room_than_it_may_come_to() {
+    for bytes in [0, 100, GROWING_BYTES_MAX, 9 << 20, UNPACKED_BYTES_MAX, 2 * UNPACKED_BYTES_MAX] {
+        let packed = gzip(&vec![0; bytes]);
+        let damaged = &packed[..packed.len() / 2];
+        for bytes_max in [0, bytes / 2, GROWING_BYTES_MAX, UNPACKED_BYTES_MAX] {
+            let mut unpacked = Vec::new();
+            gunzip(&packed, bytes_max, &mut unpacked).unwrap();
+            assert_eq!(unpacked.len(), bytes.min(bytes_max + 1));
+            let room = (bytes_max + 1).max(2 * GROWING_BYTES_MAX);
+            assert!(unpacked.capacity() <= room, "{bytes}, {bytes_max}: {}", unpacked.capacity());
+            let mut unpacked = Vec::new();
+            gunzip(damaged, bytes_max, &mut unpacked).ok();
+            assert!(unpacked.len() <= bytes_max + 1 && unpacked.capacity() <= room);
+        }
+    }
+}
+
+#[test]
 fn an_aggregate_counts_with_its_keys_and_with_every_record() {
     let key = "k".repeat(256);
     for (key, keys_max) in [(key.as_str(), 16_384), ("", 65_536)] {
