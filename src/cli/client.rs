@@ -172,8 +172,7 @@ impl Client {
             // What rustls says arrives in this kind.
             Failure::Connect(error) if error.kind() == io::ErrorKind::InvalidData => format!(
                 "the certificate of {url} isn't trusted ({error}): --ca FILE names the authority \
-                 that vouches for it, as a millpond shows its own at {}",
-                AUTHORITY_PATH
+                 that vouches for it, as a millpond shows its own at {AUTHORITY_PATH}"
             ),
             Failure::Connect(error) => format!(
                 "no server answers at {url} ({error}): start one with 'millpond dev', or name \
