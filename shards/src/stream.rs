@@ -70,9 +70,9 @@ impl StreamNumber {
 pub struct StreamState {
     /// Which stream this is, among all that ever were.
     pub number: StreamNumber,
-    /// The number that its logs are named by: its own, unless it was restored from a snapshot. It is
-    /// never given out twice, so what is asked of one life isn't done to the next, and later logs
-    /// aren't those of an earlier one.
+    /// The number that its logs are named by: its own, unless it was restored from a snapshot. It
+    /// is never given out twice, so what is asked of one life isn't done to the next, and later
+    /// logs aren't those of an earlier one.
     pub log_number: StreamNumber,
     /// Account, region and name.
     pub arn: StreamArn,
