@@ -1,6 +1,6 @@
 //! The millpond server.
 
-use std::{io, process::ExitCode, sync::Arc};
+use std::{io, process::ExitCode, sync::Arc, time::Duration};
 
 use millpond::{
     app::{self, App},
@@ -20,6 +20,10 @@ use tokio::{net::TcpListener, time::Instant};
 // allocator doesn't, and costs less.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// How long the process waits, when all is done, for a thread that is stuck in the system: of a
+/// file on a dead mount, say.
+const EXIT_WITHIN: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let config = match config::of_this_process() {
@@ -51,7 +55,9 @@ fn main() -> ExitCode {
     let run = || -> Result<(), StartError> {
         telemetry::init(config.log_format, &config.log_filter).map_err(StartError::new)?;
         let runtime = process::runtime().map_err(StartError::new)?;
-        runtime.block_on(serve(&config))
+        let served = runtime.block_on(serve(&config));
+        runtime.shutdown_timeout(EXIT_WITHIN);
+        served
     };
     match run() {
         Ok(()) => ExitCode::SUCCESS,

@@ -41,6 +41,9 @@ const METADATA: &str = "metadata";
 const SUMS: &str = "SHA256SUMS";
 const RECORDS_PREFIX: &str = "records-";
 
+/// Why something without sums is no snapshot.
+const NO_SUMS: &str = "it has no SHA256SUMS, so it is none or was cut short";
+
 /// Bytes in front of each chunk.
 const ENTRY_BYTES: usize = 20;
 
@@ -73,10 +76,10 @@ pub enum SnapshotError {
         .0.display()
     )]
     Exists(PathBuf),
-    /// An archive of this name is being made, or was left half made.
+    /// A snapshot is being made there, or was left half made.
     #[error(
         "{} is there already: another snapshot is being made there, or was when its server was \
-         killed: delete it then, or name another file",
+         killed: delete it then, or name another place",
         .0.display()
     )]
     Begun(PathBuf),

@@ -12,8 +12,8 @@ use millpond_quotas::{Clock, Time};
 use tokio::sync::mpsc;
 
 use super::{
-    ENTRY_BYTES, FORMAT_VERSION, METADATA, MetadataPart, RECORDS_PREFIX, SUMS, SnapshotError,
-    VERSION, parts, write::blocking,
+    ENTRY_BYTES, FORMAT_VERSION, METADATA, MetadataPart, NO_SUMS, RECORDS_PREFIX, SUMS,
+    SnapshotError, VERSION, parts, write::blocking,
 };
 use crate::{
     Error,
@@ -211,8 +211,7 @@ impl Read {
 
     fn into_archive(mut self, path: PathBuf) -> Result<Archive, SnapshotError> {
         let Some(sums) = self.sums.take() else {
-            let reason = "it has no SHA256SUMS, so it is none or was cut short";
-            return Err(SnapshotError::NotOne { path, reason });
+            return Err(SnapshotError::NotOne { path, reason: NO_SUMS });
         };
         let sums: BTreeSet<_> = sums.lines().map(str::to_owned).collect();
         if let Some(odd) = sums.symmetric_difference(&self.found).next() {

@@ -8,7 +8,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{PART_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_PREFIX, SUMS, SnapshotError};
+use super::{NO_SUMS, PART_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_PREFIX, SUMS, SnapshotError};
 
 const TAR: &str = "tar";
 
@@ -77,11 +77,17 @@ impl Sink {
             }
             Some(Target::Directory { files, .. }) => {
                 let file = self.path.join(name);
-                files.push(file.clone());
-                new_file(&file).and_then(|mut file| {
-                    file.write_all(content)?;
-                    file.sync_all()
-                })
+                match new_file(&file) {
+                    Ok(mut made) => {
+                        // Not earlier: a file of another's isn't ours to remove.
+                        files.push(file);
+                        made.write_all(content).and_then(|()| made.sync_all())
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        return Err(SnapshotError::Begun(file));
+                    }
+                    Err(error) => Err(error),
+                }
             }
             None => Ok(()),
         };
@@ -194,36 +200,74 @@ fn new_file(path: &Path) -> io::Result<File> {
 }
 
 /// Visits every part of the snapshot at `path` in order, each by its name.
+///
+/// Only regular files are opened: a pipe that nobody writes to would hold up whoever reads it.
 pub(super) fn visit(
+    path: &Path,
+    part: impl FnMut(&str, Vec<u8>) -> Result<(), SnapshotError>,
+) -> Result<(), SnapshotError> {
+    let kind = fs::metadata(path).map_err(|error| SnapshotError::io(path, error))?.file_type();
+    if kind.is_dir() {
+        return visit_directory(path, part);
+    }
+    if !kind.is_file() {
+        return Err(not_one(path, "it is neither a directory nor a regular file"));
+    }
+    visit_archive(path, part)
+}
+
+fn visit_directory(
     path: &Path,
     mut part: impl FnMut(&str, Vec<u8>) -> Result<(), SnapshotError>,
 ) -> Result<(), SnapshotError> {
     let io = |error| SnapshotError::io(path, error);
-    if fs::metadata(path).map_err(io)?.is_dir() {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(path).map_err(io)? {
-            names.push(entry.map_err(io)?.file_name().to_string_lossy().into_owned());
-        }
-        names.sort();
-        for name in names {
-            let file = File::open(path.join(&name)).map_err(io)?;
-            part(&name, content(path, &name, file)?)?;
-        }
-        return Ok(());
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path).map_err(io)? {
+        names.push(entry.map_err(io)?.file_name().to_string_lossy().into_owned());
     }
-    let mut tar = tar::Archive::new(BufReader::new(File::open(path).map_err(io)?));
-    for entry in tar.entries().map_err(io)? {
-        let damaged = |error| SnapshotError::damaged(path, error);
-        let entry = entry.map_err(damaged)?;
-        // Who packs a directory by hand has an entry for it, and it before each name.
-        if !entry.header().entry_type().is_file() {
-            continue;
+    names.sort();
+    // Whatever else is there is nothing that we should read.
+    if names.binary_search_by(|name| name.as_str().cmp(SUMS)).is_err() {
+        return Err(not_one(path, NO_SUMS));
+    }
+    for name in names {
+        let file = path.join(&name);
+        if !fs::metadata(&file).map_err(io)?.is_file() {
+            return Err(SnapshotError::damaged(path, format!("{name} isn't a regular file")));
         }
-        let name = entry.path().map_err(damaged)?.to_string_lossy().into_owned();
-        let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
-        part(&name, content(path, &name, entry)?)?;
+        part(&name, content(path, &name, File::open(file).map_err(io)?)?)?;
     }
     Ok(())
+}
+
+fn visit_archive(
+    path: &Path,
+    mut part: impl FnMut(&str, Vec<u8>) -> Result<(), SnapshotError>,
+) -> Result<(), SnapshotError> {
+    let io = |error| SnapshotError::io(path, error);
+    let mut tar = tar::Archive::new(BufReader::new(File::open(path).map_err(io)?));
+    let mut is_first = true;
+    for entry in tar.entries().map_err(io)? {
+        let unlike_tar = |error: io::Error| match error.kind() {
+            // What the reader of archives says quotes the file, which may be anybody's secret.
+            io::ErrorKind::Other if is_first => not_one(path, "it is no tar archive"),
+            io::ErrorKind::Other => SnapshotError::damaged(path, "it doesn't read as an archive"),
+            _ => io(error),
+        };
+        let entry = entry.map_err(unlike_tar)?;
+        // Who packs a directory by hand has an entry for it, and it before each name.
+        if entry.header().entry_type().is_file() {
+            let name = entry.path().map_err(unlike_tar)?.to_string_lossy().into_owned();
+            let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
+            part(&name, content(path, &name, entry)?)?;
+        }
+        is_first = false;
+    }
+    Ok(())
+}
+
+fn not_one(path: &Path, reason: &'static str) -> SnapshotError {
+    SnapshotError::NotOne { path: path.to_owned(), reason }
 }
 
 fn content(path: &Path, name: &str, from: impl Read) -> Result<Vec<u8>, SnapshotError> {
@@ -266,6 +310,20 @@ mod tests {
         assert!(place(&draft, &path, unlinked()).is_err(), "nothing is replaced");
         assert!(place(&draft, &path, fs::hard_link(&draft, &path)).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
+    fn of_two_that_begin_in_one_directory_the_later_leaves_what_the_first_has_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("snapshot");
+        let mut first = Sink::create(&path).unwrap();
+        let mut second = Sink::create(&path).unwrap();
+        first.put("VERSION", b"1\n").unwrap();
+        let refused = second.put("VERSION", b"1\n").unwrap_err();
+        assert!(matches!(refused, SnapshotError::Begun(_)), "{refused}");
+        drop(second);
+        assert_eq!(fs::read_to_string(path.join("VERSION")).unwrap(), "1\n");
+        first.finish().unwrap();
     }
 
     #[test]

@@ -179,3 +179,40 @@ async fn a_part_that_would_fill_memory_is_refused() {
     let sentence = refused(&path).await;
     assert!(sentence.contains("records-000001 is too large"), "{sentence}");
 }
+
+/// Why what is there is no snapshot.
+async fn refusal_of(path: &Path) -> String {
+    Case::new(1).await.domain.restore(path).await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn what_is_neither_a_file_nor_a_directory_is_not_opened() {
+    let (directory, path) = snapshot().await;
+    let pipe = directory.path().join("pipe");
+    make_pipe(&pipe);
+    let sentence = refusal_of(&pipe).await;
+    let expected = "isn't a snapshot: it is neither a directory nor a regular file";
+    assert_eq!(sentence, format!("{} {expected}", pipe.display()));
+    make_pipe(&path.join("records-000002"));
+    let sentence = refusal_of(&path).await;
+    assert!(sentence.ends_with("damaged: records-000002 isn't a regular file"), "{sentence}");
+}
+
+fn make_pipe(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[tokio::test]
+async fn what_was_never_a_snapshot_is_called_that_and_not_quoted() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("diary");
+    for length in [0, 100, 512, 5_000] {
+        fs::write(&path, "a secret ".repeat(600).get(..length).unwrap()).unwrap();
+        let sentence = refusal_of(&path).await;
+        assert!(sentence.contains("isn't a snapshot: "), "{sentence}");
+        assert!(!sentence.contains("secret"), "{sentence}");
+    }
+    fs::create_dir(directory.path().join("another")).unwrap();
+    let sentence = refusal_of(directory.path()).await;
+    assert!(sentence.contains("isn't a snapshot: it has no SHA256SUMS"), "{sentence}");
+}
