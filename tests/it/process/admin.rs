@@ -36,8 +36,9 @@ fn a_data_directory_keeps_its_token() {
     let server = Millpond::start(&flags);
     assert_eq!(status(&server, &bearer(&token)), 200, "a restart keeps it");
     let other = Millpond::start(&format!("{DEV} --admin-token another"));
-    assert_eq!(status(&other, &bearer(&token)), 401);
-    assert_eq!(status(&other, ""), 200, "dev asks nobody on this host");
+    for any in ["", &bearer(&token), &bearer("another")] {
+        assert_eq!(status(&other, any), 200, "dev asks nobody on this host");
+    }
 }
 
 #[test]
