@@ -1,6 +1,6 @@
 //! Reading a table member by member, with errors that name the place and what would be right.
 
-use std::ops::RangeInclusive;
+use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -56,6 +56,11 @@ impl Fields {
         InvalidScript(format!("{}: {member}: {words}", self.place))
     }
 
+    /// An error about the table itself.
+    pub(super) fn wrong_itself(&self, words: &str) -> InvalidScript {
+        InvalidScript(format!("{}: {words}", self.place))
+    }
+
     pub(super) fn take(&mut self, member: &str) -> Option<Value> {
         self.members.remove(member)
     }
@@ -91,7 +96,26 @@ impl Fields {
 
     /// The same as names with wildcards.
     pub(super) fn names(&mut self, member: &str) -> Result<Names, InvalidScript> {
-        Ok(Names(self.texts(member)?.iter().map(|text| Wildcards::of(text)).collect()))
+        self.names_of::<String>(member)
+    }
+
+    /// The same as names of something: those without wildcards as it writes them.
+    pub(super) fn names_of<T: FromStr<Err: Display> + Display>(
+        &mut self,
+        member: &str,
+    ) -> Result<Names, InvalidScript> {
+        let texts = self.texts(member)?;
+        let whole = |text: String| {
+            if text.contains(['*', '?']) {
+                return Ok(Wildcards::of(&text));
+            }
+            let name = text.parse::<T>().map_err(|right| {
+                let words = format!("nothing can be called '{text}': {right}");
+                self.wrong(member, &format!("{words}; * and ? stand for what may be any"))
+            });
+            name.map(|name| Wildcards::of(&name.to_string()))
+        };
+        texts.into_iter().map(whole).collect::<Result<_, _>>().map(Names)
     }
 
     pub(super) fn whole(
@@ -124,7 +148,7 @@ impl Fields {
     }
 
     /// Nothing may be left.
-    pub(super) fn end(self, known: &[&str]) -> Result<(), InvalidScript> {
+    pub(super) fn end(&self, known: &[&str]) -> Result<(), InvalidScript> {
         let Some(name) = self.members.keys().next() else { return Ok(()) };
         let known = known.join(", ");
         Err(InvalidScript(format!("{}: {name} is not known here; known are {known}", self.place)))
@@ -144,11 +168,5 @@ impl Names {
     /// Whether the name, if there is one, fits.
     pub(super) fn fit(&self, name: Option<&str>) -> bool {
         self.are_any() || name.is_some_and(|name| self.0.iter().any(|known| known.is_of(name)))
-    }
-}
-
-impl FromIterator<Wildcards> for Names {
-    fn from_iter<I: IntoIterator<Item = Wildcards>>(names: I) -> Self {
-        Self(names.into_iter().collect())
     }
 }

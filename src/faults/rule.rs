@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use millpond_api::{Error, ErrorKind, OperationId};
+use millpond_api::{
+    Error, ErrorKind, OperationId,
+    types::{AccountId, Region, ShardId, StreamName},
+};
 use serde_json::Value;
 
 use super::{
@@ -163,25 +166,43 @@ impl Scope {
         })?;
         let scope = Self {
             operations,
-            account: fields.names("account")?,
-            region: fields.names("region")?,
-            stream: fields.names("stream")?,
-            shard: shards(fields)?,
+            account: fields.names_of::<AccountId>("account")?,
+            region: fields.names_of::<Region>("region")?,
+            stream: fields.names_of::<StreamName>("stream")?,
+            // Also as short as clients may write them.
+            shard: fields.names_of::<ShardId>("shard")?,
             consumer: fields.names("consumer")?,
             partition_key: fields.names("partition-key")?,
             records: pick(fields, "records", 0)?,
         };
-        let may_write = scope.operations.iter().any(|operation| is_write(*operation));
-        if scope.records.is_some() && !may_write {
-            let words = "only PutRecord and PutRecords bring records to count";
-            return Err(fields.wrong("records", words));
+        match scope.flaw(then) {
+            Some((member, words)) => Err(fields.wrong(member, words)),
+            None => Ok(scope),
         }
-        if !scope.partition_key.are_any() && !may_write && !then.act.is_of_delivery() {
+    }
+
+    /// The member that no call can fit, and why.
+    fn flaw(&self, then: &Then) -> Option<(&'static str, &'static str)> {
+        let may = |able: fn(OperationId) -> bool| self.operations.iter().any(|id| able(*id));
+        if self.records.is_some() && !may(is_write) {
+            return Some(("records", "only PutRecord and PutRecords bring records to count"));
+        }
+        if !self.partition_key.are_any() && !may(is_write) && !then.act.is_of_delivery() {
             let words = "only PutRecord and PutRecords bring partition keys, and only empty and \
                          duplicate look at those that are told";
-            return Err(fields.wrong("partition-key", words));
+            return Some(("partition-key", words));
         }
-        Ok(scope)
+        if !self.shard.are_any() && !may(names_shard) {
+            let words = "only PutRecord, PutRecords, GetRecords, GetShardIterator, \
+                         SubscribeToShard, SplitShard and MergeShards are about a shard";
+            return Some(("shard", words));
+        }
+        if !self.consumer.are_any() && !may(names_consumer) {
+            let words = "only SubscribeToShard and what makes, describes or deletes consumers, \
+                         their tags and their policies name one";
+            return Some(("consumer", words));
+        }
+        None
     }
 }
 
@@ -207,18 +228,35 @@ fn operations(named: &[String]) -> Result<BTreeSet<OperationId>, String> {
     Ok(found)
 }
 
-/// Shards by their ids, also as short as clients may write them.
-fn shards(fields: &mut Fields) -> Result<Names, InvalidScript> {
-    let whole = |text: String| {
-        let id = text.parse::<millpond_api::types::ShardId>();
-        Wildcards::of(&id.map_or(text, |id| id.to_string()))
-    };
-    Ok(fields.texts("shard")?.into_iter().map(whole).collect())
-}
-
 /// Whether the operation stores records.
 pub(super) fn is_write(operation: OperationId) -> bool {
     matches!(operation, OperationId::PutRecord | OperationId::PutRecords)
+}
+
+/// Whether the operation is about a shard, itself or by its records or iterator.
+fn names_shard(operation: OperationId) -> bool {
+    use OperationId as Id;
+    is_write(operation)
+        || matches!(operation, Id::GetRecords | Id::GetShardIterator | Id::SubscribeToShard)
+        || matches!(operation, Id::SplitShard | Id::MergeShards)
+}
+
+/// Whether the operation can name a consumer, itself or as a resource.
+fn names_consumer(operation: OperationId) -> bool {
+    use OperationId as Id;
+    matches!(
+        operation,
+        Id::SubscribeToShard
+            | Id::RegisterStreamConsumer
+            | Id::DescribeStreamConsumer
+            | Id::DeregisterStreamConsumer
+            | Id::TagResource
+            | Id::UntagResource
+            | Id::ListTagsForResource
+            | Id::PutResourcePolicy
+            | Id::GetResourcePolicy
+            | Id::DeleteResourcePolicy
+    )
 }
 
 impl Then {
@@ -228,11 +266,12 @@ impl Then {
         let delay = delay(&mut fields)?;
         let when = when(&mut fields)?;
         let after_events = fields.whole("after-events", 0..=u64::MAX)?;
+        fields.end(&EFFECTS)?;
         let ends = matches!(act, Some(Act::Error(_) | Act::Cut | Act::End));
         let refused = match (&act, when) {
             (None, _) if delay.is_none() => {
                 let words = "it says nothing that could happen; that is one of ";
-                return Err(fields.wrong("then", &format!("{words}{}", EFFECTS.join(", "))));
+                return Err(fields.wrong_itself(&format!("{words}{}", EFFECTS.join(", "))));
             }
             (Some(Act::Throttle | Act::ExpireIterator), Some(When::After | When::Halfway)) => {
                 Some(("when", "what is refused is refused before anything is done"))
@@ -241,7 +280,8 @@ impl Then {
                 Some(("when", "mid-answer goes with cut only"))
             }
             (Some(act), _) if act.is_of_delivery() && (delay.is_some() || when.is_some()) => {
-                Some(("then", "empty and duplicate go with neither delay nor when"))
+                let words = "empty and duplicate go with neither delay nor when";
+                return Err(fields.wrong_itself(words));
             }
             (Some(Act::End), _) if after_events.is_none() => {
                 Some(("end", "it needs after-events, such as 3"))
@@ -257,7 +297,6 @@ impl Then {
         if let Some((member, words)) = refused {
             return Err(fields.wrong(member, words));
         }
-        fields.end(&EFFECTS)?;
         let (act, when) = (act.unwrap_or(Act::Delay), when.unwrap_or(When::Before));
         Ok(Self { act, delay, when, after_events })
     }
@@ -290,7 +329,7 @@ impl Act {
         if let [one, other, ..] = found.as_slice() {
             let (one, other) = (one.name(), other.name());
             let words = format!("{one} and {other} can't both happen; write two faults");
-            return Err(fields.wrong("then", &words));
+            return Err(fields.wrong_itself(&words));
         }
         Ok(found.pop())
     }

@@ -94,10 +94,8 @@ fn a_wrong_script_is_told_what_is_wrong_and_what_would_be_right() {
         (json!({"then": then, "operation": "PutRecordz"}), "fault 1: operation: no operation"),
         (json!({"then": then, "stream": 7}), "fault 1: stream: it is a text"),
         (json!({"then": then, "stream": []}), "fault 1: stream: a list has from 1 to 64"),
-        (json!({"then": {}}), "fault 1: then: then: it says nothing that could happen"),
         (json!({"then": {"cut": "no"}}), "fault 1: then: cut: it is true, or left out"),
         (json!({"then": {"error": "Oops"}}), "fault 1: then: error: Kinesis has no Oops; it has"),
-        (json!({"then": {"cut": true, "fail": true}}), "fail and cut can't both happen"),
         (json!({"then": {"message": "m", "cut": true}}), "message: it goes with error"),
         (json!({"then": {"delay": "2h"}}), "fault 1: then: delay: it is a number and a unit"),
         (json!({"then": {"delay": "2s..1s"}}), "fault 1: then: delay: it is a number and a unit"),
@@ -137,6 +135,53 @@ fn a_wrong_script_is_told_what_is_wrong_and_what_would_be_right() {
     ] {
         let told = Script::read(text, format).unwrap_err().to_string();
         assert!(told.contains(words), "{text}: {told}");
+    }
+}
+
+#[test]
+fn what_cannot_happen_is_told_once_and_at_its_place() {
+    for (then, words) in [
+        (json!({}), "it says nothing that could happen; that is one of throttle, fail,"),
+        (json!({"throtle": true}), "throtle is not known here; known are throttle, fail,"),
+        (json!({"throtle": true, "cut": true}), "throtle is not known here; known are throttle,"),
+        (json!({"cut": true, "fail": true}), "fail and cut can't both happen; write two faults"),
+        (json!({"empty": true, "delay": "1s"}), "empty and duplicate go with neither delay nor"),
+    ] {
+        let told = refusal(&json!({ "then": then }));
+        assert!(told.starts_with(&format!("fault 1: then: {words}")), "{then}: {told}");
+    }
+}
+
+#[test]
+fn what_no_call_can_fit_is_refused_and_told_what_would_be_right() {
+    let refused = |operation: &str, member: &str, name: &str, words: &str| {
+        let fault = json!({"operation": operation, member: name, "then": {"cut": true}});
+        let (told, place) = (refusal(&fault), format!("fault 1: {member}: "));
+        assert!(told.starts_with(&place) && told.contains(words), "{fault}: {told}");
+    };
+    for (member, name, right) in [
+        ("account", "17", "nothing can be called '17': an account id is twelve digits"),
+        ("region", "EU West", "a region is 1 to 32 lower-case letters"),
+        ("stream", "arn:aws:kinesis:us-east-1:0:stream/a", "a stream name is 1 to 128 letters"),
+        ("shard", "shard", "a shard id reads shardId-000000000000"),
+        ("shard", "shard-x", "a shard id reads shardId-000000000000"),
+    ] {
+        refused("*", member, name, right);
+    }
+    for operation in ["PutRecord", "GetRecords", "*Shards"] {
+        refused(operation, "consumer", "app", "only SubscribeToShard and what makes");
+    }
+    for operation in ["ListStreams", "*Tags*", "DescribeStream"] {
+        refused(operation, "shard", "1", "only PutRecord, PutRecords, GetRecords,");
+    }
+    for fault in [
+        json!({"shard": ["shardId-*1", "2"], "account": "0000*", "then": {"cut": true}}),
+        json!({"region": "eu-*", "stream": ["orders", "*[1]"], "then": {"cut": true}}),
+        json!({"operation": "Put*", "shard": "?", "then": {"cut": true}}),
+        json!({"operation": ["PutRecord", "Subscribe*"], "consumer": "app", "then": {"cut": true}}),
+    ] {
+        let script = json!({ "faults": [fault] }).to_string();
+        Script::read(&script, Format::Json).unwrap_or_else(|error| panic!("{fault}: {error}"));
     }
 }
 
