@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Admin, Result,
-    input::{Params, parsed},
+    Admin, Fault, Input, Result,
+    input::{Nothing, Params, parsed},
 };
 use crate::throttles::{Filter, report::Report};
 
@@ -23,20 +23,38 @@ pub(super) struct Asked {
 pub(super) async fn show(
     State(admin): State<Admin>,
     Params(asked): Params<Asked>,
+    _: Input<Nothing>,
 ) -> Result<Json<Report>> {
-    let (filter, domain) = (asked.filter()?, admin.app.domain());
-    let report = admin.app.throttles().report(domain.directory(), &filter, domain.now());
-    Ok(Json(report))
+    admin.report(&asked.filter()?).map(Json)
 }
 
 /// `DELETE throttles`: begins anew, also with what streams had to take and what that would cost.
 pub(super) async fn clear(
     State(admin): State<Admin>,
     Params(asked): Params<Asked>,
+    _: Input<Nothing>,
 ) -> Result<Json<Value>> {
     let (filter, domain) = (asked.filter()?, admin.app.domain());
+    admin.report(&filter)?;
     admin.app.throttles().clear(domain.directory(), &filter, domain.now());
     Ok(Json(json!({})))
+}
+
+impl Admin {
+    /// What is known. A stream that is named is there, or something is known of one that was.
+    fn report(&self, filter: &Filter) -> Result<Report> {
+        let domain = self.app.domain();
+        let report = self.app.throttles().report(domain.directory(), filter, domain.now());
+        let snapshot = domain.directory().snapshot();
+        let is_there = || snapshot.streams().any(|stream| filter.has_stream(&stream.state().arn));
+        match &filter.stream {
+            Some(name) if report.streams.is_empty() && !is_there() => {
+                let words = "is not there, and nothing was refused to one that was";
+                Err(Fault::not_found(format!("stream: {name} {words}")))
+            }
+            _ => Ok(report),
+        }
+    }
 }
 
 impl Asked {

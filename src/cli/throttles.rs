@@ -30,7 +30,12 @@ pub(super) async fn show(
     let of_accounts = elements(&report, "accounts").map(|throttle| row(throttle, String::new()));
     let rows: Vec<_> = of_streams.chain(of_accounts).collect();
     if rows.is_empty() {
-        return printer.line("nothing was refused");
+        let keeps_rates = report.get("keeps_rates").is_none_or(|keeps| keeps != false);
+        return printer.line(if keeps_rates {
+            "nothing was refused"
+        } else {
+            "nothing was refused: this server keeps no rate; --quotas strict keeps those of AWS"
+        });
     }
     let headings = ["STREAM", "SHARD", "OPERATION", "LIMIT", "ALLOWED", "REFUSED", "LAST", "KEYS"];
     printer.table(&headings, &rows)?;

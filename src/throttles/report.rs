@@ -24,6 +24,8 @@ pub struct Report {
     pub since: Timestamp,
     /// Now.
     pub until: Timestamp,
+    /// Whether the server keeps rates at all, or may refuse for counts only.
+    pub keeps_rates: bool,
     /// Records and calls that were refused.
     pub refused: u64,
     /// As many more of which nothing else is known, because there were too many kinds.
@@ -232,6 +234,7 @@ impl Report {
         let mut report = Self {
             since: ledger.since,
             until: now,
+            keeps_rates: keeps_rates(quotas),
             refused: refused.chain(accounts.iter().map(|throttle| throttle.refused)).sum(),
             left_out: ledger.left_out,
             streams: told,
@@ -324,6 +327,11 @@ impl Throttle {
             partition_keys: row.keys.counts().into_iter().filter(stands_out).map(key).collect(),
         }
     }
+}
+
+fn keeps_rates(quotas: &Quotas) -> bool {
+    let off = Quotas::off();
+    quotas.rates != off.rates || quotas.calls != off.calls
 }
 
 fn rate(kind: &Kind, quotas: &Quotas) -> Rate {

@@ -186,6 +186,7 @@ async fn what_is_asked_for_is_shown_and_cleared_and_nothing_else() {
     let server = strict().await;
     let other = server.as_account("111122223333");
     other.create("clicks", 1).await;
+    other.create("orders", 1).await;
     assert_eq!(put(&server, "a", 1_100).await, 100);
     assert_eq!(put(&other, "a", 1_200).await, 200);
     assert_eq!(throttles(&server, "").await["refused"], 300);
@@ -291,4 +292,33 @@ async fn counts_and_lives_are_set_by_the_file() {
     let describe = || server.outcome("DescribeLimits", json!({}));
     assert!(describe().await.is_ok() && describe().await.is_ok() && describe().await.is_ok());
     assert!(describe().await.is_err());
+}
+
+#[tokio::test]
+async fn throttles_of_a_stream_that_never_was_are_not_there() {
+    let server = strict().await;
+    for method in ["GET", "DELETE"] {
+        let ask = async |query: &str| {
+            server.admin(method, &format!("throttles?{query}"), &Value::Null).await
+        };
+        let (status, answer) = ask("stream=nope").await;
+        let words = "stream: nope is not there, and nothing was refused to one that was";
+        assert_eq!((status, &answer["message"]), (404, &json!(words)));
+        assert_eq!(ask("stream=clicks&region=eu-west-1").await.0, 404, "it is elsewhere");
+        assert_eq!(ask("stream=clicks").await.0, 200);
+        assert_eq!(ask("region=eu-west-1").await.0, 200, "streams may come to be there");
+    }
+    put(&server, "busy", 1_500).await;
+    server.call("DeleteStream", json!({"StreamName": "clicks"})).await;
+    assert_eq!(throttles(&server, "?stream=clicks").await["refused"], 500, "it is remembered");
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_no_rate_says_so() {
+    for (flags, keeps) in [("--quotas strict", true), ("--quotas off", false)] {
+        let server = TestServer::with(flags).await;
+        assert_eq!(throttles(&server, "").await["keeps_rates"], keeps, "{flags}");
+    }
+    let (server, _dir) = limited("--quotas off", "shard-read-calls-per-second = 5").await;
+    assert_eq!(throttles(&server, "").await["keeps_rates"], true);
 }
