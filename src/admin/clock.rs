@@ -7,7 +7,10 @@ use millpond_quotas::{Clock, MoveError, Time};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Admin, Fault, Input, Result};
+use super::{
+    Admin, Fault, Input, Result,
+    input::{Nothing, Params},
+};
 
 /// `POST clock/advance`.
 #[derive(Deserialize)]
@@ -23,26 +26,33 @@ pub(super) struct Set {
     epoch_seconds: f64,
 }
 
-/// `POST clock/pause` and `POST clock/resume`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
-
 /// `GET clock`.
-pub(super) async fn show(State(admin): State<Admin>) -> Json<Value> {
+pub(super) async fn show(
+    State(admin): State<Admin>,
+    _: Params<Nothing>,
+    _: Input<Nothing>,
+) -> Json<Value> {
     let clock = admin.app.clock();
     seen(clock, clock.now())
 }
 
 /// `POST clock/pause`: time stands from now on.
-pub(super) async fn pause(State(admin): State<Admin>, _: Input<Nothing>) -> Json<Value> {
+pub(super) async fn pause(
+    State(admin): State<Admin>,
+    _: Params<Nothing>,
+    _: Input<Nothing>,
+) -> Json<Value> {
     let clock = admin.app.clock();
     let now = clock.pause().await;
     seen(clock, now)
 }
 
 /// `POST clock/resume`: time passes again, from where it stands.
-pub(super) async fn resume(State(admin): State<Admin>, _: Input<Nothing>) -> Json<Value> {
+pub(super) async fn resume(
+    State(admin): State<Admin>,
+    _: Params<Nothing>,
+    _: Input<Nothing>,
+) -> Json<Value> {
     let clock = admin.app.clock();
     let now = clock.resume().await;
     seen(clock, now)
@@ -51,6 +61,7 @@ pub(super) async fn resume(State(admin): State<Admin>, _: Input<Nothing>) -> Jso
 /// `POST clock/advance`: moves time by so many seconds.
 pub(super) async fn advance(
     State(admin): State<Admin>,
+    _: Params<Nothing>,
     Input(Advance { seconds }): Input<Advance>,
 ) -> Result<Json<Value>> {
     let by = length("seconds", seconds)?;
@@ -62,6 +73,7 @@ pub(super) async fn advance(
 /// `POST clock/set`: moves time to this one.
 pub(super) async fn set(
     State(admin): State<Admin>,
+    _: Params<Nothing>,
     Input(Set { epoch_seconds }): Input<Set>,
 ) -> Result<Json<Value>> {
     let at = Time::EPOCH + length("epoch_seconds", epoch_seconds)?;

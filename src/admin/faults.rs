@@ -7,17 +7,28 @@ use axum::{
 use http::{HeaderMap, header};
 use serde_json::Value;
 
-use super::{Admin, Fault, Result, input};
+use super::{
+    Admin, Fault, Input, Result,
+    input::{self, Nothing, Params},
+};
 use crate::faults::{Format, InvalidScript, SCRIPT_BYTES_MAX, Script};
 
 /// `GET faults`.
-pub(super) async fn show(State(admin): State<Admin>) -> Json<Value> {
+pub(super) async fn show(
+    State(admin): State<Admin>,
+    _: Params<Nothing>,
+    _: Input<Nothing>,
+) -> Json<Value> {
     Json(admin.app.faults().report())
 }
 
 /// `PUT faults`: the script takes the place of the one before, whose counts are gone. One that
 /// can't be read changes nothing.
-pub(super) async fn put(State(admin): State<Admin>, request: Request) -> Result<Json<Value>> {
+pub(super) async fn put(
+    State(admin): State<Admin>,
+    _: Params<Nothing>,
+    request: Request,
+) -> Result<Json<Value>> {
     let format = format(request.headers());
     let body = input::body(request, SCRIPT_BYTES_MAX).await?;
     let text = std::str::from_utf8(&body);
@@ -26,14 +37,18 @@ pub(super) async fn put(State(admin): State<Admin>, request: Request) -> Result<
     let script = Script::read(text, format)?;
     admin.app.faults().replace(script);
     tracing::info!(faults = admin.app.faults().count(), "faults are injected from now on");
-    Ok(show(State(admin)).await)
+    Ok(Json(admin.app.faults().report()))
 }
 
 /// `DELETE faults`.
-pub(super) async fn clear(State(admin): State<Admin>) -> Json<Value> {
+pub(super) async fn clear(
+    State(admin): State<Admin>,
+    _: Params<Nothing>,
+    _: Input<Nothing>,
+) -> Json<Value> {
     admin.app.faults().clear();
     tracing::info!("no faults are injected from now on");
-    show(State(admin)).await
+    Json(admin.app.faults().report())
 }
 
 /// JSON, whatever the media type, unless that says TOML.

@@ -17,8 +17,14 @@ use crate::http::{BodyReader, BodyRefused};
 /// Bytes of a body that says what to do, and brings no data: names and paths.
 const INPUT_BYTES_MAX: usize = 64 << 10;
 
-/// A small body in JSON, whatever its media type is said to be. No body is an empty object.
+/// A small body in JSON, whatever its media type is said to be. No body is an empty object. Every
+/// route takes one, unless it reads the body itself, so that nothing that is said goes unheard.
 pub struct Input<T>(pub T);
+
+/// What has no members: the parameters or the body of a route that takes none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
 
 impl<T: DeserializeOwned> FromRequest<Admin> for Input<T> {
     type Rejection = Fault;
@@ -55,6 +61,10 @@ pub(super) async fn body(request: Request, bytes_max: usize) -> Result<Bytes, Fa
 /// # Errors
 /// A sentence that says where it isn't.
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    // What reads objects would read lists of their members, too.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Fault::invalid("the body is no JSON object"));
+    }
     match Json::from_bytes(body) {
         Ok(Json(input)) => Ok(input),
         Err(rejection) => Err(Fault::invalid(rejection.body_text())),
@@ -65,7 +75,7 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
 /// those of `--account` and `--region` where it doesn't say.
 pub struct Scope(pub Namespace);
 
-/// The parameters of a request.
+/// The parameters of a request. Every route takes these or [`Scope`], as it does [`Input`].
 pub(super) struct Params<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Admin> for Params<T> {

@@ -28,7 +28,10 @@ use self::{
     page::Page,
     wanted::{Query, Wanted},
 };
-use super::{Admin, Fault, Result, input::Params};
+use super::{
+    Admin, Fault, Input, Result,
+    input::{Nothing, Params},
+};
 
 pub(super) use put::put;
 
@@ -37,6 +40,7 @@ pub(super) async fn read(
     State(admin): State<Admin>,
     Path(name): Path<String>,
     Params(query): Params<Query>,
+    _: Input<Nothing>,
 ) -> Result<Response> {
     let namespace = admin.scope(query.account.as_deref(), query.region.as_deref())?;
     let found = admin.stream(&namespace, &name)?;

@@ -14,16 +14,21 @@ use millpond_shards::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Admin, Fault, Input, Result, Scope, input::parsed};
+use super::{
+    Admin, Fault, Input, Result, Scope,
+    input::{Nothing, Params, parsed},
+};
 
 /// `POST streams/{name}/truncate`.
 pub(super) async fn truncate(
     State(admin): State<Admin>,
     Scope(namespace): Scope,
     OfPath(name): OfPath<String>,
+    _: Input<Nothing>,
 ) -> Result<Json<Value>> {
     let arn = stream(&namespace, &name)?;
     admin.app.domain().truncate(&arn).await?;
+    tracing::info!(stream = %arn, "truncated");
     Ok(Json(json!({ "stream": arn.to_string() })))
 }
 
@@ -48,6 +53,7 @@ pub(super) async fn fork(
     let region = region.map_or(Ok(namespace.region), |text| parsed("region", &text))?;
     let to = Namespace { account, region }.arn(parsed::<StreamName>("to", &to)?);
     admin.app.domain().fork(&from, &to).await?;
+    tracing::info!(stream = %from, %to, "forked");
     Ok(Json(json!({ "stream": to.to_string() })))
 }
 
@@ -63,6 +69,7 @@ pub(super) struct AccountFork {
 /// `POST fork`.
 pub(super) async fn fork_account(
     State(admin): State<Admin>,
+    _: Params<Nothing>,
     Input(AccountFork { account, to, region }): Input<AccountFork>,
 ) -> Result<Json<Value>> {
     let from: AccountId = parsed("account", &account)?;
@@ -73,12 +80,17 @@ pub(super) async fn fork_account(
         let place = region.map(|region| format!(" in {region}")).unwrap_or_default();
         return Err(Fault::not_found(format!("account: {from} has no streams{place}")));
     }
+    tracing::info!(account = %from, %to, streams = forks.len(), "forked");
     let forks: Vec<_> = forks.iter().map(ToString::to_string).collect();
     Ok(Json(json!({ "streams": forks })))
 }
 
 /// `POST reset`.
-pub(super) async fn reset(State(admin): State<Admin>) -> Result<Json<Value>> {
+pub(super) async fn reset(
+    State(admin): State<Admin>,
+    _: Params<Nothing>,
+    _: Input<Nothing>,
+) -> Result<Json<Value>> {
     admin.app.reset().await.map_err(|error| Fault::failed(error.to_string()))?;
     Ok(Json(json!({})))
 }
@@ -93,10 +105,14 @@ pub(super) struct To {
 /// `POST snapshot`. The path is the server's: absolute, or from its working directory.
 pub(super) async fn snapshot(
     State(admin): State<Admin>,
+    _: Params<Nothing>,
     Input(To { to }): Input<To>,
 ) -> Result<Json<Value>> {
     let contents = admin.app.domain().snapshot(named("to", &to)?).await;
-    Ok(told(&to, contents.map_err(|error| refused("to", error))?))
+    let contents = contents.map_err(|error| refused("to", error))?;
+    let Contents { streams, records, bytes } = contents;
+    tracing::info!(to = %to.display(), streams, records, bytes, "a snapshot was made");
+    Ok(told(&to, contents))
 }
 
 /// Where a snapshot is.
@@ -109,6 +125,7 @@ pub(super) struct From {
 /// `POST restore`.
 pub(super) async fn restore(
     State(admin): State<Admin>,
+    _: Params<Nothing>,
     Input(From { from }): Input<From>,
 ) -> Result<Json<Value>> {
     let contents = admin.app.restore(named("from", &from)?.to_owned()).await;

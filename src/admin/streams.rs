@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Admin, Fault, Result, Scope,
-    input::{Params, parsed},
+    Admin, Fault, Input, Result, Scope,
+    input::{Nothing, Params, parsed},
 };
 
 /// Streams or shards in an answer, unless it is asked for fewer.
@@ -45,6 +45,7 @@ impl Paging {
 pub(super) async fn list(
     State(admin): State<Admin>,
     Params(paging): Params<Paging>,
+    _: Input<Nothing>,
 ) -> Result<Json<Value>> {
     let size = paging.size()?;
     let account = paging.account.map(|text| parsed::<AccountId>("account", &text)).transpose()?;
@@ -70,6 +71,7 @@ pub(super) async fn describe(
     State(admin): State<Admin>,
     Scope(namespace): Scope,
     Path(name): Path<String>,
+    _: Input<Nothing>,
 ) -> Result<Json<Value>> {
     let stream = admin.stream(&namespace, &name)?;
     let state = stream.state();
@@ -95,6 +97,7 @@ pub(super) async fn shards(
     State(admin): State<Admin>,
     Path(name): Path<String>,
     Params(paging): Params<Paging>,
+    _: Input<Nothing>,
 ) -> Result<Json<Value>> {
     let size = paging.size()?;
     let namespace = admin.scope(paging.account.as_deref(), paging.region.as_deref())?;

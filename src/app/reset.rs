@@ -28,7 +28,10 @@ impl App {
             app.domain.reset().await.map_err(StartError::new)?;
             app.faults.reset();
             app.forget_counts();
-            app.make_planned(streams).await
+            app.make_planned(streams).await?;
+            let streams = app.domain.directory().snapshot().streams().count();
+            tracing::info!(streams, "reset");
+            Ok(())
         };
         self.carry_through("reset", reset).await.unwrap_or_else(|gone| Err(StartError::new(gone)))
     }
@@ -44,6 +47,8 @@ impl App {
         let restore = async move {
             let contents = app.domain.restore(&path).await?;
             app.forget_counts();
+            let Contents { streams, records, bytes } = contents;
+            tracing::info!(from = %path.display(), streams, records, bytes, "restored");
             Ok(contents)
         };
         self.carry_through("restore", restore).await.unwrap_or_else(|gone| Err(gone.into()))

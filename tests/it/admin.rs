@@ -29,6 +29,15 @@ async fn dev_answers_programs_on_this_host() {
     }
 }
 
+/// A client keeps the token of another server, and sends it.
+#[tokio::test]
+async fn who_needs_no_token_may_send_any() {
+    for server in [TestServer::new().await, TestServer::with("--admin-token s3same").await] {
+        let request = ask("localhost").header("authorization", "Bearer another");
+        assert_eq!(told(&server, request).await.0, 200);
+    }
+}
+
 #[tokio::test]
 async fn no_web_page_gets_in() {
     let server = TestServer::with("--admin-token s3same").await;
@@ -128,25 +137,83 @@ async fn what_is_not_there_is_said_so() {
     assert_eq!(answer.text(), "live\n");
 }
 
+/// Every route, with a body that it would take.
+const ROUTES: [(&str, &str, &str); 22] = [
+    ("GET", "/clock", ""),
+    ("POST", "/clock/advance", r#"{"seconds": 1}"#),
+    ("POST", "/clock/set", r#"{"epoch_seconds": 1700000100}"#),
+    ("POST", "/clock/pause", "{}"),
+    ("POST", "/clock/resume", "{}"),
+    ("GET", "/streams", ""),
+    ("GET", "/streams/{name}", ""),
+    ("GET", "/streams/{name}/shards", ""),
+    ("GET", "/streams/{name}/records", ""),
+    ("POST", "/streams/{name}/records", r#"{"records": [{"data": "x"}]}"#),
+    ("POST", "/fork", r#"{"account": "000000000000", "to": "000000000001"}"#),
+    ("POST", "/reset", "{}"),
+    ("POST", "/restore", r#"{"from": "/absent"}"#),
+    ("POST", "/snapshot", r#"{"to": "/absent/"}"#),
+    ("POST", "/streams/{name}/fork", r#"{"to": "copy"}"#),
+    ("POST", "/streams/{name}/truncate", "{}"),
+    ("GET", "/faults", ""),
+    ("PUT", "/faults", r#"{"faults": []}"#),
+    ("DELETE", "/faults", ""),
+    ("GET", "/throttles", ""),
+    ("DELETE", "/throttles", ""),
+    ("GET", "/throttles", "{}"),
+];
+
+/// What the admin API answers on this host to a body of any kind.
+async fn sent(server: &TestServer, method: &str, path: &str, body: &str) -> (u16, String) {
+    let path = path.replace("{name}", "clicks");
+    let uri = format!("/_millpond{path}");
+    let request = Request::builder().method(method).uri(uri).header("host", "localhost:4567");
+    let request = request.extension(here()).body(Body::from(body.to_owned())).unwrap();
+    let answer = server.send(request).await;
+    (answer.status.as_u16(), answer.text().to_owned())
+}
+
 #[tokio::test]
-async fn a_parameter_that_is_not_known_is_refused() {
-    let server = TestServer::new().await.with_stream("clicks", 1).await;
-    for (method, path) in [
-        ("GET", "streams"),
-        ("GET", "streams/clicks"),
-        ("GET", "streams/clicks/shards"),
-        ("GET", "streams/clicks/records"),
-        ("POST", "streams/clicks/records"),
-        ("POST", "streams/clicks/truncate"),
-        ("POST", "streams/clicks/fork"),
-        ("GET", "throttles"),
-        ("DELETE", "throttles"),
-    ] {
-        let path = format!("{path}?acount=000000000000");
-        let (status, answer) = server.admin(method, &path, &Value::Null).await;
-        let message = answer["message"].as_str().unwrap_or_default();
-        assert!(status == 400 && message.contains("unknown field `acount`"), "{path}: {answer}");
+async fn what_is_not_understood_is_refused_by_every_route_and_changes_nothing() {
+    let source = include_str!("../../src/admin.rs");
+    for line in source.lines().filter_map(|line| line.trim().strip_prefix(".route(\"")) {
+        let path = line.split('"').next().unwrap();
+        assert!(ROUTES.iter().any(|(_, known, _)| *known == path), "{path} is tested here, too");
     }
+    let server = TestServer::new().await.with_stream("clicks", 1).await;
+    server.put("clicks", "k", "kept").await;
+    for (method, path, body) in ROUTES {
+        let asked = format!("{path}?nobody=knows");
+        let (status, told) = sent(&server, method, &asked, body).await;
+        assert!(
+            status == 400 && told.contains("unknown field `nobody`"),
+            "{method} {asked}: {told}"
+        );
+        for wrong in [r#"{"nobody": "knows"}"#, "garbage", "[]", "null", "7"] {
+            let (status, told) = sent(&server, method, path, wrong).await;
+            assert_eq!(status, 400, "{method} {path} {wrong}: {told}");
+            let is_object = wrong.starts_with('{');
+            assert!(!is_object || told.contains("nobody"), "{method} {path} {wrong}: {told}");
+        }
+    }
+    for path in ["/reset?account=000000000000", "/fork?region=eu-west-1", "/snapshot?region=a"] {
+        assert_eq!(sent(&server, "POST", path, "{}").await.0, 400, "{path}");
+    }
+    for before in [r#"{"before": "2020"}"#, r#"{"account": "000000000000"}"#] {
+        let path = "/streams/{name}/truncate";
+        assert_eq!(sent(&server, "POST", path, before).await.0, 400, "{before}");
+    }
+    assert_eq!(server.read("clicks", 0).await, ["kept"]);
+    let streams = server.administer("GET", "streams", Value::Null).await;
+    assert_eq!(streams["streams"].as_array().unwrap().len(), 1);
+    for (method, path, empty) in [("GET", "/clock", "{}"), ("POST", "/reset", " {} ")] {
+        assert_eq!(sent(&server, method, path, empty).await.0, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_cannot_be_is_refused() {
+    let server = TestServer::new().await;
     for query in ["account=7", "region=Nowhere", "stream=a%20b"] {
         let (status, answer) =
             server.admin("GET", &format!("throttles?{query}"), &Value::Null).await;
