@@ -103,7 +103,8 @@ fn what_was_refused_is_shown_and_cleared_and_told_at_the_end() {
     let limits = dir.path().join("quotas.toml");
     fs::write(&limits, "shard-write-records-per-second = 1\n").unwrap();
     let limits = limits.display();
-    let server = Millpond::start(&format!("{DEV} --stream clicks --quotas-file {limits}"));
+    let server =
+        Millpond::start(&format!("{DEV} --stream clicks --stream orders --quotas-file {limits}"));
     assert_eq!(told(&server, "throttles"), "nothing was refused\n");
     let entry = json!({"PartitionKey": "a key", "Data": ""});
     let input = json!({"StreamName": "clicks", "Records": vec![entry; 500]});
