@@ -72,6 +72,7 @@ impl App {
         // Who goes away before its turn is out of the queue.
         let alone = Arc::clone(&self.replacing).lock_owned().await;
         let (done, outcome) = oneshot::channel();
+        // Nobody waits for it at the end: the domain's own tasks end what it asks of them.
         Tasks::default().spawn(name, async move {
             let outcome = work.await;
             drop(alone);

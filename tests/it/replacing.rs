@@ -60,7 +60,7 @@ async fn give_up(faults: &Faults, writes: usize, work: impl Future) -> bool {
         tokio::select! {
             biased;
             _ = &mut work => return true,
-            () = tokio::time::sleep(Duration::from_micros(100)) => {}
+            () = tokio::task::yield_now() => {}
         }
         if faults.queued() > 0 && written == writes {
             return false;
@@ -155,7 +155,7 @@ async fn resets_come_one_after_another() {
         tokio::select! {
             biased;
             done = &mut resets => break done,
-            () = tokio::time::sleep(Duration::from_micros(100)) => {}
+            () = tokio::task::yield_now() => {}
         }
         faults.step();
     };
