@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
 use millpond_api::types::Timestamp;
 use millpond_quotas::{CallQuota, Clock, Quotas};
 use millpond_shards::{
@@ -33,7 +32,7 @@ use crate::{
     error,
     faults::{Faults, Script},
     gateway::{self, Pages},
-    http::{self, BodyBudget, BodyLimits, BodyReader, ConnectionLimits, Probes},
+    http::{self, BodyBudget, BodyLimits, BodyReader, ConnectionLimits, Probes, Site},
     ids::Ids,
     metrics::Metrics,
     policy::Readings,
@@ -310,7 +309,7 @@ impl App {
     ) -> Result<(), StartError> {
         let connections =
             ConnectionLimits { connections_max: config.max_connections, ..Default::default() };
-        let router = Arc::clone(&self).router(config);
+        let site = Arc::clone(&self).site(config);
         let end_subscriptions = async {
             stop.cancelled().await;
             self.domain.end_subscriptions();
@@ -319,7 +318,7 @@ impl App {
         };
         Tasks::default().spawn("metrics", sample_streams(Arc::clone(&self), stop.clone()));
         let tls = self.tls.as_ref().map(|tls| tls.acceptor().clone());
-        let serve = http::serve(listener, router, tls, connections, stop.clone(), config.drain);
+        let serve = http::serve(listener, site, tls, connections, stop.clone(), config.drain);
         let (cut, drained) = tokio::join!(serve, end_subscriptions);
         if cut > 0 {
             tracing::warn!(
@@ -342,7 +341,7 @@ impl App {
     }
 
     /// Everything that the port answers, as one service that needs no port.
-    pub fn router(self: Arc<Self>, config: &Config) -> Router {
+    pub fn site(self: Arc<Self>, config: &Config) -> Site {
         let limits = BodyLimits::default();
         let budget = BodyBudget::new(config.inflight_bytes, limits.body_bytes_max);
         let (counted, asked) = (Arc::clone(&self), Arc::clone(&self));
@@ -354,7 +353,7 @@ impl App {
         let admin = Admin::new(Arc::clone(&self), home);
         let admin = admin::router(admin, self.admin_access.clone());
         let gateway = move |head, body| gateway::handle(Arc::clone(&self), head, body);
-        http::router(gateway, (admin::PATH, admin), &probes, BodyReader { limits, budget })
+        Site::new(gateway, (admin::PATH, admin), &probes, BodyReader { limits, budget })
     }
 }
 

@@ -18,7 +18,6 @@ mod tests;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use aws_sigv4::sign::v4::calculate_signature;
 use http::request::Parts;
 use millpond_api::types::{AccountId, Region, Timestamp};
 use millpond_quotas::limits;
@@ -300,10 +299,9 @@ impl Signed<'_> {
     fn check_signature(&self, payload_hash: &[u8]) -> Result<(), Refusal> {
         let request = canonical_request(self.request, &self.authorization, payload_hash)
             .ok_or(Refusal::SignatureMismatch)?;
-        let string_to_sign = self.string_to_sign(&request);
-        let expected = calculate_signature(self.key.bytes(), &string_to_sign);
+        let expected = hex(self.key.sign(&self.string_to_sign(&request)));
         let given = self.authorization.signature.as_bytes();
-        let equal = bool::from(expected.as_bytes().ct_eq(given));
+        let equal = bool::from(expected.ct_eq(given));
         if equal { Ok(()) } else { Err(Refusal::SignatureMismatch) }
     }
 
@@ -331,8 +329,11 @@ impl Signed<'_> {
 }
 
 fn sha256_hex(bytes: &[u8]) -> [u8; 64] {
+    hex(Sha256::digest(bytes).into())
+}
+
+fn hex(digest: [u8; 32]) -> [u8; 64] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digest: [u8; 32] = Sha256::digest(bytes).into();
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().expect("a nibble");
     let mut hex = [0; 64];
     for (pair, byte) in hex.chunks_exact_mut(2).zip(digest) {

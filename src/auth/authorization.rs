@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderValue, header, request::Parts};
+use memchr::memchr2;
 use millpond_api::types::Region;
 use millpond_quotas::limits;
 
@@ -53,7 +54,7 @@ impl<'a> Authorization<'a> {
 
     fn from_header(raw: &'a HeaderValue, headers: &'a HeaderMap) -> Result<Self, Refusal> {
         let text = std::str::from_utf8(raw.as_bytes()).unwrap_or_default();
-        let mut words = text.split([',', ' ']).filter(|word| !word.is_empty());
+        let mut words = words(text);
         let algorithm = words.next().unwrap_or_default();
         let (mut credential, mut signature, mut signed_headers) = ("", "", "");
         for word in words {
@@ -151,16 +152,20 @@ impl<'a> Authorization<'a> {
 
     /// Without the host in it, a signature would be good for any server.
     pub(super) fn check_host_is_signed(&self) -> Result<(), Refusal> {
-        let signed =
-            self.signed_headers.split(';').any(|name| matches!(name, "host" | ":authority"));
+        let signed = self.signs(|name| matches!(name, b"host" | b":authority"));
         if signed { Ok(()) } else { Err(Refusal::HostNotSigned) }
     }
 
     /// Without the target in it, a signature would be good for any operation with the same body.
     pub(super) fn check_target_is_signed(&self, request: &Parts) -> Result<(), Refusal> {
         let signed = !request.headers.contains_key("x-amz-target")
-            || self.signed_headers.split(';').any(|name| name == "x-amz-target");
+            || self.signs(|name| name == b"x-amz-target");
         if signed { Ok(()) } else { Err(Refusal::SignatureMismatch) }
+    }
+
+    /// Whether the name of a header like this is among the signed ones.
+    fn signs(&self, is_meant: impl Fn(&[u8]) -> bool) -> bool {
+        self.signed_headers.as_bytes().split(|byte| *byte == b';').any(is_meant)
     }
 }
 
@@ -230,6 +235,18 @@ impl QueryParameters {
         }
         presigned.then_some(parameters)
     }
+}
+
+/// What stands between commas and blanks.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    let next = move || {
+        let text = rest.take()?;
+        let end = memchr2(b',', b' ', text.as_bytes());
+        rest = end.and_then(|end| text.get(end + 1..));
+        text.get(..end.unwrap_or(text.len()))
+    };
+    std::iter::from_fn(next).filter(|word| !word.is_empty())
 }
 
 fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -10,7 +10,9 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use aws_sigv4::sign::v4::generate_signing_key;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use millpond_api::types::Region;
+use sha2::Sha256;
 
 use super::{Service, credentials::Credential, date::AmzDate};
 
@@ -36,7 +38,8 @@ impl KeyScope {
 pub(super) struct SigningKey {
     pub(super) credential: Arc<Credential>,
     pub(super) scope: KeyScope,
-    key: [u8; 32],
+    // With the key taken in, which most requests need not repeat either.
+    mac: Hmac<Sha256>,
 }
 
 impl SigningKey {
@@ -45,12 +48,13 @@ impl SigningKey {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(date.seconds().unsigned_abs());
         let (region, service) = (region.as_str(), service.name());
         let key = generate_signing_key(credential.secret(), time, region, service);
-        let key = key.as_ref().try_into().expect("an HMAC-SHA256 has 32 bytes");
-        Self { credential: Arc::clone(credential), scope, key }
+        let mac = Hmac::new_from_slice(key.as_ref()).expect("an HMAC takes keys of any length");
+        Self { credential: Arc::clone(credential), scope, mac }
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.key
+    /// The signature of a text.
+    pub(super) fn sign(&self, text: &[u8]) -> [u8; 32] {
+        self.mac.clone().chain_update(text).finalize().into_bytes().into()
     }
 
     // The credential is compared by identity: a key of a replaced secret is never found again.

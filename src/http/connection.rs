@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use axum::body::Body;
 use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -25,9 +25,9 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower_service::Service as _;
 
 use super::{
+    Site,
     answer::{AnswerBody, Outlet},
     server::ConnectionLimits,
 };
@@ -68,7 +68,7 @@ pub struct Peer {
 #[derive(Clone)]
 pub(super) struct Connections {
     builder: Builder<Spawner>,
-    app: Router,
+    site: Site,
     tls: Option<TlsAcceptor>,
     limits: Arc<ConnectionLimits>,
     streams: TaskTracker,
@@ -80,7 +80,7 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) fn new(
-        app: Router,
+        site: Site,
         tls: Option<TlsAcceptor>,
         limits: ConnectionLimits,
         streams: TaskTracker,
@@ -88,7 +88,7 @@ impl Connections {
         cut: CancellationToken,
     ) -> Self {
         let limits = Arc::new(limits);
-        Self { builder: builder(streams.clone()), app, tls, limits, streams, stop, cut }
+        Self { builder: builder(streams.clone()), site, tls, limits, streams, stop, cut }
     }
 
     /// Serves one connection until its client, its idleness or the server ends it.
@@ -121,7 +121,7 @@ impl Connections {
         let activity = Arc::new(Activity::new(outlet));
         let service = service_fn({
             let activity = Arc::clone(&activity);
-            move |request| answer(self.app.clone(), request, peer, activity.begin())
+            move |request| answer(self.site.clone(), request, peer, activity.begin())
         });
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
         let (mut since, mut idle_max) = (activity.opened, self.limits.idle_max);
@@ -199,16 +199,13 @@ where
 }
 
 async fn answer(
-    mut app: Router,
+    site: Site,
     mut request: Request<Incoming>,
     peer: Peer,
     busy: Busy,
 ) -> Result<Response<AnswerBody>, Cut> {
     request.extensions_mut().insert(peer);
-    let response = match app.call(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    };
+    let response = site.call(request.map(Body::new)).await;
     // HTTP/1.1 is closed without an answer then, and HTTP/2 resets the stream.
     if let Some(cut) = response.extensions().get::<Cut>() {
         return Err(*cut);

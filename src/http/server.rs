@@ -2,7 +2,6 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -12,7 +11,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::connection::Connections;
+use super::{Site, connection::Connections};
 use crate::telemetry::Warning;
 
 /// What connections may cost.
@@ -49,14 +48,14 @@ const TCP_KEEPALIVE_TIME: Duration = Duration::from_mins(1);
 /// The kernel gives up a peer that has not taken what we sent for this time.
 const TCP_UNTAKEN_MAX: Duration = Duration::from_mins(2);
 
-/// Serves `app` on `listener` until `stop`, then lets requests at hand finish for up to `drain`.
+/// Serves `site` on `listener` until `stop`, then lets requests at hand finish for up to `drain`.
 /// Returns how many connections had to be cut.
 ///
 /// One port speaks HTTP/1.1 and HTTP/2 with prior knowledge, and both in TLS if there is `tls`. A
 /// handler is dropped at its next `await` when its client goes away.
 pub async fn serve(
     listener: TcpListener,
-    app: Router,
+    site: Site,
     tls: Option<TlsAcceptor>,
     limits: ConnectionLimits,
     stop: CancellationToken,
@@ -66,7 +65,7 @@ pub async fn serve(
     let cut = CancellationToken::new();
     let mut gate = Gate::new(listener, limits.connections_max);
     let connections =
-        Connections::new(app, tls, limits, streams.clone(), stop.clone(), cut.clone());
+        Connections::new(site, tls, limits, streams.clone(), stop.clone(), cut.clone());
     while let Some(accepted) = stop.run_until_cancelled(gate.accept()).await {
         let Some((stream, peer, place)) = accepted else { continue };
         let connections = connections.clone();

@@ -85,8 +85,8 @@ impl Setup {
             move |head, body| echo(gates.clone(), head, body)
         };
         let bodies = BodyReader { limits: self.body, budget };
-        let app = router(gateway, ("/_millpond", Router::new()), &probes, bodies);
-        let serving = serve(listener, app, self.tls, self.connections, stop.clone(), self.drain);
+        let site = Site::new(gateway, ("/_millpond", Router::new()), &probes, bodies);
+        let serving = serve(listener, site, self.tls, self.connections, stop.clone(), self.drain);
         let served = TaskTracker::new().spawn(serving);
         TestServer { addr, stop, served, gates }
     }
@@ -226,14 +226,14 @@ async fn metrics_are_for_this_host_unless_opened() {
         let gateway = |_, _| std::future::ready(StatusCode::OK.into_response());
         let budget = BodyBudget::new(1 << 20, 1 << 20);
         let bodies = BodyReader { limits: BodyLimits::default(), budget };
-        let mut app = router(gateway, ("/_millpond", Router::new()), &probes, bodies);
+        let site = Site::new(gateway, ("/_millpond", Router::new()), &probes, bodies);
         let mut request = Request::get("/metrics").body(Body::empty()).unwrap();
         let peer = Peer { address: peer.parse().unwrap(), is_secure: false };
         request.extensions_mut().insert(peer);
         let headers = request.headers_mut();
         headers.insert("host", HeaderValue::from_static("localhost:4567"));
         headers.insert(name, HeaderValue::from_static(value));
-        tower_service::Service::call(&mut app, request).await.unwrap().status()
+        site.call(request).await.status()
     };
     let ask = async |access, peer: &str| ask_with(access, peer, ("x-none", "")).await;
     assert_eq!(ask(Local, "127.0.0.1:9").await, StatusCode::OK);

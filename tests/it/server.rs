@@ -2,14 +2,14 @@
 
 use std::{ffi::OsString, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, response::Response};
+use axum::{body::Body, response::Response};
 use http::Request;
 use millpond::{
     app::App,
     auth::Files,
     companions::cloudwatch::sample_streams,
     config::{self, Config},
-    http::Peer,
+    http::{Peer, Site},
     kms,
 };
 use millpond_api::Codec;
@@ -22,7 +22,6 @@ use millpond_shards::{
 };
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tower_service::Service as _;
 
 use crate::wire::{self, Answer, Refusal};
 
@@ -42,7 +41,7 @@ pub(crate) const START_MILLIS: i64 = 1_700_000_000_000;
 #[derive(Clone)]
 pub(crate) struct TestServer {
     app: Arc<App>,
-    router: Router,
+    site: Site,
     clock: Clock,
     engine: MemoryEngine,
     keys: Arc<dyn KeyService>,
@@ -85,9 +84,9 @@ impl TestServer {
     ) -> Self {
         let storage = Arc::new(engine.clone());
         let app = App::open(&config, storage, Arc::clone(&keys), clock.clone()).await.unwrap();
-        let router = Arc::clone(&app).router(&config);
+        let site = Arc::clone(&app).site(&config);
         let (account, region) = (ACCOUNT.to_owned(), REGION.to_owned());
-        Self { app, router, clock, engine, keys, config, codec: Codec::Json, account, region }
+        Self { app, site, clock, engine, keys, config, codec: Codec::Json, account, region }
     }
 
     /// What is left of this server after a crash, started again.
@@ -167,7 +166,7 @@ impl TestServer {
 
     /// An answer whose body was not taken yet.
     pub(crate) async fn respond(&self, request: Request<Body>) -> Response {
-        self.router.clone().call(request).await.unwrap()
+        self.site.clone().call(request).await
     }
 
     /// The header that names the caller. Nobody checks the signature.
