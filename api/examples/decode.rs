@@ -3,6 +3,7 @@
 use millpond_api::{
     Codec,
     operations::{PutRecord, PutRecordOutput},
+    types::{SequenceNumber, ShardId},
 };
 
 fn main() {
@@ -16,9 +17,15 @@ fn main() {
         let answer = match Codec::Json.decode::<PutRecord>(request.as_bytes()) {
             Ok(input) => {
                 println!("  {} bytes for {:?}", input.data.len(), input.stream().name);
+                let shard_id = ShardId::new(0);
                 let output = PutRecordOutput {
-                    shard_id: "shardId-000000000000".into(),
-                    sequence_number: "1".into(),
+                    shard_id,
+                    sequence_number: SequenceNumber {
+                        shard_created: 1_700_000_000,
+                        index: 1,
+                        arrival: 1_700_000_000,
+                        shard: shard_id,
+                    },
                     encryption_type: None,
                 };
                 Codec::Json.encode(&output)

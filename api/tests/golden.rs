@@ -6,7 +6,9 @@ use millpond_api::{
     Codec, ErrorKind, OperationId,
     operations::*,
     shapes::{HashKeyRange, Record, SequenceNumberRange, Shard},
-    types::{Blob, EncryptionType, ShardIteratorType, StreamStatus, Timestamp},
+    types::{
+        Blob, EncryptionType, SequenceNumber, ShardId, ShardIteratorType, StreamStatus, Timestamp,
+    },
 };
 
 /// Bytes written as hexadecimal digits, with blanks for the eye.
@@ -133,14 +135,29 @@ fn timestamps_are_seconds_in_json_and_milliseconds_in_cbor() {
     }
 }
 
+/// A record's, of a shard's first.
+const NUMBER: &str = "49646437577108476416916876405825929425585429676275269634";
+
+fn number() -> SequenceNumber {
+    NUMBER.parse().expect("a number of AWS")
+}
+
+fn record(data: Blob<'_>) -> Record<'_> {
+    Record {
+        sequence_number: number(),
+        approximate_arrival_timestamp: None,
+        data,
+        partition_key: None,
+        encryption_type: None,
+    }
+}
+
 fn page() -> GetRecordsOutput<'static> {
     GetRecordsOutput {
         records: vec![Record {
-            sequence_number: "1".into(),
             approximate_arrival_timestamp: Some(Timestamp::from_millis(1_704_164_645_678)),
-            data: Blob::Bytes(Cow::Borrowed(b"hello")),
             partition_key: Some("a".into()),
-            ..Default::default()
+            ..record(Blob::Bytes(Cow::Borrowed(b"hello")))
         }],
         next_shard_iterator: Some("AAA=".into()),
         millis_behind_latest: Some(0),
@@ -150,14 +167,17 @@ fn page() -> GetRecordsOutput<'static> {
 
 #[test]
 fn get_records_answers_in_both_formats() {
-    let json = concat!(
-        r#"{"Records":[{"SequenceNumber":"1","#,
-        r#""ApproximateArrivalTimestamp":1704164645.678,"Data":"aGVsbG8=","#,
-        r#""PartitionKey":"a"}],"NextShardIterator":"AAA=","MillisBehindLatest":0}"#
-    );
-    assert_eq!(String::from_utf8(Codec::Json.encode(&page())).unwrap(), json);
+    let json = [
+        r#"{"Records":[{"SequenceNumber":""#,
+        NUMBER,
+        r#"","ApproximateArrivalTimestamp":1704164645.678,"Data":"aGVsbG8=","#,
+        r#""PartitionKey":"a"}],"NextShardIterator":"AAA=","MillisBehindLatest":0}"#,
+    ];
+    assert_eq!(String::from_utf8(Codec::Json.encode(&page())).unwrap(), json.concat());
     let cbor = hex("a3 67 5265636f726473 81 a4
-             6e 53657175656e63654e756d626572 61 31
+             6e 53657175656e63654e756d626572 7838
+             34393634363433373537373130383437363431363931363837363430
+             35383235393239343235353835343239363736323735323639363334
              78 1b 417070726f78696d6174654172726976616c54696d657374616d70 c1 1b 0000018cc820db2e
              64 44617461 45 68656c6c6f
              6c 506172746974696f6e4b6579 61 61
@@ -169,8 +189,8 @@ fn get_records_answers_in_both_formats() {
 #[test]
 fn put_records_answers_with_results_and_errors() {
     let ok = PutRecordsResultEntry {
-        sequence_number: Some("1".into()),
-        shard_id: Some("shardId-000000000000".into()),
+        sequence_number: Some(number()),
+        shard_id: Some(ShardId::new(0)),
         ..Default::default()
     };
     let throttled = PutRecordsResultEntry {
@@ -183,33 +203,37 @@ fn put_records_answers_with_results_and_errors() {
         records: vec![ok, throttled],
         encryption_type: Some(EncryptionType::None),
     };
-    let json = concat!(
-        r#"{"FailedRecordCount":1,"Records":[{"SequenceNumber":"1","#,
-        r#""ShardId":"shardId-000000000000"},"#,
+    let json = [
+        r#"{"FailedRecordCount":1,"Records":[{"SequenceNumber":""#,
+        NUMBER,
+        r#"","ShardId":"shardId-000000000000"},"#,
         r#"{"ErrorCode":"ProvisionedThroughputExceededException","#,
-        r#""ErrorMessage":"slow \"down\""}],"EncryptionType":"NONE"}"#
-    );
-    assert_eq!(String::from_utf8(Codec::Json.encode(&output)).unwrap(), json);
+        r#""ErrorMessage":"slow \"down\""}],"EncryptionType":"NONE"}"#,
+    ];
+    assert_eq!(String::from_utf8(Codec::Json.encode(&output)).unwrap(), json.concat());
 }
 
 #[test]
 fn list_shards_leaves_out_what_is_not_there() {
     let shard = Shard {
-        shard_id: "shardId-000000000000".into(),
+        shard_id: ShardId::new(0),
+        parent_shard_id: None,
+        adjacent_parent_shard_id: None,
         hash_key_range: HashKeyRange { starting_hash_key: "0".into(), ending_hash_key: "9".into() },
         sequence_number_range: SequenceNumberRange {
-            starting_sequence_number: "1".into(),
+            starting_sequence_number: number(),
             ending_sequence_number: None,
         },
-        ..Default::default()
     };
     let output = ListShardsOutput { shards: Some(vec![shard]), next_token: None };
-    let json = concat!(
+    let json = [
         r#"{"Shards":[{"ShardId":"shardId-000000000000","#,
         r#""HashKeyRange":{"StartingHashKey":"0","EndingHashKey":"9"},"#,
-        r#""SequenceNumberRange":{"StartingSequenceNumber":"1"}}]}"#
-    );
-    assert_eq!(String::from_utf8(Codec::Json.encode(&output)).unwrap(), json);
+        r#""SequenceNumberRange":{"StartingSequenceNumber":""#,
+        NUMBER,
+        r#""}}]}"#,
+    ];
+    assert_eq!(String::from_utf8(Codec::Json.encode(&output)).unwrap(), json.concat());
 }
 
 #[test]
@@ -217,21 +241,16 @@ fn long_blobs_are_one_piece_of_base64() {
     let bytes: Vec<u8> = (0..20_000_u32).map(|n| (n * 7) as u8).collect();
     for length in [0, 1, 2, 3, 3071, 3072, 3073, 6144, 20_000] {
         let data = Blob::Bytes(Cow::Borrowed(&bytes[..length]));
-        let record = Record { data: data.clone(), ..Default::default() };
-        let json: serde_json::Value = serde_json::from_slice(&Codec::Json.encode(&record)).unwrap();
+        let with_bytes = record(data.clone());
+        let json: serde_json::Value =
+            serde_json::from_slice(&Codec::Json.encode(&with_bytes)).unwrap();
         let text = json["Data"].as_str().unwrap();
         let read = Blob::from_base64(text.into()).unwrap();
         assert_eq!(read.to_vec(), data.to_vec(), "{length}");
         // Text that came as base64 goes out as it is, or as bytes where there is no base64.
-        let record = Record { data: read, ..Default::default() };
-        assert_eq!(
-            Codec::Json.encode(&record),
-            Codec::Json.encode(&Record { data, ..record.clone() })
-        );
-        assert_eq!(Codec::Cbor.encode(&record).len(), {
-            let bytes = Blob::Bytes(Cow::Borrowed(&bytes[..length]));
-            Codec::Cbor.encode(&Record { data: bytes, ..record.clone() }).len()
-        });
+        let with_text = record(read);
+        assert_eq!(Codec::Json.encode(&with_text), Codec::Json.encode(&with_bytes));
+        assert_eq!(Codec::Cbor.encode(&with_text).len(), Codec::Cbor.encode(&with_bytes).len());
     }
 }
 

@@ -1,12 +1,10 @@
 //! How streams and shards look to clients; shared by the operations that show them.
 
-use std::borrow::Cow;
-
 use millpond_api::{
     shapes::{
         ChildShard, EnhancedMetrics, HashKeyRange, SequenceNumberRange, Shard, StreamModeDetails,
     },
-    types::{self, EncryptionType, ShardId},
+    types::{self, EncryptionType},
 };
 use millpond_shards::stream::{ShardState, StreamState};
 
@@ -15,16 +13,14 @@ pub(super) const SHARD_BYTES: usize = 512;
 
 /// A shard as DescribeStream and ListShards show it.
 pub(super) fn shard(shard: &ShardState) -> Shard<'static> {
-    let text = |id: ShardId| Cow::Owned(id.to_string());
-    let ending = shard.ending_sequence_number();
     Shard {
-        shard_id: text(shard.id),
-        parent_shard_id: shard.parents.parent.map(text),
-        adjacent_parent_shard_id: shard.parents.adjacent.map(text),
+        shard_id: shard.id,
+        parent_shard_id: shard.parents.parent,
+        adjacent_parent_shard_id: shard.parents.adjacent,
         hash_key_range: hash_key_range(shard.range),
         sequence_number_range: SequenceNumberRange {
-            starting_sequence_number: shard.starting_sequence_number().to_string().into(),
-            ending_sequence_number: ending.map(|number| number.to_string().into()),
+            starting_sequence_number: shard.starting_sequence_number(),
+            ending_sequence_number: shard.ending_sequence_number(),
         },
     }
 }
@@ -32,8 +28,8 @@ pub(super) fn shard(shard: &ShardState) -> Shard<'static> {
 /// A shard that took over from another, as the reader of its parent is told.
 pub(super) fn child_shard(shard: &ShardState) -> ChildShard<'static> {
     ChildShard {
-        shard_id: shard.id.to_string().into(),
-        parent_shards: shard.parents.iter().map(|id| id.to_string().into()).collect(),
+        shard_id: shard.id,
+        parent_shards: shard.parents.iter().collect(),
         hash_key_range: hash_key_range(shard.range),
     }
 }

@@ -20,8 +20,8 @@ impl Serve for PutRecord {
         let mut outcomes = write::write(cx, stream, &[entry]).await?;
         let written = outcomes.entries.pop().expect("one entry has one outcome")?;
         let output = PutRecordOutput {
-            shard_id: written.shard.to_string().into(),
-            sequence_number: written.number.to_string().into(),
+            shard_id: written.shard,
+            sequence_number: written.number,
             encryption_type: outcomes.encryption_type,
         };
         Ok(cx.reply(&output))

@@ -51,8 +51,8 @@ fn reply(cx: &Cx<'_>, outcomes: &Outcomes) -> Reply {
 fn result(outcome: &Result<Written>) -> PutRecordsResultEntry<'_> {
     match outcome {
         Ok(Written { shard, number }) => PutRecordsResultEntry {
-            sequence_number: Some(number.to_string().into()),
-            shard_id: Some(shard.to_string().into()),
+            sequence_number: Some(*number),
+            shard_id: Some(*shard),
             ..PutRecordsResultEntry::default()
         },
         Err(Error(error)) => PutRecordsResultEntry {

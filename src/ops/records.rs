@@ -40,7 +40,7 @@ fn record<'a>(
     view: RecordView<'a>,
 ) -> Result<Record<'a>, EngineError> {
     Ok(Record {
-        sequence_number: shard.sequence_number(view.offset, view.arrival).to_string().into(),
+        sequence_number: shard.sequence_number(view.offset, view.arrival),
         approximate_arrival_timestamp: Some(view.arrival),
         data: Blob::Bytes(reading.data(&view)?),
         partition_key: view.partition_key.map(Cow::Borrowed),

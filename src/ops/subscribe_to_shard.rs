@@ -122,7 +122,7 @@ impl Feed {
         let now = self.subscription.now();
         let number = || {
             let arrival = reading.newest().unwrap_or(now);
-            shard.number_before(reading.next(), arrival).to_string().into()
+            shard.number_before(reading.next(), arrival)
         };
         let children = || stream.state().children(state.id).map(describe::child_shard).collect();
         let records = records::all(shard, reading);

@@ -20,6 +20,10 @@ const PRINTED_ORDERS: [(&str, &[&str]); 1] = [(
 /// names no continuation.
 const OPTIONAL: [(&str, &str); 1] = [("SubscribeToShardEvent", "ContinuationSequenceNumber")];
 
+/// Text that answers carry in a form of its own, of the same name in `api/src/types`. Requests may
+/// carry any text there.
+const FORMS: [&str; 2] = ["SequenceNumber", "ShardId"];
+
 /// The matcher of each pattern of the model, in `api/src/validate/patterns.rs`. Its text there is
 /// what AWS prints.
 const MATCHERS: [(&str, &str); 20] = [
@@ -80,6 +84,9 @@ pub(crate) fn apply(model: &mut Model) -> Result<()> {
     for (name, max) in MAXIMA {
         model.shapes.get_mut(name).ok_or_else(|| missing(name))?.max = Some(max);
     }
+    for name in FORMS {
+        model.shapes.get(name).ok_or_else(|| missing(name))?;
+    }
     for (name, member) in OPTIONAL {
         let shape = model.shapes.get_mut(name).ok_or_else(|| missing(name))?;
         if !shape.requires(member) {
@@ -88,6 +95,11 @@ pub(crate) fn apply(model: &mut Model) -> Result<()> {
         shape.required.retain(|required| required != member);
     }
     Ok(())
+}
+
+/// Whether text of this shape has a form of its own in answers.
+pub(crate) fn has_form(shape: &str) -> bool {
+    FORMS.contains(&shape)
 }
 
 /// The values of an enumeration in the order in which AWS prints them.

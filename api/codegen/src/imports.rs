@@ -13,7 +13,7 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("crate::decode", &["Decode", "Members", "required"]),
     ("crate::operation", &["Operation", "OperationId"]),
     ("crate::schema", &["Length", "List", "Map", "Member", "Range", "Shape", "Structure", "Text"]),
-    ("crate::types", &["Blob", "StreamRef", "Timestamp"]),
+    ("crate::types", &["Blob", "SequenceNumber", "ShardId", "StreamRef", "Timestamp"]),
     ("crate::validate", &["patterns"]),
 ];
 

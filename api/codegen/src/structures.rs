@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Result, constraints,
+    Result, constraints, facts,
     imports::with_imports,
     model::{Kind, Model, Reference, Shape},
     names::{doc, field, screaming, serde_pascal, snake},
@@ -89,12 +89,12 @@ impl<'m> Structures<'m> {
             if serde_pascal(&field) != *member {
                 attributes.push(format!("rename = \"{member}\""));
             }
-            let mut rust = self.value_type(&target.shape)?;
+            let is_input = self.inputs.contains(name);
+            let mut rust = self.value_type(&target.shape, is_input)?;
             if !shape.requires(member) {
                 rust = format!("Option<{rust}>");
                 attributes.push("skip_serializing_if = \"Option::is_none\"".to_owned());
             }
-            let is_input = self.inputs.contains(name);
             out += &doc("///", 4, &self.describe(member, target, is_input));
             if !attributes.is_empty() {
                 writeln!(out, "#[serde({})]", attributes.join(", "))?;
@@ -223,7 +223,7 @@ impl<'m> Structures<'m> {
     }
 
     /// The Rust type of a value.
-    fn value_type(&self, name: &str) -> Result<String> {
+    fn value_type(&self, name: &str, is_input: bool) -> Result<String> {
         let shape = self.model.shape(name);
         Ok(match shape.kind {
             Kind::Blob => "Blob<'a>".to_owned(),
@@ -233,34 +233,44 @@ impl<'m> Structures<'m> {
             Kind::Timestamp => "Timestamp".to_owned(),
             Kind::Map => "BTreeMap<Cow<'a, str>, Cow<'a, str>>".to_owned(),
             Kind::String if !shape.values.is_empty() => name.to_owned(),
+            Kind::String if !is_input && facts::has_form(name) => name.to_owned(),
             Kind::String => "Cow<'a, str>".to_owned(),
             Kind::Structure => self.type_of(name),
-            Kind::List => format!("Vec<{}>", self.value_type(shape.item()?)?),
+            Kind::List => format!("Vec<{}>", self.value_type(shape.item()?, is_input)?),
         })
     }
 
     /// A structure's type with its lifetime.
     pub(crate) fn type_of(&self, name: &str) -> String {
-        if self.borrows(name) { format!("{name}<'a>") } else { name.to_owned() }
-    }
-
-    /// Whether a value may borrow from a body.
-    fn borrows(&self, name: &str) -> bool {
-        let shape = self.model.shape(name);
-        match shape.kind {
-            Kind::Blob | Kind::Map => true,
-            Kind::String => shape.values.is_empty(),
-            _ => shape.references().any(|next| self.borrows(&next.shape)),
+        if self.borrows(name, self.inputs.contains(name)) {
+            format!("{name}<'a>")
+        } else {
+            name.to_owned()
         }
     }
 
-    /// Whether a structure can be made from nothing: no required member is an enumeration.
+    /// Whether a value may borrow from a body, where a structure of this kind has it.
+    fn borrows(&self, name: &str, is_input: bool) -> bool {
+        let shape = self.model.shape(name);
+        match shape.kind {
+            Kind::Blob | Kind::Map => true,
+            Kind::String => shape.values.is_empty() && (is_input || !facts::has_form(name)),
+            _ => shape.references().any(|next| self.borrows(&next.shape, is_input)),
+        }
+    }
+
+    /// Whether a structure can be made from nothing: no required member is an enumeration, or has a
+    /// form of its own.
     fn has_default(&self, name: &str) -> bool {
         let shape = self.model.shape(name);
         shape.members.iter().filter(|(member, _)| shape.requires(member)).all(|(_, target)| {
             let target_shape = self.model.shape(&target.shape);
             match target_shape.kind {
-                Kind::String => target_shape.values.is_empty(),
+                Kind::String => {
+                    let is_input = self.inputs.contains(name);
+                    let has_form = !is_input && facts::has_form(&target.shape);
+                    target_shape.values.is_empty() && !has_form
+                }
                 Kind::Structure => self.has_default(&target.shape),
                 _ => true,
             }

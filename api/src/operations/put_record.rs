@@ -11,7 +11,7 @@ use crate::{
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
-    types::{Blob, EncryptionType, StreamRef},
+    types::{Blob, EncryptionType, SequenceNumber, ShardId, StreamRef},
 };
 
 /// The operation `PutRecord`:
@@ -24,7 +24,7 @@ impl Operation for PutRecord {
     const HAS_OUTPUT: bool = true;
 
     type Input<'a> = PutRecordInput<'a>;
-    type Output<'a> = PutRecordOutput<'a>;
+    type Output<'a> = PutRecordOutput;
 }
 
 /// The structure `PutRecordInput`.
@@ -117,13 +117,13 @@ impl<'a> Decode<'a> for PutRecordInput<'a> {
 }
 
 /// The structure `PutRecordOutput`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct PutRecordOutput<'a> {
+pub struct PutRecordOutput {
     /// `ShardId`.
-    pub shard_id: Cow<'a, str>,
+    pub shard_id: ShardId,
     /// `SequenceNumber`.
-    pub sequence_number: Cow<'a, str>,
+    pub sequence_number: SequenceNumber,
     /// `EncryptionType`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption_type: Option<EncryptionType>,

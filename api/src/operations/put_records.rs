@@ -12,7 +12,7 @@ use crate::{
     decode::{Decode, Members, required},
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
-    types::{Blob, EncryptionType, StreamRef},
+    types::{Blob, EncryptionType, SequenceNumber, ShardId, StreamRef},
 };
 
 /// The operation `PutRecords`:
@@ -148,10 +148,10 @@ impl<'a> Decode<'a> for PutRecordsRequestEntry<'a> {
 pub struct PutRecordsResultEntry<'a> {
     /// `SequenceNumber`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sequence_number: Option<Cow<'a, str>>,
+    pub sequence_number: Option<SequenceNumber>,
     /// `ShardId`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub shard_id: Option<Cow<'a, str>>,
+    pub shard_id: Option<ShardId>,
     /// `ErrorCode`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<Cow<'a, str>>,

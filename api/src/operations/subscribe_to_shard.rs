@@ -10,7 +10,7 @@ use crate::{
     operation::{Operation, OperationId},
     schema::{Member, Shape, Structure},
     shapes::{ChildShard, Record},
-    types::{ShardIteratorType, Timestamp},
+    types::{SequenceNumber, ShardIteratorType, Timestamp},
 };
 
 /// The operation `SubscribeToShard`:
@@ -34,7 +34,7 @@ pub struct SubscribeToShardEvent<'a> {
     pub records: Vec<Record<'a>>,
     /// `ContinuationSequenceNumber`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub continuation_sequence_number: Option<Cow<'a, str>>,
+    pub continuation_sequence_number: Option<SequenceNumber>,
     /// `MillisBehindLatest`.
     pub millis_behind_latest: i64,
     /// `ChildShards`.

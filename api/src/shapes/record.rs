@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::types::{Blob, EncryptionType, Timestamp};
+use crate::types::{Blob, EncryptionType, SequenceNumber, Timestamp};
 
 /// The structure `Record`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Record<'a> {
     /// `SequenceNumber`.
-    pub sequence_number: Cow<'a, str>,
+    pub sequence_number: SequenceNumber,
     /// `ApproximateArrivalTimestamp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approximate_arrival_timestamp: Option<Timestamp>,

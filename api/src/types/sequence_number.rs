@@ -13,6 +13,8 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Serialize, Serializer};
+
 use super::ShardId;
 
 /// A record's position in its stream. Numbers ascend within a shard, and those of a child shard lie
@@ -117,6 +119,13 @@ impl fmt::Display for SequenceNumber {
     }
 }
 
+impl Serialize for SequenceNumber {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut digits = [0; Self::TEXT_MAX];
+        serializer.serialize_str(self.to_limbs().write_decimal(&mut digits))
+    }
+}
+
 impl FromStr for SequenceNumber {
     type Err = InvalidSequenceNumber;
 
@@ -153,16 +162,12 @@ impl Limbs {
         Some(Self { high, low: u128::from(middle) << 64 | u128::from(low) })
     }
 
+    /// Writes a number under 2⁶⁴ · 10¹⁹, which all that can be given are.
     fn write_decimal(self, digits: &mut [u8; SequenceNumber::TEXT_MAX]) -> &str {
-        const CHUNK: u64 = 10_u64.pow(19);
-        let mut limbs = [self.high, truncate(self.low >> 64), truncate(self.low)];
-        for chunk in digits.rchunks_mut(19) {
-            let mut rest = 0_u64;
-            for limb in &mut limbs {
-                let wide = u128::from(rest) << 64 | u128::from(*limb);
-                (*limb, rest) =
-                    (truncate(wide / u128::from(CHUNK)), truncate(wide % u128::from(CHUNK)));
-            }
+        let (high, rest) = split(u128::from(self.high) << 64 | self.low >> 64);
+        let (low, last) = split(u128::from(rest) << 64 | u128::from(truncate(self.low)));
+        let (first, middle) = split(high << 64 | low);
+        for (chunk, mut rest) in digits.rchunks_mut(19).zip([last, middle, truncate(first)]) {
             for digit in chunk.iter_mut().rev() {
                 *digit = b'0' + (rest % 10) as u8;
                 rest /= 10;
@@ -172,6 +177,13 @@ impl Limbs {
         let trimmed = text.trim_start_matches('0');
         if trimmed.is_empty() { "0" } else { trimmed }
     }
+}
+
+/// Takes the last 19 decimal digits off a number.
+const fn split(number: u128) -> (u128, u64) {
+    const UNIT: u128 = 10_u128.pow(19);
+    let quotient = number / UNIT;
+    (quotient, truncate(number - quotient * UNIT))
 }
 
 /// The text is not a sequence number that any stream could have given.
