@@ -13,8 +13,6 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Serialize, Serializer};
-
 use super::ShardId;
 
 /// A record's position in its stream. Numbers ascend within a shard, and those of a child shard lie
@@ -119,8 +117,9 @@ impl fmt::Display for SequenceNumber {
     }
 }
 
-impl Serialize for SequenceNumber {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+#[cfg(feature = "operations")]
+impl serde::Serialize for SequenceNumber {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut digits = [0; Self::TEXT_MAX];
         serializer.serialize_str(self.to_limbs().write_decimal(&mut digits))
     }

@@ -2,8 +2,6 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Serialize, Serializer};
-
 /// A shard's index within its stream. Indices ascend in order of creation and are never reused.
 ///
 /// Shards that exist have an index of 0 to 2,147,483,647; a decoded sequence number can carry a
@@ -31,8 +29,9 @@ impl fmt::Display for ShardId {
     }
 }
 
-impl Serialize for ShardId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+#[cfg(feature = "operations")]
+impl serde::Serialize for ShardId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
