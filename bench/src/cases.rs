@@ -1,4 +1,8 @@
-//! The cases that a run measures: one row each.
+//! The cases that a run measures: one row each, and what each may be varied by.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::codec::Codec;
 
@@ -12,6 +16,7 @@ pub(crate) struct Case {
     pub(crate) codec: Codec,
     /// Connections that each have one request under way.
     pub(crate) connections: usize,
+    pub(crate) setting: Setting,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,25 +32,95 @@ pub(crate) enum Load {
     PutToRead,
 }
 
+/// How the server runs and how it is driven: what a case may be varied by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Setting {
+    /// Shards of the stream.
+    pub(crate) shards: u16,
+    pub(crate) durability: Durability,
+    pub(crate) tls: bool,
+    /// Whether rates are counted and compared, with limits that nothing reaches.
+    pub(crate) quotas: bool,
+    /// Requests due each second, at fixed times; without it each caller sends when it is answered.
+    pub(crate) per_second: Option<u32>,
+}
+
+/// When a record counts as stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Durability {
+    /// On disk.
+    Fsync,
+    /// With the operating system.
+    Os,
+    /// In memory only.
+    Memory,
+}
+
+impl Setting {
+    pub(crate) const DEFAULT: Self = Self {
+        shards: 4,
+        durability: Durability::Fsync,
+        tls: false,
+        quotas: false,
+        per_second: None,
+    };
+}
+
+/// What differs from the default, as words behind the name of a case.
+impl fmt::Display for Setting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { shards, durability, tls, quotas, per_second } = *self;
+        match durability {
+            Durability::Fsync => {}
+            Durability::Os => formatter.write_str(" os")?,
+            Durability::Memory => formatter.write_str(" memory")?,
+        }
+        if shards != Self::DEFAULT.shards {
+            write!(formatter, " {shards} shard{}", if shards == 1 { "" } else { "s" })?;
+        }
+        if tls {
+            formatter.write_str(" TLS")?;
+        }
+        if quotas {
+            formatter.write_str(" quotas")?;
+        }
+        per_second.map_or(Ok(()), |rate| write!(formatter, " {rate}/s"))
+    }
+}
+
 use Codec::{Cbor, Json};
 use Load::{GetRecords, PutRecord, PutRecords, PutToRead};
 
 /// All cases, in the order they are run.
-pub(crate) const CASES: [Case; 13] = [
+pub(crate) const CASES: [Case; 23] = [
     case("put-records-500x100B", PutRecords { entries: 500 }, 100, Json, 8),
     case("put-records-500x1KiB", PutRecords { entries: 500 }, 1024, Json, 8),
     case("put-records-100x1KiB", PutRecords { entries: 100 }, 1024, Json, 8),
+    case("put-records-10x50KiB", PutRecords { entries: 10 }, 50 * 1024, Json, 8),
+    case("put-records-1x10MiB", PutRecords { entries: 1 }, TEN_MIB, Json, 2),
     case("put-records-500x100B-cbor", PutRecords { entries: 500 }, 100, Cbor, 8),
     case("put-records-500x1KiB-cbor", PutRecords { entries: 500 }, 1024, Cbor, 8),
     case("put-record-100B-c1", PutRecord, 100, Json, 1),
+    case("put-record-100B-c16", PutRecord, 100, Json, 16),
     case("put-record-100B-c64", PutRecord, 100, Json, 64),
+    case("put-record-100B-c256", PutRecord, 100, Json, 256),
+    case("put-record-1KiB-c1", PutRecord, 1024, Json, 1),
+    case("put-record-1KiB-c16", PutRecord, 1024, Json, 16),
     case("put-record-1KiB-c64", PutRecord, 1024, Json, 64),
+    case("put-record-1KiB-c256", PutRecord, 1024, Json, 256),
+    case("put-record-1KiB-c64-cbor", PutRecord, 1024, Cbor, 64),
     case("get-records-100B", GetRecords, 100, Json, 4),
     case("get-records-1KiB", GetRecords, 1024, Json, 4),
     case("get-records-100B-cbor", GetRecords, 100, Cbor, 4),
     case("get-records-1KiB-cbor", GetRecords, 1024, Cbor, 4),
-    case("put-to-read-100B", PutToRead, 100, Json, 2),
+    case("put-to-read-100B", PutToRead, 100, Json, 2).of_shards(1),
+    case("put-to-read-1KiB", PutToRead, 1024, Json, 2).of_shards(1),
+    case("put-to-read-100B-cbor", PutToRead, 100, Cbor, 2).of_shards(1),
 ];
+
+/// The most that a record's data and its key of 17 digits may be together.
+const TEN_MIB: usize = 10 * 1024 * 1024 - crate::workload::PARTITION_KEY_CHARS;
 
 const fn case(
     name: &'static str,
@@ -54,7 +129,28 @@ const fn case(
     codec: Codec,
     connections: usize,
 ) -> Case {
-    Case { name, load, data_bytes, codec, connections }
+    Case { name, load, data_bytes, codec, connections, setting: Setting::DEFAULT }
+}
+
+impl Case {
+    const fn of_shards(mut self, shards: u16) -> Self {
+        self.setting.shards = shards;
+        self
+    }
+
+    /// Records of one request, on their way in.
+    pub(crate) const fn entries(&self) -> usize {
+        match self.load {
+            PutRecords { entries } => entries,
+            PutRecord | PutToRead | GetRecords => 1,
+        }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}{}", self.name, self.setting)
+    }
 }
 
 /// Finds a case by its name, for the command line.
@@ -63,4 +159,30 @@ pub(crate) fn parse(name: &str) -> Result<Case, String> {
         let names = CASES.map(|case| case.name).join(", ");
         format!("there is no such case; there are {names}")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_cases_have_one_name() {
+        let names: std::collections::BTreeSet<_> = CASES.iter().map(|case| case.name).collect();
+        assert_eq!(names.len(), CASES.len());
+        assert!(parse("put-records-500x100B").is_ok());
+        assert!(parse("put").unwrap_err().contains("put-to-read-100B"));
+    }
+
+    #[test]
+    fn a_name_says_what_isnt_usual() {
+        assert_eq!(CASES[0].to_string(), "put-records-500x100B");
+        let setting = Setting {
+            shards: 1,
+            durability: Durability::Memory,
+            tls: true,
+            quotas: true,
+            per_second: Some(5_000),
+        };
+        assert_eq!(setting.to_string(), " memory 1 shard TLS quotas 5000/s");
+    }
 }

@@ -38,9 +38,9 @@ impl Histogram {
         self.total += other.total;
     }
 
-    /// The latency that `percent` of all stay at or below (nearest rank), zero when there is none.
-    pub(crate) fn percentile(&self, percent: u64) -> Duration {
-        let rank = (percent * self.total).div_ceil(100).max(1);
+    /// The latency that `per_mille` of all stay at or below (nearest rank), zero of none.
+    pub(crate) fn per_mille(&self, per_mille: u64) -> Duration {
+        let rank = (per_mille * self.total).div_ceil(1_000).max(1);
         let mut seen = 0;
         for (index, count) in self.counts.iter().enumerate() {
             seen += count;
@@ -90,22 +90,22 @@ mod tests {
 
     #[test]
     fn an_empty_histogram_has_no_latency() {
-        assert_eq!(Histogram::new().percentile(50), Duration::ZERO);
+        assert_eq!(Histogram::new().per_mille(500), Duration::ZERO);
     }
 
     #[test]
     fn small_values_are_exact_and_ranks_are_nearest() {
         let histogram = of(&[1, 2, 3, 4]);
-        assert_eq!(histogram.percentile(0), Duration::from_nanos(1));
-        assert_eq!(histogram.percentile(25), Duration::from_nanos(1));
-        assert_eq!(histogram.percentile(50), Duration::from_nanos(2));
-        assert_eq!(histogram.percentile(99), Duration::from_nanos(4));
+        assert_eq!(histogram.per_mille(0), Duration::from_nanos(1));
+        assert_eq!(histogram.per_mille(250), Duration::from_nanos(1));
+        assert_eq!(histogram.per_mille(500), Duration::from_nanos(2));
+        assert_eq!(histogram.per_mille(990), Duration::from_nanos(4));
     }
 
     #[test]
     fn a_rank_is_exact_where_a_fraction_would_round_up() {
         let nanos: Vec<u64> = (1..=75).collect();
-        assert_eq!(of(&nanos).percentile(28), Duration::from_nanos(21));
+        assert_eq!(of(&nanos).per_mille(280), Duration::from_nanos(21));
     }
 
     #[test]
@@ -118,22 +118,22 @@ mod tests {
     #[test]
     fn a_latency_beyond_the_largest_counts_as_the_largest() {
         let histogram = of(&[u64::MAX]);
-        assert!(histogram.percentile(50) > Duration::from_secs(68));
+        assert!(histogram.per_mille(500) > Duration::from_secs(68));
     }
 
     proptest! {
         #[test]
         fn percentiles_are_within_one_percent(
             mut nanos in prop::collection::vec(1_u64..10_000_000_000, 1..300),
-            percent in 1_u64..=100,
+            per_mille in 1_u64..=1_000,
         ) {
             let (left, right) = nanos.split_at(nanos.len() / 2);
             let mut histogram = of(left);
             histogram.merge(&of(right));
             nanos.sort_unstable();
-            let rank = (percent as usize * nanos.len()).div_ceil(100);
+            let rank = (per_mille as usize * nanos.len()).div_ceil(1_000);
             let exact = nanos[rank - 1];
-            let found = histogram.percentile(percent).as_nanos() as u64;
+            let found = histogram.per_mille(per_mille).as_nanos() as u64;
             prop_assert!(found.abs_diff(exact) * 100 <= exact, "{found} for {exact}");
         }
     }

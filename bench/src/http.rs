@@ -1,16 +1,14 @@
 //! An HTTP/1.1 client with nothing to spare: one connection, one request at a time, kept alive.
 
-use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::future::ready;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::body::Body;
-use crate::clock::Clock;
+use crate::endpoint::{Endpoint, Stream};
 use crate::sign::Signer;
 
 /// The head of an answer; real ones are about 300 bytes.
@@ -23,30 +21,23 @@ const CLOSED: &str = "the server closed the connection";
 const EXCERPT_BYTES: usize = 300;
 
 /// A connection to a server, and the buffers that its requests share.
-#[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
-    clock: Clock,
+    stream: Stream,
+    endpoint: Endpoint,
     head: Vec<u8>,
     answer: BytesMut,
 }
 
 impl Connection {
-    pub(crate) async fn open(address: SocketAddr, clock: Clock) -> Result<Self> {
-        let stream = TcpStream::connect(address).await.context("connecting to the server")?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, clock, head: Vec::new(), answer: BytesMut::new() })
+    pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self> {
+        let (stream, endpoint) = (endpoint.connect().await?, endpoint.clone());
+        Ok(Self { stream, endpoint, head: Vec::new(), answer: BytesMut::new() })
     }
 
     /// A signer for requests over this connection.
-    pub(crate) fn signer(
-        &self,
-        content_type: &'static str,
-        operation: &'static str,
-    ) -> Result<Signer> {
-        let host = self.stream.peer_addr()?.to_string();
-        let now = self.clock.epoch_seconds(Instant::now());
-        Ok(Signer::new(host, content_type, operation, now))
+    pub(crate) fn signer(&self, content_type: &'static str, operation: &'static str) -> Signer {
+        let now = self.endpoint.clock.epoch_seconds(Instant::now());
+        Signer::new(self.endpoint.address.to_string(), content_type, operation, now)
     }
 
     /// Sends one signed request, waits for the whole answer and returns its body.
@@ -70,9 +61,11 @@ impl Connection {
         now: Instant,
         body: &Body,
     ) -> Result<()> {
-        signer.head(self.clock.epoch_seconds(now), body, &mut self.head);
+        signer.head(self.endpoint.clock.epoch_seconds(now), body, &mut self.head);
         let mut request = Buf::chain(self.head.as_slice(), body.bytes.as_ref());
-        self.stream.write_all_buf(&mut request).await.context("sending a request")
+        self.stream.write_all_buf(&mut request).await.context("sending a request")?;
+        // TLS may keep the last bytes back; a plain connection has nothing to flush.
+        self.stream.flush().await.context("sending a request")
     }
 
     /// Reads an answer that has no end until these bytes are in it.
@@ -94,11 +87,13 @@ impl Connection {
 
     /// Reads on in such an answer until these bytes are in what comes from now on.
     pub(crate) async fn receive_next(&mut self, bytes: &[u8]) -> Result<()> {
+        // What lies ready is of the past.
         loop {
             self.answer.clear();
-            match self.stream.try_read_buf(&mut self.answer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                count => ensure!(count? > 0, CLOSED),
+            tokio::select! {
+                biased;
+                count = self.stream.read_buf(&mut self.answer) => ensure!(count? > 0, CLOSED),
+                () = ready(()) => break,
             }
         }
         self.read_until(bytes).await

@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use tokio::time::sleep;
 
-use crate::clock::Clock;
 use crate::duration;
+use crate::endpoint::Endpoint;
 use crate::kinesis::Control;
 use crate::millpond::Millpond;
-use crate::report::{aligned, mib};
+use crate::report::{Destination, Lines, float, mib, micros};
 use crate::server::Server;
 use crate::setup::Service;
 use crate::usage::Usage;
@@ -25,51 +25,57 @@ pub(crate) struct Idle {
     #[command(flatten)]
     millpond: Millpond,
     /// Open shards of the large stream
-    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u16).range(1..=2000))]
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     shards: u16,
     /// How long the server is left alone before its memory is read
     #[arg(long, default_value = "3s", value_parser = duration::parse)]
     settle: Duration,
+    #[command(flatten)]
+    report: Destination,
 }
 
 impl Idle {
     pub(crate) async fn run(self) -> Result<()> {
         let scratch = self.millpond.scratch()?;
-        let mut arguments = self.millpond.serve(&scratch.path().join("data"));
-        arguments.extend(["--shard-limit", "20000"].map(str::to_owned));
+        let arguments = self.millpond.serve(scratch.path())?;
         let server = Server::start(self.millpond.program(), &arguments).await?;
         let shards = usize::from(self.shards);
-        let service = Service { address: server.address, clock: Clock::start(), shards };
-        let mut control = Control::connect(service.address, service.clock).await?;
+        let endpoint = Endpoint::plain(server.address);
+        let service = Service { endpoint: &endpoint };
+        let mut control = Control::connect(&endpoint).await?;
 
-        let headings = ["idle", "RSS MiB", "anonymous MiB", "threads", "CPU ms in a second"];
-        let mut lines = vec![headings.map(str::to_owned)];
+        let headings = [
+            ("RSS", "MiB", 1),
+            ("anonymous", "MiB", 1),
+            ("threads", "", 0),
+            ("CPU in a second", "ms", 1),
+        ];
+        let mut lines = Lines::new("idle", headings);
         control.list_streams().await?;
-        lines.push(self.line("no stream", &server).await?);
-        control.create_stream("one", 1).await?;
+        lines.push("no stream", self.figures(&server).await?);
+        control.create_stream("one", 1, DATA_BYTES).await?;
         service.fill("one", DATA_BYTES, DATA_BYTES).await?;
-        lines.push(self.line("1 stream, 1 shard, 500 records", &server).await?);
-        control.create_stream("many", shards).await?;
+        lines.push("1 stream, 1 shard, 500 records", self.figures(&server).await?);
+        control.create_stream("many", shards, DATA_BYTES).await?;
         let open = control.shards("many").await?.len();
         ensure!(open == shards, "{open} shards where {shards} were asked for");
-        lines.push(self.line(&format!("{shards} more shards"), &server).await?);
+        lines.push(format!("{shards} more shards"), self.figures(&server).await?);
         service.fill("many", DATA_BYTES, shards * RECORDS_PER_SHARD * DATA_BYTES).await?;
-        lines.push(self.line("each of them written to", &server).await?);
-        println!("{}", aligned(&lines));
-        server.stop().await
+        lines.push("each of them written to", self.figures(&server).await?);
+        lines.tell(&self.report)?;
+        server.stop().await.map(drop)
     }
 
-    async fn line(&self, name: &str, server: &Server) -> Result<[String; 5]> {
+    async fn figures(&self, server: &Server) -> Result<[f64; 4]> {
         sleep(self.settle).await;
         let before = Usage::of(server.pid())?;
         sleep(Duration::from_secs(1)).await;
         let usage = Usage::of(server.pid())?;
         Ok([
-            name.to_owned(),
-            format!("{:.1}", mib(usage.rss_bytes)),
-            format!("{:.1}", mib(usage.rss_anonymous_bytes)),
-            usage.threads.to_string(),
-            format!("{:.1}", usage.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e3),
+            mib(usage.rss_bytes),
+            mib(usage.rss_anonymous_bytes),
+            float(usage.threads.len() as u64),
+            micros(usage.cpu.saturating_sub(before.cpu)) / 1e3,
         ])
     }
 }

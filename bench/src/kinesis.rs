@@ -1,6 +1,5 @@
 //! The few control operations that a run needs before it measures.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -8,8 +7,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::body::Body;
-use crate::clock::Clock;
 use crate::codec::Codec;
+use crate::endpoint::Endpoint;
 use crate::http::Connection;
 
 /// How long one control operation may take, and a stream to become active.
@@ -18,23 +17,35 @@ const ACTIVE_MAX: Duration = Duration::from_mins(1);
 const ACTIVE_POLL: Duration = Duration::from_millis(20);
 const STREAM_STATUS: &str = "/StreamDescriptionSummary/StreamStatus";
 const CONSUMER_STATUS: &str = "/ConsumerDescription/ConsumerStatus";
+/// What a record may be unless a stream is told to take larger ones, and the largest of all.
+const RECORD_BYTES_USUAL: usize = 1 << 20;
+const RECORD_KIB_MAX: u32 = 10 * 1024;
 /// Pages of ListShards followed; a page has up to 10,000 shards.
 const PAGES_MAX: usize = 100;
 
 /// A connection for control operations, in JSON.
-#[derive(Debug)]
 pub(crate) struct Control {
     connection: Connection,
 }
 
 impl Control {
-    pub(crate) async fn connect(address: SocketAddr, clock: Clock) -> Result<Self> {
-        Ok(Self { connection: Connection::open(address, clock).await? })
+    pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Self> {
+        Ok(Self { connection: Connection::open(endpoint).await? })
     }
 
-    /// Creates a stream and waits until it is active.
-    pub(crate) async fn create_stream(&mut self, stream: &str, shards: usize) -> Result<()> {
-        let input = json!({"StreamName": stream, "ShardCount": shards});
+    /// Creates a stream for records of so much data and waits until it is active.
+    pub(crate) async fn create_stream(
+        &mut self,
+        stream: &str,
+        shards: usize,
+        data_bytes: usize,
+    ) -> Result<()> {
+        let input = if data_bytes > RECORD_BYTES_USUAL {
+            let most = RECORD_KIB_MAX;
+            json!({"StreamName": stream, "ShardCount": shards, "MaxRecordSizeInKiB": most})
+        } else {
+            json!({"StreamName": stream, "ShardCount": shards})
+        };
         self.call("CreateStream", &input).await?;
         let input = json!({"StreamName": stream});
         self.until_active("DescribeStreamSummary", &input, STREAM_STATUS).await
@@ -112,7 +123,7 @@ impl Control {
 
     /// Calls an operation; an output without members is `null`.
     async fn call(&mut self, operation: &'static str, input: &Value) -> Result<Value> {
-        let mut signer = self.connection.signer(Codec::Json.content_type(), operation)?;
+        let mut signer = self.connection.signer(Codec::Json.content_type(), operation);
         let body = Body::new(input.to_string());
         let answer = timeout(CALL_MAX, self.connection.call(&mut signer, Instant::now(), &body));
         let answer = answer.await.with_context(|| format!("{operation} took too long"))?;

@@ -1,17 +1,16 @@
 //! Load on a server for a window of time, and what it cost.
 
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use crate::alarm::Alarm;
 use crate::clock::Window;
 use crate::histogram::Histogram;
 use crate::http::Connection;
 use crate::sign::Signer;
-use crate::usage::Usage;
 use crate::workload::Workload;
 
 /// How long the last answers may take to come in after the window.
@@ -54,6 +53,44 @@ impl Caller {
             tally.count(window, begun, answered);
         }
     }
+
+    /// Calls whenever a request is due, or as soon after as the answer before is here. A latency
+    /// counts from when its request was due: waiting behind a slow one is no less waiting.
+    async fn run_when_due(mut self, window: Window, mut dues: Dues) -> Result<Tally> {
+        let mut tally = Tally::new();
+        let mut alarm = Alarm::new()?;
+        loop {
+            let due = dues.next();
+            if due >= window.end {
+                return Ok(tally);
+            }
+            alarm.until(due).await?;
+            let answered = self.call(Instant::now()).await?;
+            tally.count(window, due, answered);
+        }
+    }
+}
+
+/// When the requests of one caller are due: every so often, for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dues {
+    next: Instant,
+    every: Duration,
+}
+
+impl Dues {
+    /// Those of the caller `index` of `callers`, who take turns at `per_second` requests from
+    /// `start` on.
+    pub(crate) fn of(start: Instant, per_second: u32, index: usize, callers: usize) -> Self {
+        let nth = |n: usize| Duration::from_secs(n as u64) / per_second.max(1);
+        Self { next: start + nth(index), every: nth(callers) }
+    }
+
+    pub(crate) fn next(&mut self) -> Instant {
+        let due = self.next;
+        self.next += self.every;
+        due
+    }
 }
 
 /// What one connection, or all of them, got done within the window.
@@ -63,15 +100,19 @@ pub(crate) struct Tally {
     pub(crate) records: u64,
     pub(crate) answer_bytes: u64,
     pub(crate) latency: Histogram,
+    /// Records of all answers, those before and after the window too.
+    pub(crate) all_records: u64,
 }
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        Self { requests: 0, records: 0, answer_bytes: 0, latency: Histogram::new() }
+        let latency = Histogram::new();
+        Self { requests: 0, records: 0, answer_bytes: 0, latency, all_records: 0 }
     }
 
     /// Counts an answer if it came within the window.
     pub(crate) fn count(&mut self, window: Window, begun: Instant, answered: Answered) {
+        self.all_records += answered.records;
         if window.contains(answered.at) {
             self.requests += 1;
             self.records += answered.records;
@@ -85,23 +126,27 @@ impl Tally {
         self.records += other.records;
         self.answer_bytes += other.answer_bytes;
         self.latency.merge(&other.latency);
+        self.all_records += other.all_records;
     }
 }
 
-/// What the window cost both sides.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cost {
-    pub(crate) server_cpu: Duration,
-    pub(crate) client_cpu: Duration,
-    /// The server at the end of the window.
-    pub(crate) server: Usage,
-}
-
-/// Lets all callers run for the window; the first error ends them all.
-pub(crate) async fn run(callers: Vec<Caller>, window: Window) -> Result<Tally> {
+/// Lets all callers run for the window, each without a pause or all together at a rate; the first
+/// error ends them all.
+pub(crate) async fn run(
+    callers: Vec<Caller>,
+    window: Window,
+    per_second: Option<u32>,
+) -> Result<Tally> {
     let mut running = JoinSet::new();
-    for caller in callers {
-        running.spawn(caller.run(window));
+    let (start, count) = (Instant::now(), callers.len());
+    for (index, caller) in callers.into_iter().enumerate() {
+        match per_second {
+            None => running.spawn(caller.run(window)),
+            Some(per_second) => {
+                let dues = Dues::of(start, per_second, index, count);
+                running.spawn(caller.run_when_due(window, dues))
+            }
+        };
     }
     let all = async {
         let mut total = Tally::new();
@@ -113,20 +158,28 @@ pub(crate) async fn run(callers: Vec<Caller>, window: Window) -> Result<Tally> {
     timeout_at(window.end + DRAIN_MAX, all).await.context("answers did not come in")?
 }
 
-/// Reads the processes at both ends of the window, on a thread that no load delays.
-pub(crate) async fn cost(server: u32, window: Window) -> Result<Cost> {
-    let sample = move || {
-        let at = |instant: Instant| {
-            thread::sleep(instant.saturating_duration_since(Instant::now()));
-            Ok::<_, anyhow::Error>((Usage::of(server)?, Usage::of(std::process::id())?))
-        };
-        let (server_before, client_before) = at(window.start)?;
-        let (server, client) = at(window.end)?;
-        Ok(Cost {
-            server_cpu: server.cpu.saturating_sub(server_before.cpu),
-            client_cpu: client.cpu.saturating_sub(client_before.cpu),
-            server,
-        })
-    };
-    spawn_blocking(sample).await.context("sampling panicked")?
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_take_turns_at_the_rate_that_is_offered() {
+        let start = Instant::now();
+        let mut dues = Vec::new();
+        for index in 0..3 {
+            let mut own = Dues::of(start, 1_000, index, 3);
+            dues.extend([own.next(), own.next()]);
+        }
+        dues.sort();
+        let millis: Vec<u128> = dues.iter().map(|due| (*due - start).as_millis()).collect();
+        assert_eq!(millis, [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn answers_outside_the_window_count_as_stored_and_as_nothing_else() {
+        let window = Window::after(Duration::from_secs(1), Duration::from_secs(1));
+        let mut tally = Tally::new();
+        tally.count(window, window.start, Answered { at: window.end, records: 1, bytes: 1 });
+        assert_eq!((tally.requests, tally.records, tally.all_records), (0, 0, 1));
+    }
 }

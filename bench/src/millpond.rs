@@ -1,17 +1,36 @@
 //! How the service under test is started: the flags that all measurements share.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::cases::{Durability, Setting};
 use crate::sign::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Durability {
-    Fsync,
-    Os,
+/// Shards that an account may have: more than any measurement makes.
+const SHARDS_MAX: &str = "40000";
+/// Room for what a case puts in a minute.
+const MEMORY_MAX: &str = "8GiB";
+/// Limits that are counted and compared, and that nothing reaches.
+const QUOTAS: &str = "\
+shard-write-records-per-second = 100000000
+shard-write-bytes-per-second = 4000000000
+shard-read-calls-per-second = 100000000
+shard-read-bytes-per-second = 4000000000
+shard-iterator-calls-per-second = 100000000
+";
+const TLS_DIR: &str = "tls";
+
+/// Where the data of a server lies that has its home here.
+pub(crate) fn data_dir(home: &Path) -> PathBuf {
+    home.join("data")
+}
+
+/// The certificate of the authority that vouches for a server that has its home here.
+pub(crate) fn authority(home: &Path) -> PathBuf {
+    home.join(TLS_DIR).join("ca.pem")
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -19,9 +38,6 @@ pub(crate) struct Millpond {
     /// The millpond binary to measure; a release build, or the figures mean little
     #[arg(long, value_name = "PATH")]
     server_bin: PathBuf,
-    /// When a record counts as stored
-    #[arg(long, value_enum, default_value_t = Durability::Fsync)]
-    pub(crate) durability: Durability,
     /// One more argument for the server; may be given again
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     server_arg: Vec<String>,
@@ -46,23 +62,35 @@ impl Millpond {
             .with_context(|| format!("making a directory in {}", scratch.display()))
     }
 
-    /// `millpond serve` as for production, but without quotas, which would be what is measured.
-    pub(crate) fn serve(&self, data_dir: &Path) -> Vec<String> {
-        let data_dir = data_dir.display().to_string();
+    /// `millpond serve` as for production in `home`, where its data goes to, but without quotas,
+    /// which would be what is measured.
+    pub(crate) fn serve(&self, home: &Path) -> Result<Vec<String>> {
+        self.serve_as(home, &Setting::DEFAULT)
+    }
+
+    /// The same with what a case asks for.
+    pub(crate) fn serve_as(&self, home: &Path, setting: &Setting) -> Result<Vec<String>> {
+        let data_dir = data_dir(home).display().to_string();
         let credential = format!("{ACCESS_KEY_ID}:{SECRET_ACCESS_KEY}");
-        let durability = match self.durability {
-            Durability::Fsync => "fsync",
-            Durability::Os => "os",
-        };
-        let own = [
-            ["--listen", "127.0.0.1:0"],
-            ["--data-dir", &data_dir],
-            ["--durability", durability],
-            ["--quotas", "off"],
-            ["--auth", "verify"],
-            ["--credential", &credential],
-        ];
-        self.command("serve", own.as_flattened())
+        let mut own = vec!["--listen", "127.0.0.1:0", "--auth", "verify"];
+        own.extend(["--credential", &credential, "--shard-limit", SHARDS_MAX]);
+        match setting.durability {
+            Durability::Fsync => own.extend(["--durability", "fsync", "--data-dir", &data_dir]),
+            Durability::Os => own.extend(["--durability", "os", "--data-dir", &data_dir]),
+            Durability::Memory => own.extend(["--in-memory=true", "--memory-limit", MEMORY_MAX]),
+        }
+        let quotas_file = home.join("quotas.toml").display().to_string();
+        if setting.quotas {
+            fs::write(&quotas_file, QUOTAS).context("writing the limits")?;
+            own.extend(["--quotas", "strict", "--quotas-file", &quotas_file]);
+        } else {
+            own.extend(["--quotas", "off"]);
+        }
+        let tls_dir = home.join(TLS_DIR).display().to_string();
+        if setting.tls {
+            own.extend(["--tls", "self-signed", "--tls-dir", &tls_dir]);
+        }
+        Ok(self.command("serve", &own))
     }
 
     /// `millpond dev` as a test starts it.

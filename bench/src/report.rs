@@ -1,146 +1,111 @@
-//! What was measured, as a table for people and as JSON for machines.
+//! What was measured, as one file that measurements add to: the tables, plots and checks are made
+//! of it.
 
-use std::fmt::Write;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
-use crate::cases::Case;
-use crate::clock::Window;
-use crate::load::{Cost, Tally};
+pub(crate) use self::lines::Lines;
+pub(crate) use self::row::Row;
+use crate::cases::Setting;
 
-/// One server under one case.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Row {
-    pub(crate) case: &'static str,
-    pub(crate) server: &'static str,
-    pub(crate) requests: u64,
-    pub(crate) records: u64,
-    pub(crate) requests_per_second: f64,
-    pub(crate) records_per_second: f64,
-    /// Data of the records, in units of 1,000,000 bytes.
-    pub(crate) mb_per_second: f64,
-    pub(crate) p50_us: f64,
-    pub(crate) p99_us: f64,
-    pub(crate) server_cpu_us_per_record: f64,
-    pub(crate) server_cpu_us_per_request: f64,
-    /// Processors that each side kept busy.
-    pub(crate) server_cpus: f64,
-    pub(crate) client_cpus: f64,
-    pub(crate) answer_bytes_per_request: f64,
-    pub(crate) rss_mib: f64,
-    pub(crate) rss_anonymous_mib: f64,
-    pub(crate) threads: usize,
+mod lines;
+mod row;
+pub(crate) mod table;
+
+/// Everything that is known, of one machine.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Report {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) unable: Vec<Unable>,
+    pub(crate) figures: Vec<Figure>,
 }
 
-impl Row {
-    pub(crate) fn new(
-        case: &Case,
-        server: &'static str,
-        window: Window,
-        tally: &Tally,
-        cost: &Cost,
-    ) -> Self {
-        let seconds = window.length().as_secs_f64();
-        let (requests, records) = (float(tally.requests), float(tally.records));
-        let cpu = micros(cost.server_cpu);
-        Self {
-            case: case.name,
-            server,
-            requests: tally.requests,
-            records: tally.records,
-            requests_per_second: requests / seconds,
-            records_per_second: records / seconds,
-            mb_per_second: records * float(case.data_bytes as u64) / 1e6 / seconds,
-            p50_us: micros(tally.latency.percentile(50)),
-            p99_us: micros(tally.latency.percentile(99)),
-            server_cpu_us_per_record: cpu / records.max(1.0),
-            server_cpu_us_per_request: cpu / requests.max(1.0),
-            server_cpus: cost.server_cpu.as_secs_f64() / seconds,
-            client_cpus: cost.client_cpu.as_secs_f64() / seconds,
-            answer_bytes_per_request: float(tally.answer_bytes) / requests.max(1.0),
-            rss_mib: mib(cost.server.rss_bytes),
-            rss_anonymous_mib: mib(cost.server.rss_anonymous_bytes),
-            threads: cost.server.threads,
+/// A case that a server can't run, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unable {
+    pub(crate) case: String,
+    #[serde(flatten)]
+    pub(crate) setting: Setting,
+    pub(crate) server: String,
+    pub(crate) why: String,
+}
+
+/// One number that no case stands for, such as the time that a start takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Figure {
+    pub(crate) name: String,
+    pub(crate) value: f64,
+    pub(crate) unit: String,
+}
+
+impl Report {
+    /// Adds a row, in the place of what was known of the same server under the same case.
+    pub(crate) fn row(&mut self, row: Row) {
+        self.forget(&row.case, row.setting, &row.server);
+        self.rows.push(row);
+    }
+
+    /// Adds that a server can't run a case, in the place of what was known of it.
+    pub(crate) fn unable(&mut self, unable: Unable) {
+        self.forget(&unable.case, unable.setting, &unable.server);
+        self.unable.push(unable);
+    }
+
+    fn forget(&mut self, case: &str, setting: Setting, server: &str) {
+        let key = (case, setting, server);
+        self.rows.retain(|row| (row.case.as_str(), row.setting, row.server.as_str()) != key);
+        self.unable.retain(|at| (at.case.as_str(), at.setting, at.server.as_str()) != key);
+    }
+
+    /// Adds a figure, in the place of an earlier one of the same name.
+    pub(crate) fn figure(&mut self, figure: Figure) {
+        match self.figures.iter_mut().find(|at| at.name == figure.name) {
+            Some(at) => *at = figure,
+            None => self.figures.push(figure),
         }
     }
 }
 
-/// Beyond this the client's one thread has no time left and holds the server back.
-const CLIENT_CPUS_MAX: f64 = 0.9;
-
-/// The columns of the table, in order.
-const HEADINGS: [&str; 11] = [
-    "server",
-    "records/s",
-    "MB/s",
-    "requests/s",
-    "p50 µs",
-    "p99 µs",
-    "CPU µs/record",
-    "CPU µs/request",
-    "CPUs",
-    "client CPUs",
-    "RSS MiB (anon)",
-];
-
-/// The lines of one case: each server, and how the first compares with the second.
-pub(crate) fn table(case: &str, service: &Row, bare: &Row) -> String {
-    let ratio = |of: fn(&Row) -> f64| format!("{:.2}", of(service) / of(bare));
-    let ratios = [
-        "ratio".to_owned(),
-        ratio(|row| row.records_per_second),
-        ratio(|row| row.mb_per_second),
-        ratio(|row| row.requests_per_second),
-        ratio(|row| row.p50_us),
-        ratio(|row| row.p99_us),
-        ratio(|row| row.server_cpu_us_per_record),
-        ratio(|row| row.server_cpu_us_per_request),
-        ratio(|row| row.server_cpus),
-        ratio(|row| row.client_cpus),
-        ratio(|row| row.rss_mib),
-    ];
-    let lines = [HEADINGS.map(str::to_owned), cells(service), cells(bare), ratios];
-    let busy = service.client_cpus > CLIENT_CPUS_MAX;
-    let warning =
-        if busy { "  the client was the limit: rates are too low, costs hold\n" } else { "" };
-    format!("{case}\n{}{warning}", aligned(&lines))
+/// The file of a report, for measurements that add to it.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Destination {
+    /// Add what is measured to this report, in JSON; a file that isn't there is made
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
-fn cells(row: &Row) -> [String; HEADINGS.len()] {
-    [
-        row.server.to_owned(),
-        format!("{:.0}", row.records_per_second),
-        format!("{:.1}", row.mb_per_second),
-        format!("{:.0}", row.requests_per_second),
-        format!("{:.0}", row.p50_us),
-        format!("{:.0}", row.p99_us),
-        format!("{:.2}", row.server_cpu_us_per_record),
-        format!("{:.1}", row.server_cpu_us_per_request),
-        format!("{:.2}", row.server_cpus),
-        format!("{:.2}", row.client_cpus),
-        format!("{:.1} ({:.1})", row.rss_mib, row.rss_anonymous_mib),
-    ]
-}
-
-/// Lines of cells under each other: the first column to the left, all others to the right.
-pub(crate) fn aligned<const N: usize>(lines: &[[String; N]]) -> String {
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        let cells = lines.iter().filter_map(|line| line.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
-    });
-    let mut text = String::new();
-    for line in lines {
-        for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
-            let written = match column {
-                0 => write!(text, "  {cell:<width$}"),
-                _ => write!(text, "  {cell:>width$}"),
-            };
-            written.expect("a string takes all that is written");
-        }
-        text.push('\n');
+impl Destination {
+    /// Changes the report in the file, if one is wanted.
+    ///
+    /// # Errors
+    ///
+    /// If the file is there and is no report, or can't be written.
+    pub(crate) fn add(&self, add: impl FnOnce(&mut Report)) -> Result<()> {
+        let Some(file) = &self.report else { return Ok(()) };
+        let mut report = match fs::read(file) {
+            Ok(json) => parse(&json, file)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => Report::default(),
+            Err(error) => return Err(error).context("reading the report"),
+        };
+        add(&mut report);
+        fs::write(file, serde_json::to_vec_pretty(&report)?).context("writing the report")
     }
-    text
+}
+
+fn parse(json: &[u8], file: &Path) -> Result<Report> {
+    serde_json::from_slice(json).with_context(|| format!("{} is no report", file.display()))
+}
+
+/// A count as a number to divide.
+#[expect(clippy::cast_precision_loss, reason = "counts of a run stay far below 2^52")]
+pub(crate) fn float(count: u64) -> f64 {
+    count as f64
 }
 
 /// Microseconds.
@@ -153,73 +118,47 @@ pub(crate) fn mib(bytes: u64) -> f64 {
     float(bytes) / 1_048_576.0
 }
 
-/// A count as a number to divide.
-#[expect(clippy::cast_precision_loss, reason = "counts of a run stay far below 2^52")]
-pub(crate) fn float(count: u64) -> f64 {
-    count as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cases::CASES;
-    use crate::load::Answered;
-    use crate::usage::Usage;
 
-    fn row(server: &'static str, cpu_ms: u64) -> Row {
-        let window = Window::after(Duration::ZERO, Duration::from_secs(2));
-        let mut tally = Tally::new();
-        for _ in 0..10 {
-            let at = window.start + Duration::from_micros(100);
-            tally.count(window, window.start, Answered { at, records: 500, bytes: 60_000 });
+    fn unable(server: &str, why: &str) -> Unable {
+        let (case, setting) = ("put-record-100B-c1".to_owned(), Setting::DEFAULT);
+        Unable { case, setting, server: server.into(), why: why.into() }
+    }
+
+    #[test]
+    fn a_later_figure_takes_the_place_of_an_earlier_one() {
+        let mut report = Report::default();
+        for (name, value) in [("start", 2.0), ("other", 3.0), ("start", 1.0)] {
+            report.figure(Figure { name: name.into(), value, unit: "ms".into() });
         }
-        let server_usage = Usage {
-            cpu: Duration::ZERO,
-            rss_bytes: 3 << 20,
-            rss_anonymous_bytes: 1 << 20,
-            threads: 4,
-        };
-        let cpu = Duration::from_millis(cpu_ms);
-        let cost = Cost { server_cpu: cpu, client_cpu: cpu, server: server_usage };
-        Row::new(&CASES[0], server, window, &tally, &cost)
+        let values: Vec<f64> = report.figures.iter().map(|figure| figure.value).collect();
+        assert_eq!(values, [1.0, 3.0]);
     }
 
     #[test]
-    fn rates_and_costs_are_per_second_and_per_record() {
-        let row = row("millpond", 10);
-        let near = |found: f64, expected: f64| (found - expected).abs() < expected * 0.01;
-        assert!(near(row.records_per_second, 2_500.0), "{row:?}");
-        assert!(near(row.mb_per_second, 0.25), "{row:?}");
-        assert!(near(row.server_cpu_us_per_record, 2.0), "{row:?}");
-        assert!(near(row.server_cpu_us_per_request, 1_000.0), "{row:?}");
-        assert!(near(row.p99_us, 100.0), "{row:?}");
-        assert!(near(row.rss_mib, 3.0), "{row:?}");
-        assert!(near(row.answer_bytes_per_request, 60_000.0), "{row:?}");
+    fn a_row_and_that_it_cant_be_are_never_both_known() {
+        let mut report = Report::default();
+        let row = row::tests::row("peer", 5);
+        report.unable(Unable { case: row.case.clone(), ..unable("peer", "no such operation") });
+        report.row(row.clone());
+        assert!(report.unable.is_empty() && report.rows.len() == 1);
+        report.unable(Unable { case: row.case, ..unable("peer", "it fell over") });
+        assert!(report.rows.is_empty() && report.unable.len() == 1);
     }
 
     #[test]
-    fn a_table_sets_the_service_against_the_bare_server() {
-        let text = table("case", &row("millpond", 10), &row("bare", 5));
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 5);
-        assert!(lines[4].contains("ratio") && lines[4].contains("2.00"), "{text}");
-        let widths = lines[1..].iter().map(|line| line.chars().count());
-        assert!(widths.clone().all(|width| Some(width) == widths.clone().next()), "{text}");
-    }
-
-    #[test]
-    fn a_busy_client_is_told() {
-        let bare = row("bare", 5);
-        let warned = |cpu_ms| table("case", &row("millpond", cpu_ms), &bare).contains("the limit");
-        assert!(warned(1_900), "0.95 of the client's thread");
-        assert!(!warned(1_000), "half of it");
-    }
-
-    #[test]
-    fn answers_outside_the_window_do_not_count() {
-        let window = Window::after(Duration::from_secs(1), Duration::from_secs(1));
-        let mut tally = Tally::new();
-        tally.count(window, window.start, Answered { at: window.end, records: 1, bytes: 1 });
-        assert_eq!((tally.requests, tally.records), (0, 0));
+    fn a_file_keeps_what_other_measurements_added() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("report.json");
+        let destination = Destination { report: Some(file.clone()) };
+        destination.add(|report| report.unable(unable("peer", "no"))).unwrap();
+        destination.add(|report| report.row(row::tests::row("millpond", 5))).unwrap();
+        let report = parse(&fs::read(&file).unwrap(), &file).unwrap();
+        assert_eq!((report.unable.len(), report.rows.len()), (1, 1));
+        fs::write(&file, "[").unwrap();
+        let error = destination.add(|_| ()).unwrap_err().to_string();
+        assert!(error.ends_with("report.json is no report"), "{error}");
     }
 }

@@ -8,9 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
+
+use crate::usage::written_bytes;
 
 /// How long a server may take to say where it listens, and to end.
 const START_MAX: Duration = Duration::from_secs(30);
@@ -52,14 +54,20 @@ impl Server {
         self.child.id()
     }
 
-    /// Asks the server to end and waits until it has.
-    pub(crate) async fn stop(mut self) -> Result<()> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).context("stopping the server")?;
+    /// Asks the server to end and waits until it has. Answers how many bytes it sent towards the
+    /// disk in its life, the last flush included; `None` where the kernel doesn't count them.
+    pub(crate) async fn stop(mut self) -> Result<Option<u64>> {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).context("stopping the server")?;
         let deadline = Instant::now() + STOP_MAX;
+        // Its counters can be read until somebody has waited for it.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait()? {
+            if waitid(WaitId::Pid(pid), look)?.is_some() {
+                let written = written_bytes(self.pid());
+                let status = self.child.wait()?;
                 ensure!(status.success(), "the server ended with {status}");
-                return Ok(());
+                return Ok(written);
             }
             sleep(STOP_POLL).await;
         }

@@ -1,6 +1,5 @@
 //! What stands before a window: streams, data to read, and a caller for each connection.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -8,8 +7,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::body::Body;
 use crate::cases::{Case, Load};
-use crate::clock::Clock;
 use crate::codec::Codec;
+use crate::endpoint::Endpoint;
 use crate::http::Connection;
 use crate::kinesis::Control;
 use crate::load::Caller;
@@ -30,16 +29,13 @@ pub(crate) enum Callers {
     Tip(Box<Tip>),
 }
 
-/// A fresh server of the service.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Service {
-    pub(crate) address: SocketAddr,
-    pub(crate) clock: Clock,
-    /// Shards of the stream to create; a tip has one.
-    pub(crate) shards: usize,
+/// A server that speaks Kinesis.
+#[derive(Clone, Copy)]
+pub(crate) struct Service<'a> {
+    pub(crate) endpoint: &'a Endpoint,
 }
 
-impl Service {
+impl Service<'_> {
     /// Creates the stream, fills it if it is to be read, and connects the callers.
     pub(crate) async fn callers(
         self,
@@ -48,9 +44,9 @@ impl Service {
         fill_bytes: usize,
     ) -> Result<Callers> {
         let Case { load, codec, data_bytes, .. } = *case;
-        let mut control = Control::connect(self.address, self.clock).await?;
-        let shards = if load == Load::PutToRead { 1 } else { self.shards };
-        control.create_stream(STREAM, shards).await?;
+        let mut control = Control::connect(self.endpoint).await?;
+        let shards = usize::from(case.setting.shards);
+        control.create_stream(STREAM, shards, data_bytes).await?;
         let ids = control.shards(STREAM).await?;
         ensure!(ids.len() == shards, "{} shards where {shards} were asked for", ids.len());
         match load {
@@ -132,20 +128,19 @@ impl Service {
         codec: Codec,
         workload: impl Workload + 'static,
     ) -> Result<Caller> {
-        caller(self.address, self.clock, operation, codec, workload).await
+        caller(self.endpoint, operation, codec, workload).await
     }
 }
 
 /// The bare server, driven like the service.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bare {
-    pub(crate) address: SocketAddr,
-    pub(crate) clock: Clock,
+#[derive(Clone, Copy)]
+pub(crate) struct Bare<'a> {
+    pub(crate) endpoint: &'a Endpoint,
     /// Records that one answer counts for.
     pub(crate) records: usize,
 }
 
-impl Bare {
+impl Bare<'_> {
     pub(crate) async fn callers(self, case: &Case, pool: &Arc<[Body]>) -> Result<Callers> {
         if case.load == Load::PutToRead {
             let writer = self.caller(case, pool, 0).await?;
@@ -163,7 +158,7 @@ impl Bare {
     async fn caller(self, case: &Case, pool: &Arc<[Body]>, index: usize) -> Result<Caller> {
         let start = index * pool.len() / case.connections;
         let cycle = Cycle::new(Arc::clone(pool), start, self.records, Check::Answered);
-        caller(self.address, self.clock, operation(case.load), case.codec, cycle).await
+        caller(self.endpoint, operation(case.load), case.codec, cycle).await
     }
 }
 
@@ -186,13 +181,12 @@ const fn operation(load: Load) -> &'static str {
 }
 
 async fn caller(
-    address: SocketAddr,
-    clock: Clock,
+    endpoint: &Endpoint,
     operation: &'static str,
     codec: Codec,
     workload: impl Workload + 'static,
 ) -> Result<Caller> {
-    let connection = Connection::open(address, clock).await?;
-    let signer = connection.signer(codec.content_type(), operation)?;
+    let connection = Connection::open(endpoint).await?;
+    let signer = connection.signer(codec.content_type(), operation);
     Ok(Caller { connection, signer, workload: Box::new(workload) })
 }

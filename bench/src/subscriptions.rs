@@ -8,13 +8,13 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::body::Body;
-use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::duration;
+use crate::endpoint::Endpoint;
 use crate::http::Connection;
 use crate::kinesis::Control;
 use crate::millpond::Millpond;
-use crate::report::{aligned, mib};
+use crate::report::{Destination, Lines, float, mib};
 use crate::server::Server;
 use crate::usage::Usage;
 
@@ -38,54 +38,56 @@ pub(crate) struct Subscriptions {
     /// How long the server is left alone before its memory is read
     #[arg(long, default_value = "6s", value_parser = duration::parse)]
     settle: Duration,
+    #[command(flatten)]
+    report: Destination,
 }
 
 impl Subscriptions {
     pub(crate) async fn run(self) -> Result<()> {
         raise_open_files()?;
         let scratch = self.millpond.scratch()?;
-        let mut arguments = self.millpond.serve(&scratch.path().join("data"));
-        arguments.extend(["--shard-limit", "20000", "--max-connections", "20000"].map(Into::into));
+        let mut arguments = self.millpond.serve(scratch.path())?;
+        arguments.extend(["--max-connections", "20000"].map(Into::into));
         let server = Server::start(self.millpond.program(), &arguments).await?;
-        let clock = Clock::start();
-        let mut control = Control::connect(server.address, clock).await?;
-        control.create_stream(STREAM, self.shards.into()).await?;
+        let endpoint = Endpoint::plain(server.address);
+        let mut control = Control::connect(&endpoint).await?;
+        control.create_stream(STREAM, self.shards.into(), 0).await?;
         let shards = control.shards(STREAM).await?;
         let mut consumers = Vec::new();
         for number in 0..CONSUMERS {
             consumers.push(control.register_consumer(STREAM, &format!("app-{number}")).await?);
         }
 
-        let headings = ["subscriptions", "RSS MiB", "KiB each", "threads", "CPU ms in a second"];
-        let mut lines = vec![headings.map(str::to_owned)];
+        let headings = [
+            ("RSS", "MiB", 1),
+            ("each", "KiB", 1),
+            ("threads", "", 0),
+            ("CPU in a second", "ms", 1),
+        ];
+        let mut lines = Lines::new("subscriptions", headings);
         sleep(self.settle).await;
         let before = Usage::of(server.pid())?;
-        lines.push(line(&server, 0, before).await?);
+        lines.push("none", figures(&server, 0, &before).await?);
         let mut open = Vec::new();
         for (shard, consumer) in shards.iter().flat_map(|s| consumers.iter().map(move |c| (s, c))) {
-            let begun = timeout(BEGIN_MAX, subscribe(&server, clock, consumer, shard)).await;
+            let begun = timeout(BEGIN_MAX, subscribe(&endpoint, consumer, shard)).await;
             open.push(begun.context("a subscription took too long to begin")??);
         }
         sleep(self.settle).await;
-        lines.push(line(&server, open.len(), before).await?);
+        lines.push(open.len().to_string(), figures(&server, open.len(), &before).await?);
         let first = open.first_mut().context("there are subscriptions")?;
         let heartbeat = timeout(WATCHED, first.receive_next(HEARTBEAT)).await;
         heartbeat.context("the first subscription has no heartbeat any more")??;
-        println!("{}", aligned(&lines));
+        lines.tell(&self.report)?;
         drop(open);
-        server.stop().await
+        server.stop().await.map(drop)
     }
 }
 
 /// A connection on which events come from now on.
-async fn subscribe(
-    server: &Server,
-    clock: Clock,
-    consumer: &str,
-    shard: &str,
-) -> Result<Connection> {
-    let mut connection = Connection::open(server.address, clock).await?;
-    let mut signer = connection.signer(Codec::Json.content_type(), "SubscribeToShard")?;
+async fn subscribe(endpoint: &Endpoint, consumer: &str, shard: &str) -> Result<Connection> {
+    let mut connection = Connection::open(endpoint).await?;
+    let mut signer = connection.signer(Codec::Json.content_type(), "SubscribeToShard");
     let position = json!({"Type": "LATEST"});
     let input = json!({"ConsumerARN": consumer, "ShardId": shard, "StartingPosition": position});
     connection.send(&mut signer, Instant::now(), &Body::new(input.to_string())).await?;
@@ -93,19 +95,14 @@ async fn subscribe(
     Ok(connection)
 }
 
-async fn line(server: &Server, open: usize, before: Usage) -> Result<[String; 5]> {
+async fn figures(server: &Server, open: usize, before: &Usage) -> Result<[f64; 4]> {
     let first = Usage::of(server.pid())?;
     sleep(WATCHED).await;
     let usage = Usage::of(server.pid())?;
     let grown = usage.rss_bytes.saturating_sub(before.rss_bytes);
     let cpu = usage.cpu.saturating_sub(first.cpu).as_secs_f64() / WATCHED.as_secs_f64();
-    Ok([
-        open.to_string(),
-        format!("{:.1}", mib(usage.rss_bytes)),
-        format!("{:.1}", mib(grown / open.max(1) as u64) * 1024.0),
-        usage.threads.to_string(),
-        format!("{:.1}", cpu * 1e3),
-    ])
+    let threads = float(usage.threads.len() as u64);
+    Ok([mib(usage.rss_bytes), mib(grown / open.max(1) as u64) * 1024.0, threads, cpu * 1e3])
 }
 
 /// Each connection is an open file, and many systems begin with 1,024 of them.

@@ -14,7 +14,7 @@ const POOL_BYTES: usize = 4 * 1024 * 1024;
 const POOL_BODIES_MIN: usize = 8;
 const POOL_BODIES_MAX: usize = 1_024;
 /// Digits of a partition key; long enough that no two are alike by chance.
-const PARTITION_KEY_CHARS: usize = 17;
+pub(crate) const PARTITION_KEY_CHARS: usize = 17;
 
 /// A source of requests to one operation.
 pub(crate) trait Workload: Send {

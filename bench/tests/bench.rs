@@ -23,7 +23,8 @@ fn text(bytes: &[u8]) -> String {
 fn rows(file: &str, cases: &str) -> Vec<Value> {
     let json = format!("{}/{file}", env!("CARGO_TARGET_TMPDIR"));
     let short = "--duration 1s --warm-up 10ms --shards 2 --prefill-mib 1";
-    let output = bench(&format!("run {short} --json {json} {cases}"));
+    drop(std::fs::remove_file(&json));
+    let output = bench(&format!("run {short} --report {json} {cases}"));
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("ratio"));
     let report: Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
@@ -70,7 +71,7 @@ fn entries_that_fail_fail_the_run() {
     let output = bench("run --case put-records-100x1KiB --duration 100ms --server-arg --fail");
     assert_eq!(output.status.code(), Some(1));
     let error = text(&output.stderr);
-    assert!(error.contains("put-records-100x1KiB: the service: some entries failed"), "{error}");
+    assert!(error.contains("put-records-100x1KiB: millpond: some entries failed"), "{error}");
 }
 
 #[test]

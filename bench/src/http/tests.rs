@@ -55,8 +55,8 @@ async fn answers(pieces: &'static [&'static str]) -> (Result<Vec<u8>>, Result<Ve
         }
     };
     let client = async {
-        let mut connection = Connection::open(address, Clock::start()).await.unwrap();
-        let mut signer = connection.signer("text/plain", "ListStreams").unwrap();
+        let mut connection = Connection::open(&Endpoint::plain(address)).await.unwrap();
+        let mut signer = connection.signer("text/plain", "ListStreams");
         let body = Body::new("{}");
         let first = connection.call(&mut signer, Instant::now(), &body).await.map(<[u8]>::to_vec);
         let second = connection.call(&mut signer, Instant::now(), &body).await.map(<[u8]>::to_vec);
@@ -103,8 +103,8 @@ async fn endless(answer: &str, more: &str, client: impl AsyncFnOnce(Connection))
         }
     };
     let client = async {
-        let mut connection = Connection::open(address, Clock::start()).await.unwrap();
-        let mut signer = connection.signer("text/plain", "SubscribeToShard").unwrap();
+        let mut connection = Connection::open(&Endpoint::plain(address)).await.unwrap();
+        let mut signer = connection.signer("text/plain", "SubscribeToShard");
         connection.send(&mut signer, Instant::now(), &Body::new("{}")).await.unwrap();
         client(connection).await;
     };

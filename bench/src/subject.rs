@@ -1,0 +1,148 @@
+//! What a case is run against: the one seam behind which servers of all kinds are started, filled,
+//! driven and measured, so that each new kind gets all cases and joins every report.
+
+use std::env::current_exe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::body::Body;
+use crate::cases::{Case, Load};
+use crate::clock::Window;
+use crate::cost;
+use crate::endpoint::Endpoint;
+use crate::load;
+use crate::millpond::{Millpond, authority};
+use crate::report::{Row, float};
+use crate::server::Server;
+use crate::setup::{Bare, Callers, Service};
+
+/// A kind of server.
+#[derive(Clone, Debug)]
+pub(crate) enum Subject {
+    /// The service, fresh for each case.
+    Millpond(Millpond),
+    /// The yardstick, which answers and does nothing else.
+    Bare,
+}
+
+/// How each case is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) warm_up: Duration,
+    pub(crate) duration: Duration,
+    /// Data in the stream that is read.
+    pub(crate) fill_bytes: usize,
+}
+
+/// A case, and what is the same for all servers that run it.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) case: Case,
+    pub(crate) plan: Plan,
+    /// The bodies to send.
+    pub(crate) pool: Arc<[Body]>,
+}
+
+impl Subject {
+    /// Its name in reports.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Millpond(_) => "millpond",
+            Self::Bare => "bare",
+        }
+    }
+
+    /// Why it can't run a case at all; `None` if it can.
+    pub(crate) fn lacks(&self, case: &Case) -> Option<&'static str> {
+        match self {
+            Self::Bare if case.setting.tls => Some("it speaks no TLS"),
+            Self::Millpond(_) | Self::Bare => None,
+        }
+    }
+
+    /// Whether it is somebody else's, so that what fails it is told and ends nothing.
+    pub(crate) const fn is_foreign(&self) -> bool {
+        match self {
+            Self::Millpond(_) | Self::Bare => false,
+        }
+    }
+
+    /// Starts it, fills it, drives it for the window and ends it. `first` is what the first server
+    /// of the comparison did under the same case.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be started, or any answer is not as it must be.
+    pub(crate) async fn measure(&self, run: &Run, first: Option<&Row>) -> Result<Row> {
+        match self {
+            Self::Millpond(millpond) => self.millpond(millpond, run).await,
+            Self::Bare => self.bare(run, first).await,
+        }
+    }
+
+    async fn millpond(&self, millpond: &Millpond, run: &Run) -> Result<Row> {
+        let home = millpond.scratch()?;
+        let case = &run.case;
+        let arguments = millpond.serve_as(home.path(), &case.setting)?;
+        let server = Server::start(millpond.program(), &arguments).await?;
+        let endpoint = if case.setting.tls {
+            Endpoint::tls(server.address, &authority(home.path()))?
+        } else {
+            Endpoint::plain(server.address)
+        };
+        self.speaks_kinesis(run, server, &endpoint).await
+    }
+
+    /// Drives any server that speaks Kinesis and was started for this run, and ends it.
+    pub(crate) async fn speaks_kinesis(
+        &self,
+        run: &Run,
+        server: Server,
+        endpoint: &Endpoint,
+    ) -> Result<Row> {
+        let service = Service { endpoint };
+        let callers = service.callers(&run.case, &run.pool, run.plan.fill_bytes).await?;
+        self.drive(run, server, callers).await
+    }
+
+    /// Drives the bare server as the first was. It answers reads with as many bytes, of which the
+    /// client counts as many records; to writes it answers two bytes.
+    async fn bare(&self, run: &Run, first: Option<&Row>) -> Result<Row> {
+        let mut arguments = vec!["bare-server".to_owned()];
+        let mut records = run.case.entries();
+        if run.case.load == Load::GetRecords {
+            let like = first.context("nothing was read beside it")?;
+            let bytes = like.answer_bytes_per_request.round();
+            arguments.extend(["--answer-bytes".to_owned(), format!("{bytes:.0}")]);
+            records = (like.records / like.requests.max(1)) as usize;
+        }
+        let server = Server::start(&current_exe()?, &arguments).await?;
+        let endpoint = Endpoint::plain(server.address);
+        let bare = Bare { endpoint: &endpoint, records };
+        let callers = bare.callers(&run.case, &run.pool).await?;
+        self.drive(run, server, callers).await
+    }
+
+    /// Lets callers drive a server for the window, and ends it.
+    async fn drive(&self, run: &Run, server: Server, callers: Callers) -> Result<Row> {
+        let Run { case, plan, .. } = run;
+        let window = Window::after(plan.warm_up, plan.duration);
+        let cost = cost::of(server.pid(), window);
+        let (tally, cost) = match callers {
+            Callers::Each(callers) => {
+                tokio::try_join!(load::run(callers, window, case.setting.per_second), cost)?
+            }
+            Callers::Tip(tip) => tokio::try_join!(tip.run(window), cost)?,
+        };
+        ensure!(tally.requests > 0, "no request ended within the window");
+        let mut row = Row::new(case, self.name(), window, &tally, &cost);
+        let written = server.stop().await?;
+        if matches!(case.load, Load::PutRecords { .. } | Load::PutRecord) {
+            let stored = float(tally.all_records) * float(case.data_bytes as u64);
+            row.written_per_byte = written.map(|written| float(written) / stored.max(1.0));
+        }
+        Ok(row)
+    }
+}
