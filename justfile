@@ -9,7 +9,7 @@ export PATH := cache / "tools/bin:" + env("PATH")
 
 # What CI runs, in this order: what is cheap and fails most often comes first. The simulator is
 # among the tests.
-stages := "lint deny deploy codegen-check model crates test fuzz doc build sdk"
+stages := "lint deny deploy codegen-check model crates test fuzz doc build instructions sdk"
 
 # Start a server for tests and laptops on 127.0.0.1:4567; its data is in memory
 dev *arguments:
@@ -85,6 +85,12 @@ client name: build
 bench command='run' *arguments:
     cargo build --release --locked -p millpond -p millpond-bench
     {{ targets }}/release/bench {{ command }} --server-bin {{ binary }} {{ arguments }}
+
+# Instructions that a record takes the release binary keep their budgets; counted by valgrind
+instructions *arguments='--check bench/instructions.toml': build
+    command -v valgrind >/dev/null || .ci/packages valgrind
+    cargo build --locked -p millpond-bench
+    {{ targets }}/debug/bench instructions --server-bin {{ binary }} {{ arguments }}
 
 # Scripts, and the files of deploy/ as far as a machine without a container engine can check them
 deploy:

@@ -23,9 +23,11 @@ mod endpoint;
 mod histogram;
 mod http;
 mod idle;
+mod instructions;
 mod kinesis;
 mod load;
 mod millpond;
+mod programs;
 mod report;
 mod run;
 mod server;
@@ -56,6 +58,8 @@ enum Measure {
     Idle(idle::Idle),
     /// Memory and CPU of subscriptions that have nothing to push
     Subscriptions(subscriptions::Subscriptions),
+    /// Instructions a record, by stage, and whether they keep their budgets; needs valgrind
+    Instructions(instructions::Instructions),
     #[command(hide = true)]
     BareServer(bare::BareServer),
 }
@@ -76,6 +80,7 @@ fn measure(measure: Measure) -> Result<()> {
         Measure::Start(start) => drive(start.run()),
         Measure::Idle(idle) => drive(idle.run()),
         Measure::Subscriptions(subscriptions) => drive(subscriptions.run()),
+        Measure::Instructions(instructions) => drive(instructions.run()),
         Measure::BareServer(server) => {
             Builder::new_multi_thread().enable_all().build()?.block_on(async {
                 tokio::select! {

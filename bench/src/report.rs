@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::lines::Lines;
+pub(crate) use self::lines::{Heading, Lines};
 pub(crate) use self::row::Row;
 use crate::cases::Setting;
 

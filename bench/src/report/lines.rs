@@ -47,7 +47,8 @@ impl<const N: usize> Lines<N> {
     }
 
     fn text(&self) -> String {
-        let headings = self.headings.map(|(heading, unit, _)| format!("{heading} {unit}"));
+        let heading = |(heading, unit, _)| format!("{heading} {unit}").trim_end().to_owned();
+        let headings = self.headings.map(heading);
         let mut cells = vec![[vec![self.title.to_owned()], headings.to_vec()].concat()];
         for (line, figures) in &self.figures {
             let figures = figures.iter().zip(self.headings).map(|(figure, (.., decimals))| {
