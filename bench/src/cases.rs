@@ -28,8 +28,12 @@ pub(crate) enum Load {
     PutRecord,
     /// Readers that go over a filled stream, again and again.
     GetRecords,
+    /// Readers that go once over a stream of which nothing is in memory.
+    GetRecordsCold,
     /// A record at a time, until a reader who polls at the tail has seen it.
     PutToRead,
+    /// Records one by one, until the subscription to their shard has pushed them.
+    PutToSubscribe,
 }
 
 /// How the server runs and how it is driven: what a case may be varied by.
@@ -90,10 +94,10 @@ impl fmt::Display for Setting {
 }
 
 use Codec::{Cbor, Json};
-use Load::{GetRecords, PutRecord, PutRecords, PutToRead};
+use Load::{GetRecords, GetRecordsCold, PutRecord, PutRecords, PutToRead, PutToSubscribe};
 
 /// All cases, in the order they are run.
-pub(crate) const CASES: [Case; 23] = [
+pub(crate) const CASES: [Case; 26] = [
     case("put-records-500x100B", PutRecords { entries: 500 }, 100, Json, 8),
     case("put-records-500x1KiB", PutRecords { entries: 500 }, 1024, Json, 8),
     case("put-records-100x1KiB", PutRecords { entries: 100 }, 1024, Json, 8),
@@ -114,9 +118,12 @@ pub(crate) const CASES: [Case; 23] = [
     case("get-records-1KiB", GetRecords, 1024, Json, 4),
     case("get-records-100B-cbor", GetRecords, 100, Cbor, 4),
     case("get-records-1KiB-cbor", GetRecords, 1024, Cbor, 4),
+    case("get-records-cold-100B", GetRecordsCold, 100, Json, 4),
+    case("get-records-cold-1KiB", GetRecordsCold, 1024, Json, 4),
     case("put-to-read-100B", PutToRead, 100, Json, 2).of_shards(1),
     case("put-to-read-1KiB", PutToRead, 1024, Json, 2).of_shards(1),
     case("put-to-read-100B-cbor", PutToRead, 100, Cbor, 2).of_shards(1),
+    case("put-to-subscribe-100B", PutToSubscribe, 100, Json, 64).at(5_000),
 ];
 
 /// The most that a record's data and its key of 17 digits may be together.
@@ -138,11 +145,16 @@ impl Case {
         self
     }
 
+    const fn at(mut self, per_second: u32) -> Self {
+        self.setting.per_second = Some(per_second);
+        self
+    }
+
     /// Records of one request, on their way in.
     pub(crate) const fn entries(&self) -> usize {
         match self.load {
             PutRecords { entries } => entries,
-            PutRecord | PutToRead | GetRecords => 1,
+            PutRecord | PutToRead | PutToSubscribe | GetRecords | GetRecordsCold => 1,
         }
     }
 }

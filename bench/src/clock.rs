@@ -32,6 +32,8 @@ impl Clock {
 /// The part of a run that counts: what warms up before it and what drains after it does not.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
+    /// When the warming up begins.
+    pub(crate) begin: Instant,
     pub(crate) start: Instant,
     pub(crate) end: Instant,
 }
@@ -39,8 +41,9 @@ pub(crate) struct Window {
 impl Window {
     /// A window of `length` that opens after `warm_up` from now.
     pub(crate) fn after(warm_up: Duration, length: Duration) -> Self {
-        let start = Instant::now() + warm_up;
-        Self { start, end: start + length }
+        let begin = Instant::now();
+        let start = begin + warm_up;
+        Self { begin, start, end: start + length }
     }
 
     pub(crate) fn contains(&self, instant: Instant) -> bool {

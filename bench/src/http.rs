@@ -16,6 +16,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 32;
 /// GetRecords returns up to 10 MiB of data, which base64 and JSON make larger.
 const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 const CLOSED: &str = "the server closed the connection";
 /// How much of a refusal goes into the error message.
 const EXCERPT_BYTES: usize = 300;
@@ -66,6 +67,25 @@ impl Connection {
         self.stream.write_all_buf(&mut request).await.context("sending a request")?;
         // TLS may keep the last bytes back; a plain connection has nothing to flush.
         self.stream.flush().await.context("sending a request")
+    }
+
+    /// Reads the head of an answer that has no end; what follows it is [`Self::here`].
+    /// Any status but 200 is an error.
+    pub(crate) async fn begin(&mut self) -> Result<()> {
+        self.receive_until(END_OF_HEAD).await?;
+        let end = memchr::memmem::find(&self.answer, END_OF_HEAD).unwrap_or_default();
+        self.answer.advance(end + END_OF_HEAD.len());
+        Ok(())
+    }
+
+    /// What has come of such an answer and wasn't taken yet.
+    pub(crate) fn here(&mut self) -> &mut BytesMut {
+        &mut self.answer
+    }
+
+    /// Waits for more of such an answer.
+    pub(crate) async fn more(&mut self) -> Result<()> {
+        self.read().await
     }
 
     /// Reads an answer that has no end until these bytes are in it.

@@ -15,6 +15,7 @@ use crate::workload::Workload;
 
 /// How long the last answers may take to come in after the window.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(30);
+const LATE: &str = "answers did not come in";
 
 /// One connection and what it asks.
 pub(crate) struct Caller {
@@ -54,9 +55,20 @@ impl Caller {
         }
     }
 
+    /// Calls without a pause until it has all that there is.
+    async fn drain(mut self, window: Window) -> Result<Tally> {
+        let mut tally = Tally::new();
+        while !self.workload.is_done() {
+            let begun = Instant::now();
+            let answered = self.call(begun).await?;
+            tally.count(window, begun, answered);
+        }
+        Ok(tally)
+    }
+
     /// Calls whenever a request is due, or as soon after as the answer before is here. A latency
     /// counts from when its request was due: waiting behind a slow one is no less waiting.
-    async fn run_when_due(mut self, window: Window, mut dues: Dues) -> Result<Tally> {
+    pub(crate) async fn run_when_due(mut self, window: Window, mut dues: Dues) -> Result<Tally> {
         let mut tally = Tally::new();
         let mut alarm = Alarm::new()?;
         loop {
@@ -82,8 +94,13 @@ impl Dues {
     /// Those of the caller `index` of `callers`, who take turns at `per_second` requests from
     /// `start` on.
     pub(crate) fn of(start: Instant, per_second: u32, index: usize, callers: usize) -> Self {
-        let nth = |n: usize| Duration::from_secs(n as u64) / per_second.max(1);
-        Self { next: start + nth(index), every: nth(callers) }
+        let nth = |n: usize| Self::nth(start, per_second, n as u32);
+        Self { next: nth(index), every: nth(callers) - start }
+    }
+
+    /// When the `n`th request of all is due, counted from 0.
+    pub(crate) fn nth(start: Instant, per_second: u32, n: u32) -> Instant {
+        start + Duration::from_secs(n.into()) / per_second.max(1)
     }
 
     pub(crate) fn next(&mut self) -> Instant {
@@ -138,24 +155,37 @@ pub(crate) async fn run(
     per_second: Option<u32>,
 ) -> Result<Tally> {
     let mut running = JoinSet::new();
-    let (start, count) = (Instant::now(), callers.len());
+    let count = callers.len();
     for (index, caller) in callers.into_iter().enumerate() {
         match per_second {
             None => running.spawn(caller.run(window)),
             Some(per_second) => {
-                let dues = Dues::of(start, per_second, index, count);
+                let dues = Dues::of(window.begin, per_second, index, count);
                 running.spawn(caller.run_when_due(window, dues))
             }
         };
     }
-    let all = async {
-        let mut total = Tally::new();
-        while let Some(done) = running.join_next().await {
-            total.merge(&done.context("a caller panicked")??);
-        }
-        Ok(total)
-    };
-    timeout_at(window.end + DRAIN_MAX, all).await.context("answers did not come in")?
+    timeout_at(window.end + DRAIN_MAX, total(running)).await.context(LATE)?
+}
+
+/// Lets callers read until each has all that there is; the window ends with the last.
+pub(crate) async fn drain(callers: Vec<Caller>) -> Result<(Tally, Window)> {
+    let window = Window::after(Duration::ZERO, DRAIN_MAX);
+    let mut running = JoinSet::new();
+    for caller in callers {
+        running.spawn(caller.drain(window));
+    }
+    let tally = timeout_at(window.end, total(running)).await.context(LATE)??;
+    Ok((tally, Window { end: Instant::now(), ..window }))
+}
+
+/// What all callers got done; the first error ends them all.
+pub(crate) async fn total(mut running: JoinSet<Result<Tally>>) -> Result<Tally> {
+    let mut total = Tally::new();
+    while let Some(done) = running.join_next().await {
+        total.merge(&done.context("a caller panicked")??);
+    }
+    Ok(total)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::time::{Instant, timeout};
 
 use crate::body::Body;
@@ -12,8 +12,11 @@ use crate::endpoint::Endpoint;
 use crate::http::Connection;
 use crate::kinesis::Control;
 use crate::load::Caller;
+use crate::push::{self, Push};
 use crate::tip::Tip;
-use crate::workload::{Check, Cycle, Reader, Workload, put_record_pool, put_records_pool};
+use crate::workload::{
+    Check, Cycle, Numbered, Reader, Workload, put_record_pool, put_records_pool,
+};
 
 const STREAM: &str = "bench";
 /// Records in one request that fills a stream.
@@ -27,6 +30,8 @@ pub(crate) enum Callers {
     Each(Vec<Caller>),
     /// A writer and the reader who waits for it.
     Tip(Box<Tip>),
+    /// Writers, and subscriptions to what they write.
+    Push(Box<Push>),
 }
 
 /// A server that speaks Kinesis.
@@ -60,11 +65,12 @@ impl Service<'_> {
             }
             Load::GetRecords => {
                 self.fill(STREAM, data_bytes, fill_bytes).await?;
-                let mut iterators = Vec::new();
-                for id in &ids {
-                    iterators.push(control.shard_iterator(STREAM, id, "TRIM_HORIZON").await?);
-                }
-                self.readers(case, &iterators).await.map(Callers::Each)
+                self.readers(case, &ids, &mut control).await.map(Callers::Each)
+            }
+            Load::GetRecordsCold => bail!("nothing is cold before a restart"),
+            Load::PutToSubscribe => {
+                let push = self.push(case, &ids, &mut control).await?;
+                Ok(Callers::Push(Box::new(push)))
             }
             Load::PutToRead => {
                 let id = ids.first().context("no shard")?;
@@ -94,8 +100,17 @@ impl Service<'_> {
         Ok(callers)
     }
 
-    /// A reader for each connection, over the shards in turn.
-    async fn readers(self, case: &Case, iterators: &[String]) -> Result<Vec<Caller>> {
+    /// A reader for each connection, over the shards in turn, again and again.
+    async fn readers(
+        self,
+        case: &Case,
+        shards: &[String],
+        control: &mut Control,
+    ) -> Result<Vec<Caller>> {
+        let mut iterators = Vec::new();
+        for shard in shards {
+            iterators.push(control.shard_iterator(STREAM, shard, "TRIM_HORIZON").await?);
+        }
         let mut callers = Vec::new();
         for iterator in iterators.iter().cycle().take(case.connections) {
             let reader = Reader::over_and_over(case.codec, iterator, case.data_bytes);
@@ -104,22 +119,61 @@ impl Service<'_> {
         Ok(callers)
     }
 
-    /// Puts about `fill_bytes` of data into a stream, records of one size.
+    /// Creates a stream and fills it; how many records there are.
+    pub(crate) async fn stock(self, case: &Case, fill_bytes: usize) -> Result<u64> {
+        let mut control = Control::connect(self.endpoint).await?;
+        let shards = usize::from(case.setting.shards);
+        control.create_stream(STREAM, shards, case.data_bytes).await?;
+        self.fill(STREAM, case.data_bytes, fill_bytes).await
+    }
+
+    /// A reader for each shard of such a stream, from its beginning to its tail.
+    pub(crate) async fn drainers(self, case: &Case) -> Result<Vec<Caller>> {
+        let mut control = Control::connect(self.endpoint).await?;
+        let mut callers = Vec::new();
+        for shard in control.shards(STREAM).await? {
+            let iterator = control.shard_iterator(STREAM, &shard, "TRIM_HORIZON").await?;
+            let reader = Reader::following(case.codec, &iterator, case.data_bytes);
+            callers.push(self.caller("GetRecords", case.codec, reader).await?);
+        }
+        Ok(callers)
+    }
+
+    /// A subscription to each shard, and writers.
+    async fn push(self, case: &Case, shards: &[String], control: &mut Control) -> Result<Push> {
+        let consumer = control.register_consumer(STREAM, "bench").await?;
+        let mut subscriptions = Vec::new();
+        for shard in shards {
+            let mut subscription = push::subscribe(self.endpoint, &consumer, shard).await?;
+            timeout(FILL_MAX, subscription.begin()).await.context("subscribing")??;
+            subscriptions.push(subscription);
+        }
+        let mut writers = Vec::new();
+        for index in 0..case.connections {
+            let (first, step) = (index as u64, case.connections as u64);
+            let numbered = Numbered::new(STREAM, first, step, case.data_bytes);
+            writers.push(self.caller("PutRecord", Codec::Json, numbered).await?);
+        }
+        let per_second = case.setting.per_second.context("events are measured at a rate")?;
+        Ok(Push { writers, subscriptions, per_second, data_bytes: case.data_bytes })
+    }
+
+    /// Puts about `fill_bytes` of data into a stream, records of one size; how many there are.
     pub(crate) async fn fill(
         self,
         stream: &str,
         data_bytes: usize,
         fill_bytes: usize,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let pool = put_records_pool(Codec::Json, stream, FILL_ENTRIES, data_bytes);
         let cycle = Cycle::new(pool, 0, FILL_ENTRIES, Check::PutRecords(Codec::Json));
         let mut caller = self.caller("PutRecords", Codec::Json, cycle).await?;
+        let mut records = 0;
         for _ in 0..fill_bytes.div_ceil(FILL_ENTRIES * data_bytes) {
-            timeout(FILL_MAX, caller.call(Instant::now()))
-                .await
-                .context("filling the stream")??;
+            let call = timeout(FILL_MAX, caller.call(Instant::now()));
+            records += call.await.context("filling the stream")??.records;
         }
-        Ok(())
+        Ok(records)
     }
 
     async fn caller(
@@ -167,16 +221,20 @@ pub(crate) fn pool(case: &Case) -> Arc<[Body]> {
     let Case { codec, data_bytes, .. } = *case;
     match case.load {
         Load::PutRecords { entries } => put_records_pool(codec, STREAM, entries, data_bytes),
-        Load::PutRecord | Load::PutToRead => put_record_pool(codec, STREAM, data_bytes),
-        Load::GetRecords => [Body::new(codec.get_records(&"A".repeat(200)))].into(),
+        Load::PutRecord | Load::PutToRead | Load::PutToSubscribe => {
+            put_record_pool(codec, STREAM, data_bytes)
+        }
+        Load::GetRecords | Load::GetRecordsCold => {
+            [Body::new(codec.get_records(&"A".repeat(200)))].into()
+        }
     }
 }
 
 const fn operation(load: Load) -> &'static str {
     match load {
         Load::PutRecords { .. } => "PutRecords",
-        Load::PutRecord | Load::PutToRead => "PutRecord",
-        Load::GetRecords => "GetRecords",
+        Load::PutRecord | Load::PutToRead | Load::PutToSubscribe => "PutRecord",
+        Load::GetRecords | Load::GetRecordsCold => "GetRecords",
     }
 }
 

@@ -18,6 +18,8 @@ use crate::report::{Row, float};
 use crate::server::Server;
 use crate::setup::{Bare, Callers, Service};
 
+mod cold;
+
 /// A kind of server.
 #[derive(Clone, Debug)]
 pub(crate) enum Subject {
@@ -58,6 +60,8 @@ impl Subject {
     pub(crate) fn lacks(&self, case: &Case) -> Option<&'static str> {
         match self {
             Self::Bare if case.setting.tls => Some("it speaks no TLS"),
+            Self::Bare if case.load == Load::GetRecordsCold => Some("it keeps nothing"),
+            Self::Bare if case.load == Load::PutToSubscribe => Some("it pushes nothing"),
             Self::Millpond(_) | Self::Bare => None,
         }
     }
@@ -83,6 +87,9 @@ impl Subject {
     }
 
     async fn millpond(&self, millpond: &Millpond, run: &Run) -> Result<Row> {
+        if run.case.load == Load::GetRecordsCold {
+            return cold::measure(millpond, run, self.name()).await;
+        }
         let home = millpond.scratch()?;
         let case = &run.case;
         let arguments = millpond.serve_as(home.path(), &case.setting)?;
@@ -135,6 +142,7 @@ impl Subject {
                 tokio::try_join!(load::run(callers, window, case.setting.per_second), cost)?
             }
             Callers::Tip(tip) => tokio::try_join!(tip.run(window), cost)?,
+            Callers::Push(push) => tokio::try_join!(push.run(window), cost)?,
         };
         ensure!(tally.requests > 0, "no request ended within the window");
         let mut row = Row::new(case, self.name(), window, &tally, &cost);

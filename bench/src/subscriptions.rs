@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde_json::json;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
-use crate::body::Body;
-use crate::codec::Codec;
 use crate::duration;
 use crate::endpoint::Endpoint;
 use crate::http::Connection;
 use crate::kinesis::Control;
 use crate::millpond::Millpond;
+use crate::push;
 use crate::report::{Destination, Lines, float, mib};
 use crate::server::Server;
 use crate::usage::Usage;
@@ -70,7 +68,7 @@ impl Subscriptions {
         lines.push("none", figures(&server, 0, &before).await?);
         let mut open = Vec::new();
         for (shard, consumer) in shards.iter().flat_map(|s| consumers.iter().map(move |c| (s, c))) {
-            let begun = timeout(BEGIN_MAX, subscribe(&endpoint, consumer, shard)).await;
+            let begun = timeout(BEGIN_MAX, quiet(&endpoint, consumer, shard)).await;
             open.push(begun.context("a subscription took too long to begin")??);
         }
         sleep(self.settle).await;
@@ -85,12 +83,8 @@ impl Subscriptions {
 }
 
 /// A connection on which events come from now on.
-async fn subscribe(endpoint: &Endpoint, consumer: &str, shard: &str) -> Result<Connection> {
-    let mut connection = Connection::open(endpoint).await?;
-    let mut signer = connection.signer(Codec::Json.content_type(), "SubscribeToShard");
-    let position = json!({"Type": "LATEST"});
-    let input = json!({"ConsumerARN": consumer, "ShardId": shard, "StartingPosition": position});
-    connection.send(&mut signer, Instant::now(), &Body::new(input.to_string())).await?;
+async fn quiet(endpoint: &Endpoint, consumer: &str, shard: &str) -> Result<Connection> {
+    let mut connection = push::subscribe(endpoint, consumer, shard).await?;
     connection.receive_until(b"initial-response").await?;
     Ok(connection)
 }

@@ -13,13 +13,14 @@ pub(crate) enum Suite {
     Full,
 }
 
-const QUICK: [&str; 6] = [
+const QUICK: [&str; 7] = [
     "put-records-500x100B",
     "put-records-500x1KiB",
     "put-record-1KiB-c64",
     "get-records-100B",
     "get-records-1KiB",
     "put-to-read-100B",
+    "put-to-subscribe-100B",
 ];
 
 /// What the table leaves out of all cases.

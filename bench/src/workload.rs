@@ -22,6 +22,10 @@ pub(crate) trait Workload: Send {
     fn request(&mut self) -> &Body;
     /// Judges the answer to it; returns how many records went either way.
     fn accept(&mut self, answer: &[u8]) -> Result<u64>;
+    /// Whether there is no more to ask for.
+    fn is_done(&self) -> bool {
+        false
+    }
 }
 
 /// What an answer must say.
@@ -82,19 +86,21 @@ pub(crate) struct Reader {
     again: Option<Body>,
     next: Body,
     answers: u64,
+    at_tail: bool,
 }
 
 impl Reader {
     /// Reads from `shard_iterator` to the tail, over and over. Iterators can be used again.
     pub(crate) fn over_and_over(codec: Codec, shard_iterator: &str, data_bytes: usize) -> Self {
         let first = Body::new(codec.get_records(shard_iterator));
-        Self { codec, data_bytes, again: Some(first.clone()), next: first, answers: 0 }
+        let (next, again) = (first.clone(), Some(first));
+        Self { codec, data_bytes, again, next, answers: 0, at_tail: false }
     }
 
     /// Reads from `shard_iterator` on and follows the tail.
     pub(crate) fn following(codec: Codec, shard_iterator: &str, data_bytes: usize) -> Self {
         let next = Body::new(codec.get_records(shard_iterator));
-        Self { codec, data_bytes, again: None, next, answers: 0 }
+        Self { codec, data_bytes, again: None, next, answers: 0, at_tail: false }
     }
 }
 
@@ -109,6 +115,7 @@ impl Workload for Reader {
             self.codec.check_get_records(answer, &page, self.data_bytes)?;
         }
         self.answers += 1;
+        self.at_tail = page.at_tail;
         self.next = match &self.again {
             Some(first) if page.at_tail => {
                 ensure!(page.records > 0 || self.answers > 1, "the shard is empty");
@@ -117,6 +124,43 @@ impl Workload for Reader {
             _ => Body::new(self.codec.get_records(page.next)),
         };
         Ok(page.records)
+    }
+
+    fn is_done(&self) -> bool {
+        self.at_tail
+    }
+}
+
+/// Puts records whose partition keys are numbers that tell when each was due.
+#[derive(Debug)]
+pub(crate) struct Numbered {
+    stream: &'static str,
+    next: u64,
+    step: u64,
+    entry: Entry,
+    body: Body,
+}
+
+impl Numbered {
+    /// The numbers from `first` on, `step` apart.
+    pub(crate) fn new(stream: &'static str, first: u64, step: u64, data_bytes: usize) -> Self {
+        let entry = entry(&mut Rng::with_seed(first), data_bytes);
+        Self { stream, next: first, step, entry, body: Body::new("") }
+    }
+}
+
+impl Workload for Numbered {
+    fn request(&mut self) -> &Body {
+        let number = self.next;
+        self.next += self.step;
+        self.entry.partition_key = format!("{number:0PARTITION_KEY_CHARS$}");
+        self.body = Body::new(Codec::Json.put_record(self.stream, &self.entry));
+        &self.body
+    }
+
+    fn accept(&mut self, answer: &[u8]) -> Result<u64> {
+        Codec::Json.sequence_number(answer)?;
+        Ok(1)
     }
 }
 
@@ -200,6 +244,24 @@ mod tests {
         let mut reader = Reader::following(Codec::Json, "first", 0);
         assert_eq!(reader.accept(&page(0, "second", 0)).unwrap(), 0);
         assert_eq!(reader.request().bytes, r#"{"ShardIterator":"second"}"#);
+    }
+
+    #[test]
+    fn a_reader_is_done_where_nothing_more_lies() {
+        let mut reader = Reader::following(Codec::Json, "first", 0);
+        reader.accept(&page(1, "second", 9)).unwrap();
+        assert!(!reader.is_done());
+        reader.accept(&page(1, "third", 0)).unwrap();
+        assert!(reader.is_done());
+    }
+
+    #[test]
+    fn numbered_records_carry_their_numbers() {
+        let mut numbered = Numbered::new("s", 3, 64, 2);
+        for number in ["00000000000000003", "00000000000000067"] {
+            let body = std::str::from_utf8(&numbered.request().bytes).unwrap().to_owned();
+            assert!(body.contains(&format!(r#""PartitionKey":"{number}""#)), "{body}");
+        }
     }
 
     #[test]
