@@ -39,6 +39,8 @@ mod start;
 mod subject;
 mod subscriptions;
 mod suites;
+mod svg;
+mod targets;
 mod tip;
 mod usage;
 mod workload;
@@ -62,6 +64,10 @@ enum Measure {
     Subscriptions(subscriptions::Subscriptions),
     /// Instructions a record, by stage, and whether they keep their budgets; needs valgrind
     Instructions(instructions::Instructions),
+    /// A report as pictures and as tables in Markdown
+    Plot(report::plot::Plot),
+    /// A report beside what is to be reached
+    Check(targets::Check),
     #[command(hide = true)]
     BareServer(bare::BareServer),
 }
@@ -83,6 +89,8 @@ fn measure(measure: Measure) -> Result<()> {
         Measure::Idle(idle) => drive(idle.run()),
         Measure::Subscriptions(subscriptions) => drive(subscriptions.run()),
         Measure::Instructions(instructions) => drive(instructions.run()),
+        Measure::Plot(plot) => plot.run(),
+        Measure::Check(check) => check.run(),
         Measure::BareServer(server) => {
             Builder::new_multi_thread().enable_all().build()?.block_on(async {
                 tokio::select! {

@@ -15,11 +15,11 @@ const SHARDS_MAX: &str = "40000";
 const MEMORY_MAX: &str = "8GiB";
 /// Limits that are counted and compared, and that nothing reaches.
 const QUOTAS: &str = "\
-shard-write-records-per-second = 100000000
-shard-write-bytes-per-second = 4000000000
-shard-read-calls-per-second = 100000000
-shard-read-bytes-per-second = 4000000000
-shard-iterator-calls-per-second = 100000000
+shard-write-records-per-second = 1000000
+shard-write-bytes-per-second = 2147483647
+shard-read-calls-per-second = 1000000
+shard-read-bytes-per-second = 2147483647
+shard-iterator-calls-per-second = 1000000
 ";
 const TLS_DIR: &str = "tls";
 

@@ -14,8 +14,13 @@ pub(crate) use self::row::Row;
 use crate::cases::Setting;
 
 mod lines;
-mod row;
+mod markdown;
+pub(crate) mod plot;
+pub(crate) mod row;
 pub(crate) mod table;
+
+/// The name of the service itself among servers.
+pub(crate) const SERVICE: &str = "millpond";
 
 /// Everything that is known, of one machine.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -63,6 +68,16 @@ impl Report {
         self.unable.retain(|at| (at.case.as_str(), at.setting, at.server.as_str()) != key);
     }
 
+    /// The service's own row of a case, which is named with what differs from the default.
+    pub(crate) fn of(&self, case: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.server == SERVICE && row.title() == case)
+    }
+
+    /// The figure of this name.
+    pub(crate) fn find(&self, figure: &str) -> Option<f64> {
+        self.figures.iter().find(|at| at.name == figure).map(|at| at.value)
+    }
+
     /// Adds a figure, in the place of an earlier one of the same name.
     pub(crate) fn figure(&mut self, figure: Figure) {
         match self.figures.iter_mut().find(|at| at.name == figure.name) {
@@ -96,6 +111,16 @@ impl Destination {
         add(&mut report);
         fs::write(file, serde_json::to_vec_pretty(&report)?).context("writing the report")
     }
+}
+
+/// Reads the report in `file`.
+///
+/// # Errors
+///
+/// If the file isn't there, or is no report.
+pub(crate) fn read(file: &Path) -> Result<Report> {
+    let json = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    parse(&json, file)
 }
 
 fn parse(json: &[u8], file: &Path) -> Result<Report> {
@@ -155,7 +180,7 @@ mod tests {
         let destination = Destination { report: Some(file.clone()) };
         destination.add(|report| report.unable(unable("peer", "no"))).unwrap();
         destination.add(|report| report.row(row::tests::row("millpond", 5))).unwrap();
-        let report = parse(&fs::read(&file).unwrap(), &file).unwrap();
+        let report = read(&file).unwrap();
         assert_eq!((report.unable.len(), report.rows.len()), (1, 1));
         fs::write(&file, "[").unwrap();
         let error = destination.add(|_| ()).unwrap_err().to_string();

@@ -14,7 +14,7 @@ use crate::cost;
 use crate::endpoint::Endpoint;
 use crate::load;
 use crate::millpond::{Millpond, authority};
-use crate::report::{Row, float};
+use crate::report::{Row, SERVICE, float};
 use crate::server::Server;
 use crate::setup::{Bare, Callers, Service};
 
@@ -51,7 +51,7 @@ impl Subject {
     /// Its name in reports.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Millpond(_) => "millpond",
+            Self::Millpond(_) => SERVICE,
             Self::Bare => "bare",
         }
     }

@@ -1,6 +1,6 @@
 //! Figures that no case stands for, one line each: printed under each other, and added to a report.
 
-use super::table::aligned;
+use super::table::{aligned, number};
 use super::{Destination, Figure};
 
 /// A column: what it is called, the unit, and the decimals that are printed.
@@ -51,9 +51,8 @@ impl<const N: usize> Lines<N> {
         let headings = self.headings.map(heading);
         let mut cells = vec![[vec![self.title.to_owned()], headings.to_vec()].concat()];
         for (line, figures) in &self.figures {
-            let figures = figures.iter().zip(self.headings).map(|(figure, (.., decimals))| {
-                if figure.is_finite() { format!("{figure:.decimals$}") } else { String::new() }
-            });
+            let figures = figures.iter().zip(self.headings);
+            let figures = figures.map(|(figure, (.., decimals))| number(*figure, decimals));
             cells.push([line.clone()].into_iter().chain(figures).collect());
         }
         aligned(&cells)

@@ -90,6 +90,11 @@ impl Row {
         }
     }
 
+    /// The case, with what differs from the default.
+    pub(crate) fn title(&self) -> String {
+        format!("{}{}", self.case, self.setting)
+    }
+
     /// Of several rounds: what cost least per record, with the medians of all latencies.
     /// `None` of none.
     pub(crate) fn of_rounds(rounds: &[Self]) -> Option<Self> {

@@ -8,7 +8,7 @@ use super::Row;
 const CLIENT_CPUS_MAX: f64 = 0.9;
 
 /// Heading, decimals, figure; what is no number is left empty.
-type Column = (&'static str, usize, fn(&Row) -> f64);
+pub(super) type Column = (&'static str, usize, fn(&Row) -> f64);
 
 /// The columns of the table after the server's name.
 const COLUMNS: [Column; 14] = [
@@ -29,7 +29,7 @@ const COLUMNS: [Column; 14] = [
 ];
 
 /// The kernel's share of the time of the threads that were there throughout, in per cent.
-fn kernel(row: &Row) -> f64 {
+pub(super) fn kernel(row: &Row) -> f64 {
     let splits = || row.threads_cpu_per_record.values();
     let kernel: f64 = splits().map(|split| split.kernel_us).sum();
     let user: f64 = splits().map(|split| split.user_us).sum();
@@ -78,7 +78,7 @@ fn line(name: &str, cell: impl Fn(Column) -> String) -> Vec<String> {
     [name.to_owned()].into_iter().chain(COLUMNS.into_iter().map(cell)).collect()
 }
 
-fn number(figure: f64, decimals: usize) -> String {
+pub(super) fn number(figure: f64, decimals: usize) -> String {
     if figure.is_finite() { format!("{figure:.decimals$}") } else { String::new() }
 }
 
