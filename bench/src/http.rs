@@ -55,6 +55,17 @@ impl Connection {
         self.body(head)
     }
 
+    /// Sends a request that needs no signature, waits for the whole answer and returns its body.
+    /// `head` ends with the line before its length. Any status but 200 is an error.
+    pub(crate) async fn unsigned(&mut self, head: &str, body: &str) -> Result<&[u8]> {
+        let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        self.stream.write_all(request.as_bytes()).await.context("sending a request")?;
+        self.stream.flush().await.context("sending a request")?;
+        self.answer.clear();
+        let head = self.receive().await?;
+        self.body(head)
+    }
+
     /// Sends one signed request, and doesn't wait for its answer.
     pub(crate) async fn send(
         &mut self,

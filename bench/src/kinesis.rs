@@ -114,6 +114,18 @@ impl Control {
         Ok(iterator.context("no ShardIterator")?.to_owned())
     }
 
+    /// Splits an open shard in two.
+    pub(crate) async fn split(&mut self, stream: &str, shard: &str, at: u128) -> Result<()> {
+        let input = json!({
+            "StreamName": stream,
+            "ShardToSplit": shard,
+            "NewStartingHashKey": at.to_string(),
+        });
+        self.call("SplitShard", &input).await?;
+        let input = json!({"StreamName": stream});
+        self.until_active("DescribeStreamSummary", &input, STREAM_STATUS).await
+    }
+
     /// Any operation that answers at once; used to see that a server does.
     pub(crate) async fn list_streams(&mut self) -> Result<()> {
         let output = self.call("ListStreams", &json!({})).await?;

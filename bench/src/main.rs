@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
+mod admin;
 mod alarm;
 mod answer;
 mod bare;
@@ -21,6 +22,7 @@ mod disk;
 mod duration;
 mod endpoint;
 mod event_stream;
+mod growth;
 mod histogram;
 mod http;
 mod idle;
@@ -35,6 +37,7 @@ mod run;
 mod server;
 mod setup;
 mod sign;
+mod slow_readers;
 mod start;
 mod subject;
 mod subscriptions;
@@ -42,6 +45,7 @@ mod suites;
 mod svg;
 mod targets;
 mod tip;
+mod trim;
 mod usage;
 mod workload;
 
@@ -64,6 +68,12 @@ enum Measure {
     Subscriptions(subscriptions::Subscriptions),
     /// Instructions a record, by stage, and whether they keep their budgets; needs valgrind
     Instructions(instructions::Instructions),
+    /// Memory of subscriptions over HTTP/2 whose clients hardly read
+    SlowReaders(slow_readers::SlowReaders),
+    /// The same cases at more and more stored, with many streams, after splits
+    Growth(growth::Growth),
+    /// What giving back the space of expired records costs
+    Trim(trim::Trim),
     /// A report as pictures and as tables in Markdown
     Plot(report::plot::Plot),
     /// A report beside what is to be reached
@@ -89,6 +99,9 @@ fn measure(measure: Measure) -> Result<()> {
         Measure::Idle(idle) => drive(idle.run()),
         Measure::Subscriptions(subscriptions) => drive(subscriptions.run()),
         Measure::Instructions(instructions) => drive(instructions.run()),
+        Measure::SlowReaders(readers) => drive(readers.run()),
+        Measure::Growth(growth) => drive(growth.run()),
+        Measure::Trim(trim) => drive(trim.run()),
         Measure::Plot(plot) => plot.run(),
         Measure::Check(check) => check.run(),
         Measure::BareServer(server) => {

@@ -16,7 +16,7 @@ const MEMORY_MAX: &str = "8GiB";
 /// Limits that are counted and compared, and that nothing reaches.
 const QUOTAS: &str = "\
 shard-write-records-per-second = 1000000
-shard-write-bytes-per-second = 2147483647
+shard-write-bytes-per-second = 1000000000
 shard-read-calls-per-second = 1000000
 shard-read-bytes-per-second = 2147483647
 shard-iterator-calls-per-second = 1000000
@@ -91,6 +91,13 @@ impl Millpond {
             own.extend(["--tls", "self-signed", "--tls-dir", &tls_dir]);
         }
         Ok(self.command("serve", &own))
+    }
+
+    /// The same with what the admin API moves, and without a wait for what is made.
+    pub(crate) fn serve_owned(&self, home: &Path) -> Result<Vec<String>> {
+        let mut arguments = self.serve(home)?;
+        arguments.extend(["--admin", "on", "--transition", "0s"].map(str::to_owned));
+        Ok(arguments)
     }
 
     /// `millpond dev` as a test starts it.

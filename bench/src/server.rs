@@ -57,6 +57,11 @@ impl Server {
     /// Asks the server to end and waits until it has. Answers how many bytes it sent towards the
     /// disk in its life, the last flush included; `None` where the kernel doesn't count them.
     pub(crate) async fn stop(mut self) -> Result<Option<u64>> {
+        self.end().await
+    }
+
+    /// The same for who goes on with another in its place.
+    pub(crate) async fn end(&mut self) -> Result<Option<u64>> {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).context("stopping the server")?;
         let deadline = Instant::now() + STOP_MAX;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::body::Body;
@@ -18,9 +19,11 @@ use crate::workload::{
     Check, Cycle, Numbered, Reader, Workload, put_record_pool, put_records_pool,
 };
 
-const STREAM: &str = "bench";
+pub(crate) const STREAM: &str = "bench";
 /// Records in one request that fills a stream.
 const FILL_ENTRIES: usize = 500;
+/// Connections that fill a stream with much.
+const FILL_CONNECTIONS: u64 = 8;
 /// How long one such request may take.
 const FILL_MAX: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -41,7 +44,17 @@ pub(crate) struct Service<'a> {
 }
 
 impl Service<'_> {
-    /// Creates the stream, fills it if it is to be read, and connects the callers.
+    /// Creates the stream of a case.
+    pub(crate) async fn create(self, case: &Case) -> Result<()> {
+        let mut control = Control::connect(self.endpoint).await?;
+        let shards = usize::from(case.setting.shards);
+        control.create_stream(STREAM, shards, case.data_bytes).await?;
+        let open = control.shards(STREAM).await?.len();
+        ensure!(open == shards, "{open} shards where {shards} were asked for");
+        Ok(())
+    }
+
+    /// Fills the stream that was created if it is to be read, and connects the callers.
     pub(crate) async fn callers(
         self,
         case: &Case,
@@ -50,10 +63,7 @@ impl Service<'_> {
     ) -> Result<Callers> {
         let Case { load, codec, data_bytes, .. } = *case;
         let mut control = Control::connect(self.endpoint).await?;
-        let shards = usize::from(case.setting.shards);
-        control.create_stream(STREAM, shards, data_bytes).await?;
         let ids = control.shards(STREAM).await?;
-        ensure!(ids.len() == shards, "{} shards where {shards} were asked for", ids.len());
         match load {
             Load::PutRecords { entries } => {
                 let check = Check::PutRecords(codec);
@@ -121,9 +131,7 @@ impl Service<'_> {
 
     /// Creates a stream and fills it; how many records there are.
     pub(crate) async fn stock(self, case: &Case, fill_bytes: usize) -> Result<u64> {
-        let mut control = Control::connect(self.endpoint).await?;
-        let shards = usize::from(case.setting.shards);
-        control.create_stream(STREAM, shards, case.data_bytes).await?;
+        self.create(case).await?;
         self.fill(STREAM, case.data_bytes, fill_bytes).await
     }
 
@@ -174,6 +182,35 @@ impl Service<'_> {
             records += call.await.context("filling the stream")??.records;
         }
         Ok(records)
+    }
+
+    /// The same over several connections, for more than a few MiB.
+    pub(crate) async fn fill_much(
+        self,
+        stream: &'static str,
+        data_bytes: usize,
+        fill_bytes: u64,
+    ) -> Result<()> {
+        let each = fill_bytes / FILL_CONNECTIONS;
+        let requests = each.div_ceil((FILL_ENTRIES * data_bytes) as u64);
+        let pool = put_records_pool(Codec::Json, stream, FILL_ENTRIES, data_bytes);
+        let mut filling = JoinSet::new();
+        for start in 0..FILL_CONNECTIONS as usize {
+            let check = Check::PutRecords(Codec::Json);
+            let cycle = Cycle::new(Arc::clone(&pool), start, FILL_ENTRIES, check);
+            let mut caller = self.caller("PutRecords", Codec::Json, cycle).await?;
+            filling.spawn(async move {
+                for _ in 0..requests {
+                    let call = timeout(FILL_MAX, caller.call(Instant::now()));
+                    call.await.context("filling the stream")??;
+                }
+                anyhow::Ok(())
+            });
+        }
+        while let Some(filled) = filling.join_next().await {
+            filled.context("filling panicked")??;
+        }
+        Ok(())
     }
 
     async fn caller(

@@ -110,6 +110,7 @@ impl Subject {
         endpoint: &Endpoint,
     ) -> Result<Row> {
         let service = Service { endpoint };
+        service.create(&run.case).await?;
         let callers = service.callers(&run.case, &run.pool, run.plan.fill_bytes).await?;
         self.drive(run, server, callers).await
     }

@@ -100,7 +100,7 @@ async fn figures(server: &Server, open: usize, before: &Usage) -> Result<[f64; 4
 }
 
 /// Each connection is an open file, and many systems begin with 1,024 of them.
-fn raise_open_files() -> Result<()> {
+pub(crate) fn raise_open_files() -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
         .context("raising the limit on open files")

@@ -59,7 +59,8 @@ fn notes(row: &Row) -> String {
     for (name, split) in &row.threads_cpu_per_record {
         let (user, kernel) = (split.user_us, split.kernel_us);
         if (user + kernel) * 100.0 > row.server_cpu_us_per_record {
-            let line = writeln!(text, "  {name}: {user:.2} µs/record, in the kernel {kernel:.2}");
+            let line =
+                writeln!(text, "  {name}: {user:.2} µs/record, and {kernel:.2} in the kernel");
             line.expect("a string takes all that is written");
         }
     }
@@ -115,7 +116,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 6, "{text}");
         assert!(lines[4].contains("ratio") && lines[4].contains("2.00"), "{text}");
-        assert_eq!(lines[5], "  worker: 1.60 µs/record, in the kernel 0.40");
+        assert_eq!(lines[5], "  worker: 1.60 µs/record, and 0.40 in the kernel");
         let widths = lines[1..5].iter().map(|line| line.chars().count());
         assert!(widths.clone().all(|width| Some(width) == widths.clone().next()), "{text}");
     }
