@@ -81,10 +81,23 @@ client name: build
     venv=$(tests/clients/tools) && \
         MILLPOND_BIN={{ binary }} "$venv/bin/python" -m pytest tests/clients/{{ name }}
 
-# CPU per record, latency and memory beside a bare server; `just bench start`, `just bench idle`
+# CPU per record, latency and memory beside a bare server; `just bench start`, `just bench --help`
 bench command='run' *arguments:
     cargo build --release --locked -p millpond -p millpond-bench
-    {{ targets }}/release/bench {{ command }} --server-bin {{ binary }} {{ arguments }}
+    {{ targets }}/release/bench {{ command }} {{ arguments }}
+
+# Everything that docs/performance/README.md shows, measured anew; takes an hour and 25 GB of disk
+bench-table gb='1,10' trim='10' report=(targets / 'report.json'):
+    cargo build --release --locked -p millpond -p millpond-bench
+    {{ targets }}/release/bench run --suite table --rounds 3 --report {{ report }}
+    {{ targets }}/release/bench start --report {{ report }}
+    {{ targets }}/release/bench idle --shards 10000 --report {{ report }}
+    {{ targets }}/release/bench subscriptions --report {{ report }}
+    {{ targets }}/release/bench slow-readers --report {{ report }}
+    {{ targets }}/release/bench growth --gb {{ gb }} --report {{ report }}
+    {{ targets }}/release/bench trim --gb {{ trim }} --report {{ report }}
+    {{ targets }}/release/bench plot {{ report }} --out docs/performance
+    {{ targets }}/release/bench check {{ report }}
 
 # Instructions that a record takes the release binary keep their budgets; counted by valgrind
 instructions *arguments='--check bench/instructions.toml': build

@@ -35,8 +35,10 @@ pub(crate) fn authority(home: &Path) -> PathBuf {
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Millpond {
-    /// The millpond binary to measure; a release build, or the figures mean little
-    #[arg(long, value_name = "PATH")]
+    /// The millpond binary to measure: a release build, or the figures mean little; unless said,
+    /// the one beside this program
+    #[arg(long, value_name = "PATH", default_value_os_t = beside_this_program(),
+        hide_default_value = true)]
     server_bin: PathBuf,
     /// One more argument for the server; may be given again
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
@@ -45,6 +47,11 @@ pub(crate) struct Millpond {
     /// temporary folder may be in memory, where fsync costs nothing
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
+}
+
+/// Where `cargo build -p millpond` puts the server when it puts this program where it is.
+fn beside_this_program() -> PathBuf {
+    std::env::current_exe().unwrap_or_default().with_file_name("millpond")
 }
 
 impl Millpond {

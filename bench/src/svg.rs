@@ -29,15 +29,7 @@ pub(crate) fn bars(title: &str, series: &[&str], groups: &[Group]) -> String {
     plot(title, series, groups, |out, scale, group, top| {
         for (line, &(index, value)) in group.values.iter().enumerate() {
             let (y, x) = (top + count(line) * LINE_HEIGHT, scale.x(value));
-            let (width, height) = (x - LABELS_WIDTH, LINE_HEIGHT - 4.0);
-            let colour = colour(index);
-            write(
-                out,
-                format_args!(
-                    "<rect x=\"{LABELS_WIDTH}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" \
-                 fill=\"{colour}\"/>\n"
-                ),
-            );
+            rectangle(out, (LABELS_WIDTH, y), (x - LABELS_WIDTH, LINE_HEIGHT - 4.0), index);
             text(out, x + 4.0, y + 11.0, "start", &short(value));
         }
         group.values.len()
@@ -53,11 +45,7 @@ pub(crate) fn ranges(title: &str, series: &[&str], groups: &[Group]) -> String {
             line(out, (*first, y), (*last, y), "#999999");
         }
         for (&(index, _), x) in group.values.iter().zip(&marks) {
-            let colour = colour(index);
-            write(
-                out,
-                format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\" fill=\"{colour}\"/>\n"),
-            );
+            circle(out, (*x, y), index);
         }
         if let Some((_, most)) = group.values.last() {
             let x = marks.last().copied().unwrap_or(LABELS_WIDTH);
@@ -90,11 +78,7 @@ pub(crate) fn lines(title: &str, points: &[&str], groups: &[Group]) -> String {
             line(&mut out, (x(*from), scale.x(*low)), (x(*to), scale.x(*high)), colour);
         }
         for (point, value) in &group.values {
-            let (x, y) = (x(*point), scale.x(*value));
-            write(
-                &mut out,
-                format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\"/>\n"),
-            );
+            circle(&mut out, (x(*point), scale.x(*value)), index);
         }
         if let Some((point, value)) = group.values.last() {
             text(&mut out, x(*point) + 8.0, scale.x(*value) + 4.0, "start", &group.label);
@@ -119,13 +103,8 @@ fn plot(
     let mut out = String::new();
     text(&mut out, 10.0, 20.0, "start", title);
     for (index, name) in series.iter().enumerate() {
-        let (x, colour) = (LABELS_WIDTH + count(index) * 110.0, colour(index));
-        write(
-            &mut out,
-            format_args!(
-                "<rect x=\"{x:.1}\" y=\"30\" width=\"10\" height=\"10\" fill=\"{colour}\"/>\n"
-            ),
-        );
+        let x = LABELS_WIDTH + count(index) * 110.0;
+        rectangle(&mut out, (x, 30.0), (10.0, 10.0), index);
         text(&mut out, x + 14.0, 40.0, "start", name);
     }
     for power in scale.powers() {
@@ -192,6 +171,23 @@ fn text(out: &mut String, x: f64, y: f64, anchor: &str, words: &str) {
         out,
         format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>\n"),
     );
+}
+
+fn rectangle(out: &mut String, at: (f64, f64), size: (f64, f64), series: usize) {
+    let ((x, y), (width, height), colour) = (at, size, colour(series));
+    write(
+        out,
+        format_args!(
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" \
+             fill=\"{colour}\"/>\n"
+        ),
+    );
+}
+
+fn circle(out: &mut String, at: (f64, f64), series: usize) {
+    let ((x, y), colour) = (at, colour(series));
+    let marks = format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\" fill=\"{colour}\"/>\n");
+    write(out, marks);
 }
 
 fn line(out: &mut String, from: (f64, f64), to: (f64, f64), colour: &str) {

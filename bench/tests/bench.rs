@@ -22,7 +22,7 @@ fn text(bytes: &[u8]) -> String {
 /// The rows of a short run over these cases: the service and the bare server in turn.
 fn rows(file: &str, cases: &str) -> Vec<Value> {
     let json = format!("{}/{file}", env!("CARGO_TARGET_TMPDIR"));
-    let short = "--duration 1s --warm-up 10ms --shards 2 --prefill-mib 1";
+    let short = "--duration 1s --warm-up 10ms --prefill-mib 1";
     drop(std::fs::remove_file(&json));
     let output = bench(&format!("run {short} --report {json} {cases}"));
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -100,4 +100,44 @@ fn idle_memory_is_read() {
     let output = bench("idle --shards 3 --settle 1ms");
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("3 more shards"));
+}
+
+#[test]
+fn requests_at_a_rate_are_sent_when_they_are_due() {
+    let rows = rows("rate.json", "--case put-record-100B-c1 --rate 200 --shards 1,2");
+    let own: Vec<&Value> = rows.iter().filter(|row| row["server"] == "millpond").collect();
+    assert_eq!(own.len(), 2, "one for each number of shards");
+    for (row, shards) in own.iter().zip([1, 2]) {
+        assert_eq!(row["per_second"], 200);
+        assert_eq!(row["shards"], shards);
+        // A second's worth, and what was due before it and answered late.
+        assert!((1.0..=203.0).contains(&figure(row, "requests")), "{row}");
+    }
+}
+
+#[test]
+fn a_server_that_forgets_is_no_fast_reader() {
+    let output = bench("run --case get-records-cold-1KiB --prefill-mib 1");
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(error.contains("get-records-cold-1KiB: millpond: listing the data dir"), "{error}");
+}
+
+#[test]
+fn a_report_is_shown_and_held_against_the_targets() {
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    let report = format!("{folder}/shown.json");
+    rows("shown.json", "--case put-records-500x100B");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_bench")).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let verdicts = run(&["check", &report]);
+    let line = verdicts.lines().find(|line| line.contains("put-records-500x100B ")).unwrap();
+    assert!(line.trim_end().ends_with("met"), "{line}");
+    assert!(verdicts.contains("not measured"), "{verdicts}");
+    run(&["plot", &report, "--out", &format!("{folder}/shown")]);
+    let svg = std::fs::read_to_string(format!("{folder}/shown/cost.svg")).unwrap();
+    assert!(svg.contains("put-records-500x100B"), "{svg}");
 }

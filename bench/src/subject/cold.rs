@@ -1,4 +1,4 @@
-//! Reading what is on disk only: after a restart, with the page cache emptied of the server's files.
+//! Reading what is on disk only: after a restart, with nothing of the files in the page cache.
 
 use std::fs::{self, File};
 use std::io::Read;
