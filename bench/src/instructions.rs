@@ -169,6 +169,7 @@ async fn drive(server: &Server, counted: &Counted, requests: usize) -> Result<u6
     }
     let endpoint = Endpoint::plain(server.address);
     let service = Service { endpoint: &endpoint };
+    service.create(&case).await?;
     let callers = service.callers(&case, &setup::pool(&case), FILL_BYTES).await?;
     let Callers::Each(callers) = callers else {
         bail!("only callers that don't wait for each other are counted");
