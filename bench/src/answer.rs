@@ -99,7 +99,8 @@ impl Codec {
         let name = self.name(member);
         let at = memmem::find(answer, &name)
             .with_context(|| format!("no {member} in {}", excerpt(answer)))?;
-        Ok(answer.get(at + name.len()..).unwrap_or_default())
+        let value = answer.get(at + name.len()..).unwrap_or_default();
+        Ok(if self == Self::Json { value.trim_ascii_start() } else { value })
     }
 
     fn is_zero(self, value: &[u8]) -> bool {
@@ -161,6 +162,14 @@ struct Record<'a, D> {
     data: D,
 }
 
+impl<D> Record<'_, D> {
+    /// What orders records: of two numbers the longer is the larger, as not every server keeps to
+    /// one length.
+    fn number(&self) -> (usize, &str) {
+        (self.sequence_number.len(), self.sequence_number)
+    }
+}
+
 /// Data as it stands in an answer: base64 in JSON, bytes in CBOR.
 trait Encoded {
     fn encoded_bytes(&self) -> usize;
@@ -183,7 +192,7 @@ impl<D: Encoded> GetRecords<'_, D> {
         let (counted, decoded) = (page.records, self.records.len() as u64);
         ensure!(counted == decoded, "a look counted {counted} records, there are {decoded}");
         ensure!(self.next_shard_iterator == page.next, "a look found another iterator");
-        let ordered = self.records.is_sorted_by(|a, b| a.sequence_number < b.sequence_number);
+        let ordered = self.records.is_sorted_by(|one, next| one.number() < next.number());
         ensure!(ordered, "records are not in order");
         let whole = |record: &Record<'_, D>| {
             record.data.encoded_bytes() == encoded_bytes && !record.partition_key.is_empty()

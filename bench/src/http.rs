@@ -27,12 +27,14 @@ pub(crate) struct Connection {
     endpoint: Endpoint,
     head: Vec<u8>,
     answer: BytesMut,
+    /// Whether the server said that it closes the connection: some do after each answer.
+    closes: bool,
 }
 
 impl Connection {
     pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self> {
         let (stream, endpoint) = (endpoint.connect().await?, endpoint.clone());
-        Ok(Self { stream, endpoint, head: Vec::new(), answer: BytesMut::new() })
+        Ok(Self { stream, endpoint, head: Vec::new(), answer: BytesMut::new(), closes: false })
     }
 
     /// A signer for requests over this connection.
@@ -73,6 +75,9 @@ impl Connection {
         now: Instant,
         body: &Body,
     ) -> Result<()> {
+        if std::mem::take(&mut self.closes) {
+            self.stream = self.endpoint.connect().await?;
+        }
         signer.head(self.endpoint.clock.epoch_seconds(now), body, &mut self.head);
         let mut request = Buf::chain(self.head.as_slice(), body.bytes.as_ref());
         self.stream.write_all_buf(&mut request).await.context("sending a request")?;
@@ -157,6 +162,7 @@ impl Connection {
             self.read().await?;
         }
         ensure!(self.answer.len() == total, "the server sent more than it announced");
+        self.closes = head.closes;
         Ok(head)
     }
 
@@ -192,6 +198,8 @@ struct Head {
     /// Length of the head itself, with its empty line.
     bytes: usize,
     body_bytes: usize,
+    /// Whether the server closes the connection behind it.
+    closes: bool,
 }
 
 impl Head {
@@ -203,10 +211,13 @@ impl Head {
             ensure!(buffer.len() < HEAD_BYTES_MAX, "the head of the answer is too long");
             return Ok(None);
         };
-        let mut length = None;
+        let (mut length, mut closes) = (None, false);
         for header in response.headers.iter() {
             if header.name.eq_ignore_ascii_case("transfer-encoding") {
                 bail!("the answer has a transfer encoding, not a length");
+            }
+            if header.name.eq_ignore_ascii_case("connection") {
+                closes |= header.value.eq_ignore_ascii_case(b"close");
             }
             if header.name.eq_ignore_ascii_case("content-length") {
                 ensure!(length.is_none(), "the answer has two lengths");
@@ -216,7 +227,7 @@ impl Head {
         let body_bytes = length.context("the answer has no length")?;
         ensure!(body_bytes <= BODY_BYTES_MAX, "the answer is too long: {body_bytes} bytes");
         let status = response.code.context("the answer has no status")?;
-        Ok(Some(Self { status, bytes, body_bytes }))
+        Ok(Some(Self { status, bytes, body_bytes, closes }))
     }
 }
 

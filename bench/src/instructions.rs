@@ -57,11 +57,11 @@ struct Counted {
 }
 
 const COUNTED: [Counted; 7] = [
-    counted("put-records-500x100B", 1, 6),
+    counted("put-records-500x100B", 1, 10),
     counted("put-records-500x1KiB", 1, 4),
     counted("put-records-500x100B-cbor", 1, 6),
     counted("put-record-1KiB-c1", 1, 100),
-    counted("put-record-1KiB-c64", 64, 4),
+    counted("put-record-1KiB-c64", 64, 8),
     counted("get-records-100B", 1, 4),
     counted("get-records-1KiB", 1, 8),
 ];

@@ -80,7 +80,7 @@ impl Control {
                 let id = shard.get("ShardId").and_then(Value::as_str).context("no ShardId")?;
                 shards.push(id.to_owned());
             }
-            match output.get("NextToken") {
+            match output.get("NextToken").filter(|token| !token.is_null()) {
                 Some(token) => input = json!({"NextToken": token}),
                 None => return Ok(shards),
             }

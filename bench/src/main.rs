@@ -30,6 +30,7 @@ mod instructions;
 mod kinesis;
 mod load;
 mod millpond;
+mod peers;
 mod programs;
 mod push;
 mod report;
@@ -78,6 +79,8 @@ enum Measure {
     Plot(report::plot::Plot),
     /// A report beside what is to be reached
     Check(targets::Check),
+    /// The same cases against other servers, which are installed from their registries
+    Peers(peers::Peers),
     #[command(hide = true)]
     BareServer(bare::BareServer),
 }
@@ -104,6 +107,7 @@ fn measure(measure: Measure) -> Result<()> {
         Measure::Trim(trim) => drive(trim.run()),
         Measure::Plot(plot) => plot.run(),
         Measure::Check(check) => check.run(),
+        Measure::Peers(peers) => drive(peers.run()),
         Measure::BareServer(server) => {
             Builder::new_multi_thread().enable_all().build()?.block_on(async {
                 tokio::select! {

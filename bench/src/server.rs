@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -17,7 +18,7 @@ use crate::usage::written_bytes;
 /// How long a server may take to say where it listens, and to end.
 const START_MAX: Duration = Duration::from_secs(30);
 const STOP_MAX: Duration = Duration::from_mins(1);
-const STOP_POLL: Duration = Duration::from_millis(5);
+const POLL: Duration = Duration::from_millis(5);
 /// Lines kept while the banner is awaited; what comes later is dropped.
 const LINES_MAX: usize = 256;
 
@@ -28,6 +29,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// When the process was asked for.
     pub(crate) spawned: Instant,
+    /// Whether it tells by its exit status that it ended well.
+    tells_its_end: bool,
 }
 
 impl Server {
@@ -35,19 +38,55 @@ impl Server {
     ///
     /// The child's environment is empty, so that its arguments tell all about it.
     pub(crate) async fn start(program: &Path, arguments: &[String]) -> Result<Self> {
-        let spawned = Instant::now();
-        let mut command = Command::new(program);
-        command.args(arguments).env_clear();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
-        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut server = Self { child, address: nowhere, spawned };
-        let (sender, lines) = mpsc::channel(LINES_MAX);
-        forward(server.child.stdout.take().context("no standard output")?, sender.clone());
-        forward(server.child.stderr.take().context("no standard error")?, sender);
+        let (mut server, lines) = Self::spawn(program, arguments, &[])?;
         let address = timeout(START_MAX, banner(lines));
         server.address = address.await.context("the server did not say where it listens")??;
         Ok(server)
+    }
+
+    /// Starts a server of others, which was told where to listen, and waits until it does.
+    ///
+    /// These variables are all of the child's environment.
+    pub(crate) async fn start_at(
+        program: &Path,
+        arguments: &[String],
+        variables: &[(&str, String)],
+        address: SocketAddr,
+    ) -> Result<Self> {
+        let (mut server, mut lines) = Self::spawn(program, arguments, variables)?;
+        server.address = address;
+        server.tells_its_end = false;
+        let deadline = Instant::now() + START_MAX;
+        while TcpStream::connect(address).await.is_err() {
+            if server.child.try_wait()?.is_some() {
+                let seen = std::iter::from_fn(|| lines.try_recv().ok()).collect::<Vec<_>>();
+                bail!("the server ended and said: {}", seen.join(" / "));
+            }
+            ensure!(Instant::now() < deadline, "the server did not listen within {START_MAX:?}");
+            sleep(POLL).await;
+        }
+        Ok(server)
+    }
+
+    fn spawn(
+        program: &Path,
+        arguments: &[String],
+        variables: &[(&str, String)],
+    ) -> Result<(Self, mpsc::Receiver<String>)> {
+        let spawned = Instant::now();
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut server = Self { child, address: nowhere, spawned, tells_its_end: true };
+        let (sender, lines) = mpsc::channel(LINES_MAX);
+        forward(server.child.stdout.take().context("no standard output")?, sender.clone());
+        forward(server.child.stderr.take().context("no standard error")?, sender);
+        Ok((server, lines))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -71,10 +110,11 @@ impl Server {
             if waitid(WaitId::Pid(pid), look)?.is_some() {
                 let written = written_bytes(self.pid());
                 let status = self.child.wait()?;
-                ensure!(status.success(), "the server ended with {status}");
+                let well = status.success() || !self.tells_its_end;
+                ensure!(well, "the server ended with {status}");
                 return Ok(written);
             }
-            sleep(STOP_POLL).await;
+            sleep(POLL).await;
         }
         bail!("the server did not end within {STOP_MAX:?}");
     }
@@ -153,5 +193,19 @@ mod tests {
         let script = "echo no such flag >&2; exit 2";
         let error = Server::start(Path::new("/bin/sh"), &shell(script)).await.unwrap_err();
         assert!(error.to_string().contains("no such flag"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_server_of_others_is_there_when_it_listens_and_may_end_as_it_likes() {
+        let (program, script) = (Path::new("/bin/sh"), shell("exec sleep 60"));
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = Server::start_at(program, &script, &[], address).await.unwrap();
+        server.stop().await.unwrap();
+        drop(listener);
+        let script = shell("echo $WHY; exit 2");
+        let variables = [("WHY", "because".to_owned())];
+        let error = Server::start_at(program, &script, &variables, address).await.unwrap_err();
+        assert!(error.to_string().starts_with("the server ended and said"), "{error}");
     }
 }

@@ -75,6 +75,8 @@ impl Service<'_> {
             }
             Load::GetRecords => {
                 self.fill(STREAM, data_bytes, fill_bytes).await?;
+                // No server need keep a connection for as long as that may take.
+                let mut control = Control::connect(self.endpoint).await?;
                 self.readers(case, &ids, &mut control).await.map(Callers::Each)
             }
             Load::GetRecordsCold => bail!("nothing is cold before a restart"),

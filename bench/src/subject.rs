@@ -14,6 +14,7 @@ use crate::cost;
 use crate::endpoint::Endpoint;
 use crate::load;
 use crate::millpond::{Millpond, authority};
+use crate::peers::Installed;
 use crate::report::{Row, SERVICE, float};
 use crate::server::Server;
 use crate::setup::{Bare, Callers, Service};
@@ -27,6 +28,8 @@ pub(crate) enum Subject {
     Millpond(Millpond),
     /// The yardstick, which answers and does nothing else.
     Bare,
+    /// What others made; it keeps all in memory.
+    Peer(Installed),
 }
 
 /// How each case is run.
@@ -53,6 +56,7 @@ impl Subject {
         match self {
             Self::Millpond(_) => SERVICE,
             Self::Bare => "bare",
+            Self::Peer(installed) => installed.peer.name,
         }
     }
 
@@ -62,7 +66,9 @@ impl Subject {
             Self::Bare if case.setting.tls => Some("it speaks no TLS"),
             Self::Bare if case.load == Load::GetRecordsCold => Some("it keeps nothing"),
             Self::Bare if case.load == Load::PutToSubscribe => Some("it pushes nothing"),
-            Self::Millpond(_) | Self::Bare => None,
+            Self::Peer(_) if case.load == Load::GetRecordsCold => Some("it keeps nothing on disk"),
+            Self::Peer(_) if case.setting.tls => Some("it is driven in the clear only"),
+            Self::Millpond(_) | Self::Bare | Self::Peer(_) => None,
         }
     }
 
@@ -70,6 +76,7 @@ impl Subject {
     pub(crate) const fn is_foreign(&self) -> bool {
         match self {
             Self::Millpond(_) | Self::Bare => false,
+            Self::Peer(_) => true,
         }
     }
 
@@ -83,6 +90,10 @@ impl Subject {
         match self {
             Self::Millpond(millpond) => self.millpond(millpond, run).await,
             Self::Bare => self.bare(run, first).await,
+            Self::Peer(installed) => {
+                let (server, endpoint) = installed.start().await?;
+                self.speaks_kinesis(run, server, &endpoint).await
+            }
         }
     }
 

@@ -11,10 +11,37 @@ fn a_head_is_read_once_it_is_complete() {
     for cut in 0..OK.len() {
         assert_eq!(Head::parse(&OK.as_bytes()[..cut]).unwrap(), None, "{cut}");
     }
-    let expected = Head { status: 200, bytes: OK.len(), body_bytes: 5 };
+    let expected = Head { status: 200, bytes: OK.len(), body_bytes: 5, closes: false };
     assert_eq!(Head::parse(OK.as_bytes()).unwrap(), Some(expected));
     let with_body = format!("{OK}hello");
     assert_eq!(Head::parse(with_body.as_bytes()).unwrap(), Some(expected));
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closes_after_each_answer_is_made_anew() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = Endpoint::plain(listener.local_addr().unwrap());
+    let server = async {
+        for answer in ["one", "two"] {
+            let (mut peer, _) = listener.accept().await.unwrap();
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"\r\n\r\n{}") {
+                assert!(peer.read_buf(&mut seen).await.unwrap() > 0);
+            }
+            let head = "HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 3\r\n\r\n";
+            peer.write_all(format!("{head}{answer}").as_bytes()).await.unwrap();
+        }
+    };
+    let client = async {
+        let mut connection = Connection::open(&endpoint).await.unwrap();
+        let mut signer = connection.signer("text/plain", "ListStreams");
+        for answer in ["one", "two"] {
+            let now = Instant::now();
+            let body = Body::new("{}");
+            assert_eq!(connection.call(&mut signer, now, &body).await.unwrap(), answer.as_bytes());
+        }
+    };
+    tokio::join!(server, client);
 }
 
 #[test]
