@@ -61,7 +61,7 @@ impl Idle {
         ensure!(open == shards, "{open} shards where {shards} were asked for");
         lines.push(format!("{shards} more shards"), self.figures(&server).await?);
         service.fill("many", DATA_BYTES, shards * RECORDS_PER_SHARD * DATA_BYTES).await?;
-        lines.push("each of them written to", self.figures(&server).await?);
+        lines.push(format!("{shards} more shards, each written to"), self.figures(&server).await?);
         lines.tell(&self.report)?;
         server.stop().await.map(drop)
     }

@@ -159,7 +159,8 @@ impl Subject {
         ensure!(tally.requests > 0, "no request ended within the window");
         let mut row = Row::new(case, self.name(), window, &tally, &cost);
         let written = server.stop().await?;
-        if matches!(case.load, Load::PutRecords { .. } | Load::PutRecord) {
+        let keeps = !matches!(self, Self::Bare);
+        if keeps && matches!(case.load, Load::PutRecords { .. } | Load::PutRecord) {
             let stored = float(tally.all_records) * float(case.data_bytes as u64);
             row.written_per_byte = written.map(|written| float(written) / stored.max(1.0));
         }

@@ -36,10 +36,10 @@ impl Plot {
 
 /// Title, file and picture of all that the report has something of.
 fn pictures(report: &Report) -> Vec<(&'static str, &'static str, String)> {
-    let cost = "Processor time of the server, µs a record";
-    let rate = "Records a second";
-    let latency = "Latency, µs";
-    let growth = "Processor time, µs a record, by what is stored";
+    let cost = "Processor time of the server, µs a record (logarithmic)";
+    let rate = "Records a second (logarithmic)";
+    let latency = "Latency, µs (logarithmic)";
+    let growth = "Processor time, µs a record (logarithmic), by what is stored";
     let servers = servers(report);
     let bars = |title, figure| svg::bars(title, &servers, &by_server(report, &servers, figure));
     let mut pictures = vec![
@@ -73,7 +73,7 @@ fn servers(report: &Report) -> Vec<&str> {
 /// One figure of each case in its usual setting, by server.
 fn by_server(report: &Report, servers: &[&str], figure: fn(&Row) -> f64) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for row in markdown::sorted(report).filter(|row| row.title() == row.case) {
+    for row in markdown::sorted(report).filter(|row| row.is_usual()) {
         let series = servers.iter().position(|server| *server == row.server).unwrap_or_default();
         let value = (series, figure(row));
         match groups.iter_mut().find(|group| group.label == row.case) {

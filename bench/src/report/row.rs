@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{float, mib, micros};
-use crate::cases::{Case, Setting};
+use crate::cases::{CASES, Case, Setting};
 use crate::clock::Window;
 use crate::cost::{Cost, Split};
 use crate::load::Tally;
@@ -41,7 +41,7 @@ pub(crate) struct Row {
     pub(crate) written_per_byte: Option<f64>,
     /// What a plain sequential read of the same files brings, where files are what is read.
     pub(crate) sequential_mb_per_second: Option<f64>,
-    /// An append of 4 KiB with its fdatasync on the same disk, just before.
+    /// An append of 4 KiB with its fdatasync on the same disk, just before or after: the lesser.
     pub(crate) fdatasync_us: f64,
 }
 
@@ -95,6 +95,11 @@ impl Row {
         format!("{}{}", self.case, self.setting)
     }
 
+    /// Whether the case ran in the setting that it has unless it is varied.
+    pub(crate) fn is_usual(&self) -> bool {
+        CASES.iter().any(|case| case.name == self.case && case.setting == self.setting)
+    }
+
     /// Of several rounds: what cost least per record, with the medians of all latencies.
     /// `None` of none.
     pub(crate) fn of_rounds(rounds: &[Self]) -> Option<Self> {
@@ -118,7 +123,6 @@ pub(crate) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cases::CASES;
     use crate::load::Answered;
     use crate::usage::Usage;
 
