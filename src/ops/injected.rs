@@ -154,7 +154,9 @@ impl Injected {
         match self.verdict.records.get(&index)? {
             RecordFault::Throttled => {
                 let routing = stream.routing();
-                let shard = routing.shard_of(entry.hash_key()).or(routing.shards().first())?;
+                let shard = routing
+                    .shard_of(entry.routing_key().hash_key())
+                    .or(routing.shards().first())?;
                 shard.meter().count_write_throttles(1);
                 Some(Err(write_throttled(&stream.state().arn, shard.id())))
             }

@@ -34,13 +34,15 @@ pub(super) fn place<'a>(
     waiting: &[usize],
     asked_at: Option<Time>,
 ) -> Placement<'a> {
-    let waiting = waiting.iter().filter_map(|&index| Some((index, entries.get(index)?)));
+    let waiting: Vec<_> =
+        waiting.iter().filter_map(|&index| Some((index, entries.get(index)?))).collect();
     let mut placement = if stream.state().spreads_records() {
-        Spreading::new(stream, asked_at).place(waiting)
+        Spreading::new(stream, asked_at).place(&waiting)
     } else {
-        by_hash_key(stream, waiting, asked_at)
+        by_hash_key(stream, &waiting, asked_at)
     };
-    placement.placed.sort_unstable_by_key(|placed| (placed.owner, placed.index));
+    // Those of one shard stay in the order of the request.
+    placement.placed.sort_by_key(|placed| placed.owner);
     if let Some((now, meters)) = asked_at.zip(stream.meters()) {
         meter(meters, now, &placement);
     }
@@ -58,24 +60,21 @@ fn meter(meters: &Meters, now: Time, Placement { placed, throttled }: &Placement
 
 fn by_hash_key<'a>(
     stream: &Stream,
-    waiting: impl Iterator<Item = (usize, &'a Entry<'a>)>,
+    waiting: &[(usize, &'a Entry<'a>)],
     asked_at: Option<Time>,
 ) -> Placement<'a> {
     let routing = stream.routing();
-    let entries = waiting.filter_map(|(index, entry)| {
-        let owner = routing.index_of(entry.hash_key())?;
-        Some(Placed { owner, index, entry })
-    });
-    let Some(now) = asked_at else {
-        return Placement { placed: entries.collect(), throttled: Vec::new() };
-    };
-    let mut placement = Placement {
-        placed: Vec::with_capacity(entries.size_hint().1.unwrap_or_default()),
-        throttled: Vec::new(),
-    };
-    for placed in entries {
-        let Some(shard) = routing.shards().get(placed.owner) else { continue };
-        match shard.admit_write(now, placed.entry.payload_bytes() as u64) {
+    let keys: Vec<_> = waiting.iter().map(|(_, entry)| entry.routing_key()).collect();
+    let owners = routing.indices_of(&keys);
+    let mut placement =
+        Placement { placed: Vec::with_capacity(owners.len()), throttled: Vec::new() };
+    for (owner, &(index, entry)) in owners.into_iter().zip(waiting) {
+        let placed = Placed { owner, index, entry };
+        let admitted = match (asked_at, routing.shards().get(owner)) {
+            (Some(now), Some(shard)) => shard.admit_write(now, entry.payload_bytes() as u64),
+            _ => Ok(()),
+        };
+        match admitted {
             Ok(()) => placement.placed.push(placed),
             Err(refusal) => placement.throttled.push((placed, refusal)),
         }
@@ -102,13 +101,13 @@ impl<'s> Spreading<'s> {
         Self { stream, asked_at, turn, run_bytes: 0, refused_bytes: usize::MAX }
     }
 
-    fn place<'a>(mut self, waiting: impl Iterator<Item = (usize, &'a Entry<'a>)>) -> Placement<'a> {
+    fn place<'a>(mut self, waiting: &[(usize, &'a Entry<'a>)]) -> Placement<'a> {
         let mut placement = Placement::default();
         let shards = self.stream.routing().shards().len();
         if shards == 0 {
             return placement;
         }
-        for (index, entry) in waiting {
+        for &(index, entry) in waiting {
             let bytes = entry.payload_bytes();
             if self.run_bytes > 0 && self.run_bytes + bytes > RUN_BYTES_MAX {
                 self.pass_on();

@@ -18,7 +18,7 @@ use millpond_shards::{
     directory::Stream,
     record,
     shard::{AppendError, Appended, Shard},
-    stream::{Namespace, routing},
+    stream::{Namespace, routing::RoutingKey},
 };
 
 use super::{
@@ -69,10 +69,10 @@ impl Entry<'_> {
         self.data.len() + self.partition_key.map_or(0, str::len)
     }
 
-    /// Where the entry belongs, unless the service picks its shard.
-    pub(super) fn hash_key(&self) -> HashKey {
-        let of_key = || routing::hash_key(self.partition_key.unwrap_or_default());
-        self.explicit.unwrap_or_else(of_key)
+    /// What decides where the entry belongs, unless the service picks its shard.
+    pub(super) fn routing_key(&self) -> RoutingKey<'_> {
+        let of_partition = RoutingKey::Partition(self.partition_key.unwrap_or_default());
+        self.explicit.map_or(of_partition, RoutingKey::Explicit)
     }
 }
 
