@@ -18,7 +18,7 @@ mod tests;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::request::Parts;
+use http::{HeaderName, request::Parts};
 use millpond_api::types::{AccountId, Region, Timestamp};
 use millpond_quotas::limits;
 use sha2::{Digest as _, Sha256};
@@ -45,6 +45,13 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
 
 const UNSIGNED_PAYLOAD: &[u8] = b"UNSIGNED-PAYLOAD";
+
+/// The header that names the operation.
+pub(crate) const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+
+const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
 /// Whom to let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -234,7 +241,7 @@ impl Verifier {
 }
 
 fn declared_payload(request: &Parts) -> Result<Payload<'_>, Refusal> {
-    let Some(declared) = request.headers.get("x-amz-content-sha256") else {
+    let Some(declared) = request.headers.get(CONTENT_SHA256) else {
         return Ok(Payload::Undeclared);
     };
     let declared = declared.as_bytes();

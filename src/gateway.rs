@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
-    auth::{Claim, Refusal, Service},
+    auth::{self, Claim, Refusal, Service},
     error::Error,
     http::{BodyRefused, Peer, RequestBody},
     ops::{self, Cx, Origin, Reply},
@@ -144,7 +144,7 @@ enum Target {
 
 impl Target {
     fn of(headers: &HeaderMap) -> Self {
-        let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
+        let target = headers.get(auth::TARGET).and_then(|value| value.to_str().ok());
         let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
             return Self::Incomplete;
         };

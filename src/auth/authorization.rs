@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use memchr::memchr2;
 use millpond_api::types::Region;
 use millpond_quotas::limits;
 
 use super::{
-    ALGORITHM, Service, TERMINATOR,
+    ALGORITHM, DATE, SECURITY_TOKEN, Service, TARGET, TERMINATOR,
     canonical_request::query_pairs,
     date::AmzDate,
     refusal::{Refusal, ScopeFault},
@@ -65,7 +65,7 @@ impl<'a> Authorization<'a> {
                 _ => {}
             }
         }
-        let date = text_of(headers, "x-amz-date").or_else(|| text_of(headers, "date"));
+        let date = text_of(headers, DATE).or_else(|| text_of(headers, header::DATE));
         let missing = names_of_empty([
             ("Credential", credential),
             ("Signature", signature),
@@ -78,7 +78,7 @@ impl<'a> Authorization<'a> {
                 credential: credential.into(),
                 signed_headers: signed_headers.into(),
                 signature: signature.into(),
-                token: text_of(headers, "x-amz-security-token").map(Cow::Borrowed),
+                token: text_of(headers, SECURITY_TOKEN).map(Cow::Borrowed),
                 date: date.into(),
                 expires: None,
             }),
@@ -158,8 +158,8 @@ impl<'a> Authorization<'a> {
 
     /// Without the target in it, a signature would be good for any operation with the same body.
     pub(super) fn check_target_is_signed(&self, request: &Parts) -> Result<(), Refusal> {
-        let signed = !request.headers.contains_key("x-amz-target")
-            || self.signs(|name| name == b"x-amz-target");
+        let signed = !request.headers.contains_key(TARGET)
+            || self.signs(|name| name == TARGET.as_str().as_bytes());
         if signed { Ok(()) } else { Err(Refusal::SignatureMismatch) }
     }
 
@@ -249,7 +249,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(next).filter(|word| !word.is_empty())
 }
 
-fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok().map(str::trim).filter(|text| !text.is_empty())
 }
 

@@ -17,7 +17,7 @@ use super::{begin_trace, examine, origin, tell_refused};
 use crate::{
     answers::AnswerRoom,
     app::App,
-    auth::{Refusal, Service},
+    auth::{self, Refusal, Service},
     companions::{
         Call, Operation,
         fault::Fault,
@@ -44,7 +44,7 @@ pub(super) async fn operate(
 ) -> Response {
     let started = Instant::now();
     let trace = begin_trace(app, head, service, id);
-    let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let target = head.headers.get(auth::TARGET).and_then(|target| target.to_str().ok());
     let (wire, named) = Wire::of(head.uri.path(), target);
     let mut operation = None;
     let companion = Companion { app, head, service, wire, named, id };
