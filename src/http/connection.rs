@@ -12,6 +12,7 @@ use std::{
 };
 
 use axum::body::Body;
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -127,7 +128,18 @@ impl Connections {
         let (mut since, mut idle_max) = (activity.opened, self.limits.idle_max);
         let mut closing = false;
         loop {
-            tokio::select! {
+            let (cut, stop, idle_at) = (&cut, &stop, activity.idle_at(since, idle_max));
+            let turn = async move {
+                tokio::select! {
+                    biased;
+                    () = cut.cancelled() => Turn::Cut,
+                    () = stop.cancelled(), if !closing => Turn::Stop,
+                    () = sleep_until(idle_at) => Turn::Idle,
+                }
+            };
+            // With a waker of its own: it isn't looked at whenever the connection is.
+            let mut turn: FuturesUnordered<_> = [turn].into_iter().collect();
+            let turn = tokio::select! {
                 biased;
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
@@ -135,22 +147,29 @@ impl Connections {
                     }
                     return;
                 }
-                () = cut.cancelled() => return,
-                () = stop.cancelled(), if !closing => {}
-                () = sleep_until(activity.idle_at(since, idle_max)) => {
-                    if activity.idle_at(since, idle_max) > Instant::now() {
-                        continue;
-                    }
-                    if closing {
-                        return;
-                    }
-                }
+                Some(turn) = turn.next() => turn,
+            };
+            match turn {
+                Turn::Cut => return,
+                Turn::Idle if activity.idle_at(since, idle_max) > Instant::now() => continue,
+                Turn::Idle if closing => return,
+                Turn::Stop | Turn::Idle => {}
             }
             closing = true;
             (since, idle_max) = (Instant::now(), CLOSING_IDLE_MAX);
             connection.as_mut().graceful_shutdown();
         }
     }
+}
+
+/// What a connection is told from outside.
+enum Turn {
+    /// To end at once.
+    Cut,
+    /// To finish the requests at hand.
+    Stop,
+    /// That it may have been idle for too long.
+    Idle,
 }
 
 /// A connection that HTTP can begin on.
