@@ -20,6 +20,9 @@ use crate::{
     schema::Structure,
 };
 
+/// Most bodies are smaller, and so are written without growing.
+const SMALL_BYTES: usize = 256;
+
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
@@ -88,7 +91,7 @@ impl Codec {
     /// Writes an output, an event or an error body.
     #[must_use]
     pub fn encode(self, value: &impl Serialize) -> Vec<u8> {
-        let mut body = Vec::new();
+        let mut body = Vec::with_capacity(SMALL_BYTES);
         self.encode_into(value, &mut body);
         body
     }
