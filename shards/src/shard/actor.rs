@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use millpond_api::types::{ShardId, StreamArn, Timestamp};
 use millpond_quotas::{Clock, Meter};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -14,10 +13,6 @@ use crate::{
     state::ShardEnd,
 };
 
-/// Commits that a shard has under way at most. One is being written while the next waits in the
-/// committer's queue; more would only make the batches smaller.
-const COMMITS_MAX: usize = 2;
-
 /// Bytes after which waiting batches go into the next commit.
 const COMMIT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -25,7 +20,7 @@ const COMMIT_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(super) enum Message {
     /// Store the batch and answer when it is durable.
     Append { batch: RecordBatch, waiter: Waiter },
-    /// Refuse further batches; answer when those under way have ended.
+    /// Refuse further batches; answer where those before have ended.
     Seal { reply: oneshot::Sender<Result<ShardEnd, EngineError>> },
     /// Take batches again.
     Unseal,
@@ -39,16 +34,7 @@ pub(super) struct Waiter {
     pub(super) _room: OwnedSemaphorePermit,
 }
 
-/// A commit that has ended, with what it was for.
-struct Committed {
-    outcome: Result<Offset, EngineError>,
-    chunks: Vec<Chunk>,
-    arrival: Timestamp,
-    payload_bytes: u64,
-    waiters: Vec<Waiter>,
-}
-
-/// State of the actor. Transitions are plain functions; only `run` waits.
+/// State of the actor.
 pub(super) struct Actor {
     stream: StreamArn,
     shard: ShardId,
@@ -56,10 +42,8 @@ pub(super) struct Actor {
     meter: Arc<Meter>,
     clock: Clock,
     messages: mpsc::Receiver<Message>,
-    commits: FuturesOrdered<BoxFuture<'static, Committed>>,
     last_arrival: Timestamp,
     sealed: bool,
-    sealing: Vec<oneshot::Sender<Result<ShardEnd, EngineError>>>,
     // A failed commit may be found in the log when it is opened anew: until then nobody knows where
     // the log ends.
     failed: Option<EngineError>,
@@ -81,73 +65,68 @@ impl Actor {
             meter,
             clock,
             messages,
-            commits: FuturesOrdered::new(),
             last_arrival,
             sealed: false,
-            sealing: Vec::new(),
             failed: None,
         }
     }
 
     /// Runs until the last handle of the shard is gone, and every commit has ended.
+    ///
+    /// One commit is under way at a time: what comes meanwhile gathers here, for the next.
     pub(super) async fn run(mut self) {
-        loop {
-            tokio::select! {
-                biased;
-                Some(committed) = self.commits.next() => self.committed(committed),
-                message = self.messages.recv(), if self.commits.len() < COMMITS_MAX => {
-                    let Some(message) = message else { break };
-                    // Requests that are ready to run may have records for this commit, which
-                    // costs as much for one as for many.
-                    tokio::task::yield_now().await;
-                    self.handle(message);
-                }
+        while let Some(message) = self.messages.recv().await {
+            // Requests that are ready to run may have records for this commit, which costs as much
+            // for one as for many.
+            tokio::task::yield_now().await;
+            let mut next = Some(message);
+            while let Some(message) = next {
+                next = self.handle(message).await;
             }
-            self.answer_sealing();
-        }
-        while let Some(committed) = self.commits.next().await {
-            self.committed(committed);
         }
     }
 
-    fn handle(&mut self, message: Message) {
+    /// Gives back what came behind it and is still to be handled.
+    async fn handle(&mut self, message: Message) -> Option<Message> {
         match message {
             Message::Append { waiter, .. } if self.sealed => {
                 waiter.reply.send(Err(AppendError::Sealed)).ok();
             }
-            Message::Append { batch, waiter } => self.append(batch, waiter),
+            Message::Append { batch, waiter } => {
+                let (batch, waiters, after) = self.gather(batch, waiter);
+                self.commit(batch, waiters).await;
+                return after;
+            }
             Message::Seal { reply } => {
                 self.sealed = true;
-                self.sealing.push(reply);
+                reply.send(self.end()).ok();
             }
             Message::Unseal => self.sealed = false,
         }
+        None
     }
 
-    /// Commits the batch together with those that wait behind it.
-    fn append(&mut self, mut batch: RecordBatch, waiter: Waiter) {
+    /// The batch together with those that wait behind it, and what comes after them.
+    fn gather(
+        &mut self,
+        mut batch: RecordBatch,
+        waiter: Waiter,
+    ) -> (RecordBatch, Vec<Waiter>, Option<Message>) {
         let mut waiters = vec![waiter];
-        let mut after = None;
         while batch.stored_bytes() < COMMIT_BYTES_MAX {
             match self.messages.try_recv() {
                 Ok(Message::Append { batch: later, waiter }) => {
                     waiters.push(waiter);
                     batch.append(later);
                 }
-                Ok(other) => {
-                    after = Some(other);
-                    break;
-                }
+                Ok(other) => return (batch, waiters, Some(other)),
                 Err(_) => break,
             }
         }
-        self.commit(batch, waiters);
-        if let Some(message) = after {
-            self.handle(message);
-        }
+        (batch, waiters, None)
     }
 
-    fn commit(&mut self, batch: RecordBatch, waiters: Vec<Waiter>) {
+    async fn commit(&mut self, batch: RecordBatch, waiters: Vec<Waiter>) {
         // Stamped after gathering: one reading of the clock a commit, and order in the shard is
         // order of time.
         let now = Timestamp::from_millis(self.clock.now().millis());
@@ -155,20 +134,7 @@ impl Actor {
         self.last_arrival = arrival;
         let payload_bytes = batch.payload_bytes();
         let chunks = batch.stamp(arrival);
-        let commit = self.storage.log.append(chunks.clone());
-        let committed = commit.map(move |outcome| Committed {
-            outcome,
-            chunks,
-            arrival,
-            payload_bytes,
-            waiters,
-        });
-        self.commits.push_back(committed.boxed());
-    }
-
-    fn committed(&mut self, committed: Committed) {
-        let Committed { outcome, chunks, arrival, payload_bytes, waiters } = committed;
-        match outcome {
+        match self.storage.log.append(chunks.clone()).await {
             Ok(first) => {
                 let records = chunks.iter().map(|chunk| u64::from(chunk.records())).sum();
                 self.meter.count_incoming(records, payload_bytes);
@@ -203,17 +169,12 @@ impl Actor {
         self.storage.tail.advance(stored, next, arrival);
     }
 
-    fn answer_sealing(&mut self) {
-        if self.sealing.is_empty() || !self.commits.is_empty() {
-            return;
-        }
+    /// Where the shard ends, when nothing is under way.
+    fn end(&self) -> Result<ShardEnd, EngineError> {
         let (end, last_arrival) = (self.storage.log.bounds().end, self.storage.last_arrival());
-        let end = match &self.failed {
+        match &self.failed {
             None => Ok(ShardEnd { shard: self.shard, end, last_arrival }),
             Some(error) => Err(error.clone()),
-        };
-        for reply in self.sealing.drain(..) {
-            reply.send(end.clone()).ok();
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Data directories that can't be used say why, and are left as they are.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use millpond_shards::engine::{Durability, Engine, rocks::OpenError};
 use tempfile::TempDir;
 
-use super::fixture::{chunks, open, open_log, records, try_open};
+use super::fixture::{chunks, open, open_log, open_small, records, try_open};
 
 fn refusal(directory: &Path) -> (OpenError, String) {
     let error = try_open(directory, Durability::Os).expect_err("it can't be opened");
@@ -121,4 +125,33 @@ fn damaged_files_of_rocksdb_are_refused() {
     fs::write(directory.path().join("rocksdb/CURRENT"), "MANIFEST-nonsense\n").unwrap();
     let error = try_open(directory.path(), Durability::Os).expect_err("it is damaged");
     assert!(matches!(error, OpenError::Storage(_)), "{error:?}");
+}
+
+/// The write-ahead logs in a data directory, by name.
+fn write_ahead_logs(directory: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(directory.join("rocksdb")).unwrap().map(|file| file.unwrap().path());
+    let mut logs: Vec<_> = files.filter(|path| path.extension() == Some("log".as_ref())).collect();
+    logs.sort();
+    logs
+}
+
+#[tokio::test]
+async fn a_write_ahead_log_that_is_done_with_is_written_over() {
+    let directory = TempDir::new().unwrap();
+    let engine = open_small(directory.path(), Durability::Os);
+    let log = open_log(&engine, 1).await;
+    let first = write_ahead_logs(directory.path()).remove(0);
+    // Open, so that no other file gets its number.
+    let file = File::open(&first).unwrap();
+    let number = file.metadata().unwrap().ino();
+    let is_again = |path: &PathBuf| {
+        *path != first && fs::metadata(path).is_ok_and(|metadata| metadata.ino() == number)
+    };
+    for _ in 0..1000 {
+        log.append(chunks(&[vec![1; 32 * 1024]])).await.unwrap();
+        if write_ahead_logs(directory.path()).iter().any(is_again) {
+            return;
+        }
+    }
+    panic!("the first log was not written over");
 }

@@ -85,6 +85,14 @@ pub(crate) fn open(directory: &Path, durability: Durability) -> RocksEngine {
     try_open(directory, durability).unwrap()
 }
 
+/// Opens an engine that writes out what it has in memory so often that it goes through many
+/// write-ahead logs.
+pub(crate) fn open_small(directory: &Path, durability: Durability) -> RocksEngine {
+    let location = Location::Directory(directory.to_owned());
+    let options = RocksOptions { durability, ..RocksOptions::new(location) };
+    RocksEngine::open(&RocksOptions { write_buffer_bytes: 512 * 1024, ..options }).unwrap()
+}
+
 pub(crate) fn in_memory(limit_bytes: u64) -> RocksEngine {
     RocksEngine::open(&RocksOptions::new(Location::Memory { limit_bytes })).unwrap()
 }

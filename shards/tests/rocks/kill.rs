@@ -15,7 +15,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use millpond_shards::engine::{Durability, Offset, ShardLog};
 use tempfile::TempDir;
 
-use super::fixture::{chunks, open, open_log, records};
+use super::fixture::{chunks, open_log, open_small, records};
 
 const DIRECTORY: &str = "ROCKS_KILL_DIRECTORY";
 const FSYNC: &str = "ROCKS_KILL_FSYNC";
@@ -83,7 +83,7 @@ fn append_and_kill(directory: &Path, durability: Durability, after: usize) -> Ac
 }
 
 async fn check(directory: &Path, durability: Durability, acknowledged: &Acknowledged) {
-    let engine = open(directory, durability);
+    let engine = open_small(directory, durability);
     for (id, appends) in acknowledged {
         assert!(appends.is_sorted_by(|a, b| a.0 + a.1 <= b.0), "a number came back");
         let (last, count) = *appends.last().unwrap();
@@ -124,7 +124,8 @@ fn whole<'a>(records: impl Iterator<Item = &'a Vec<u8>>) -> bool {
 async fn appends_until_killed() {
     let directory = PathBuf::from(std::env::var_os(DIRECTORY).expect("run by another test"));
     let fsync = std::env::var_os(FSYNC).is_some();
-    let engine = open(&directory, if fsync { Durability::Fsync } else { Durability::Os });
+    let durability = if fsync { Durability::Fsync } else { Durability::Os };
+    let engine = open_small(&directory, durability);
     let mut logs = Vec::new();
     for id in 0..LOGS {
         logs.push(open_log(&engine, id).await);

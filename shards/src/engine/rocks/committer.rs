@@ -1,12 +1,14 @@
 //! The one writer: gathers what waits, of all logs, into one write with one fsync.
 //!
-//! No timer decides when: while one write is on its way to the disk the next gathers. Positions
-//! are given out here, so that what is refused leaves no gap, and metadata and trims pass through
-//! here too, so that there is one order of everything.
+//! While one write is on its way to the disk the next gathers; then it waits a little for those
+//! that have just been answered, if they were several. Positions are given out here, so that what
+//! is refused leaves no gap, and metadata and trims pass through here too, so that there is one
+//! order of everything.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
+    time::Duration,
 };
 
 use rocksdb::WriteBatch;
@@ -15,7 +17,7 @@ use super::{
     Core, Outcome,
     keys::{self, Minute},
     log::LogState,
-    queue::{Change, Reply},
+    queue::{Change, Patience, Reply},
     reclaim::Garbage,
     space::Allowance,
     stats::Stopwatch,
@@ -30,13 +32,21 @@ use crate::{
 /// Bytes of records in one write, unless a single append has more.
 const COMMIT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// However long a write takes, the next one waits no longer than this for others to come.
+const PATIENCE_MAX: Duration = Duration::from_millis(1);
+
+/// A write that takes no longer than twice this, as without an fsync, isn't worth waiting: whoever
+/// sleeps is woken this much too late.
+const PATIENCE_MIN: Duration = Duration::from_micros(50);
+
 /// Commits until the queue is closed and empty.
 pub(super) fn run(core: &Core) {
     // Also when this thread panics: nobody may wait for it for ever.
     let _closing = Closing(core);
     let (mut allowance, mut fullness) = (Allowance::default(), Fullness::default());
-    while let Some(changes) = core.queue.take(COMMIT_BYTES_MAX) {
-        let stopwatch = Stopwatch::start();
+    let mut patience = Patience::NONE;
+    while let Some(changes) = core.queue.take(COMMIT_BYTES_MAX, patience) {
+        let (stopwatch, gathered) = (Stopwatch::start(), changes.len());
         let committed = core.store.with(|db| {
             let records = commit(core, db, &mut allowance, &mut fullness, changes);
             fullness.look(core, db);
@@ -44,7 +54,16 @@ pub(super) fn run(core: &Core) {
         });
         // A store that was closed under us has dropped the changes, and that answers them.
         core.stats.committed(committed.unwrap_or_default(), &stopwatch);
+        patience = patience_after(gathered, stopwatch.elapsed());
     }
+}
+
+/// A write costs as much for one change as for many, and whoever was answered is likely to have
+/// another: so the next round waits for as many changes as the last one had, for at most half as
+/// long as that took. Who is alone never waits.
+fn patience_after(gathered: usize, took: Duration) -> Patience {
+    let limit = (took / 2).min(PATIENCE_MAX);
+    if limit < PATIENCE_MIN { Patience::NONE } else { Patience { changes: gathered, limit } }
 }
 
 struct Closing<'a>(&'a Core);
@@ -289,4 +308,18 @@ fn publish(logs: HashMap<LogId, DraftLog>) {
 fn answer<T>(reply: Reply<T>, outcome: Outcome<T>) {
     // Whoever asked may have stopped waiting; the change stands all the same.
     let _ = reply.send(outcome);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_waits_half_as_long_as_the_last_one_took_within_bounds() {
+        let patience = |micros| patience_after(3, Duration::from_micros(micros));
+        let waits = |micros| Patience { changes: 3, limit: Duration::from_micros(micros) };
+        assert_eq!(patience(300), waits(150));
+        assert_eq!(patience(10_000_000), waits(1000));
+        assert_eq!(patience(20), Patience::NONE);
+    }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -82,7 +83,23 @@ pub(super) struct Queue {
 struct Waiting {
     changes: VecDeque<(usize, Change)>,
     bytes: usize,
+    /// Changes after which the taker is told.
+    awaited: usize,
     closed: bool,
+}
+
+/// How long a taker waits for more once there is something to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Patience {
+    /// Until so many changes wait,
+    pub(super) changes: usize,
+    /// but no longer than this.
+    pub(super) limit: Duration,
+}
+
+impl Patience {
+    /// Takes what there is.
+    pub(super) const NONE: Self = Self { changes: 0, limit: Duration::ZERO };
 }
 
 impl Queue {
@@ -103,19 +120,28 @@ impl Queue {
         }
         waiting.bytes += bytes;
         waiting.changes.push_back((bytes, change));
-        if waiting.changes.len() == 1 {
+        if waiting.changes.len() == waiting.awaited {
             self.filled.notify_one();
         }
         Ok(())
     }
 
-    /// Waits for changes and takes them: all of `bytes_max`, but at least one. `None` once the
-    /// queue was closed and everything in it taken.
-    pub(super) fn take(&self, bytes_max: usize) -> Option<Vec<Change>> {
+    /// Waits for changes, and with `patience` for more of them, and takes them: all of `bytes_max`,
+    /// but at least one. `None` once the queue was closed and everything in it taken.
+    pub(super) fn take(&self, bytes_max: usize, patience: Patience) -> Option<Vec<Change>> {
+        let mut waiting = self.lock();
+        waiting.awaited = 1;
         let nothing = |waiting: &mut Waiting| waiting.changes.is_empty() && !waiting.closed;
-        let waiting = self.lock();
         let mut waiting =
             self.filled.wait_while(waiting, nothing).unwrap_or_else(PoisonError::into_inner);
+        waiting.awaited = patience.changes;
+        let too_few = |waiting: &mut Waiting| {
+            waiting.changes.len() < patience.changes && waiting.bytes < bytes_max && !waiting.closed
+        };
+        let (mut waiting, _) = self
+            .filled
+            .wait_timeout_while(waiting, patience.limit, too_few)
+            .unwrap_or_else(PoisonError::into_inner);
         let mut taken = Vec::new();
         let mut room = bytes_max;
         while let Some((bytes, change)) =
@@ -139,7 +165,7 @@ impl Queue {
     /// Refuses further changes and drops those that wait, which tells whoever waits for them.
     pub(super) fn abandon(&self) {
         self.close();
-        while self.take(usize::MAX).is_some() {}
+        while self.take(usize::MAX, Patience::NONE).is_some() {}
     }
 
     /// Bytes that wait.

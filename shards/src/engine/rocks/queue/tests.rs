@@ -35,7 +35,7 @@ fn pushing_waits_for_room_and_keeps_order() {
         let mut next = [0; 4];
         while next.iter().sum::<u8>() < 160 {
             assert!(queue.bytes() <= QUEUE_BYTES_MAX);
-            let taken = queue.take(8 * MIB).unwrap();
+            let taken = queue.take(8 * MIB, Patience::NONE).unwrap();
             assert!(taken.iter().map(Change::bytes).sum::<usize>() <= 8 * MIB);
             for change in &taken {
                 let (pusher, i) = (id(change) / 40, id(change) % 40);
@@ -51,7 +51,7 @@ fn pushing_waits_for_room_and_keeps_order() {
 fn one_change_may_be_larger_than_all_bounds() {
     let queue = Queue::default();
     queue.push(metadata(1, QUEUE_BYTES_MAX + 1)).unwrap();
-    assert_eq!(queue.take(1).unwrap().len(), 1);
+    assert_eq!(queue.take(1, Patience::NONE).unwrap().len(), 1);
 }
 
 #[test]
@@ -63,8 +63,8 @@ fn a_closed_queue_gives_what_it_has_and_takes_no_more() {
         queue.close();
         assert_eq!(waiting.join().unwrap(), Err(EngineError::Closed));
     });
-    assert_eq!(queue.take(MIB).unwrap().len(), 1);
-    assert!(queue.take(MIB).is_none());
+    assert_eq!(queue.take(MIB, Patience::NONE).unwrap().len(), 1);
+    assert!(queue.take(MIB, Patience::NONE).is_none());
 }
 
 #[test]
@@ -75,4 +75,41 @@ fn nobody_waits_for_an_abandoned_queue() {
     queue.abandon();
     assert!(outcome.blocking_recv().is_err());
     assert_eq!(queue.push(metadata(1, 1)), Err(EngineError::Closed));
+}
+
+#[test]
+fn a_patient_taker_waits_for_as_many_as_it_was_told() {
+    let queue = Queue::default();
+    let patience = Patience { changes: 3, limit: Duration::MAX };
+    queue.push(metadata(0, 1)).unwrap();
+    thread::scope(|scope| {
+        let taker = scope.spawn(|| queue.take(MIB, patience).unwrap().len());
+        queue.push(metadata(1, 1)).unwrap();
+        queue.push(metadata(2, 1)).unwrap();
+        assert_eq!(taker.join().unwrap(), 3);
+    });
+}
+
+#[test]
+fn who_is_alone_never_waits() {
+    let queue = Queue::default();
+    queue.push(metadata(0, 1)).unwrap();
+    let patience = Patience { changes: 1, limit: Duration::MAX };
+    assert_eq!(queue.take(MIB, patience).unwrap().len(), 1);
+}
+
+#[test]
+fn patience_ends_with_time_with_enough_bytes_and_with_the_queue() {
+    let queue = Queue::default();
+    let take = |limit| queue.take(MIB, Patience { changes: 2, limit }).unwrap().len();
+    queue.push(metadata(0, 1)).unwrap();
+    assert_eq!(take(Duration::from_millis(1)), 1);
+    queue.push(metadata(0, MIB)).unwrap();
+    assert_eq!(take(Duration::MAX), 1);
+    queue.push(metadata(0, 1)).unwrap();
+    thread::scope(|scope| {
+        let taker = scope.spawn(|| take(Duration::MAX));
+        queue.close();
+        assert_eq!(taker.join().unwrap(), 1);
+    });
 }
