@@ -34,6 +34,7 @@ mod peers;
 mod programs;
 mod push;
 mod report;
+mod rocks;
 mod run;
 mod server;
 mod setup;
@@ -83,6 +84,8 @@ enum Measure {
     Peers(peers::Peers),
     #[command(hide = true)]
     BareServer(bare::BareServer),
+    #[command(hide = true)]
+    RocksWriter(rocks::RocksWriter),
 }
 
 fn main() -> ExitCode {
@@ -108,6 +111,7 @@ fn measure(measure: Measure) -> Result<()> {
         Measure::Plot(plot) => plot.run(),
         Measure::Check(check) => check.run(),
         Measure::Peers(peers) => drive(peers.run()),
+        Measure::RocksWriter(writer) => writer.run(),
         Measure::BareServer(server) => {
             Builder::new_multi_thread().enable_all().build()?.block_on(async {
                 tokio::select! {

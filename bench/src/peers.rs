@@ -12,13 +12,18 @@ use crate::endpoint::Endpoint;
 use crate::kinesis::Control;
 use crate::millpond::Millpond;
 use crate::report::{Destination, Lines, mib, micros};
+use crate::rocks::{Layout, Rocks};
 use crate::run::Pace;
 use crate::server::Server;
 use crate::subject::Subject;
 use crate::usage::Usage;
-use table::{PEERS, Peer};
+pub(crate) use kafka::Kafka;
+
+use kafka::Flush;
+use table::{Peer, Registry};
 
 mod install;
+mod kafka;
 mod table;
 
 #[derive(Debug, clap::Args)]
@@ -61,14 +66,23 @@ impl Peers {
             None => install::cache()?,
         };
         let all = self.chosen.is_empty();
-        let peers = if all { PEERS.iter().collect() } else { self.chosen.clone() };
-        let mut installed = Vec::new();
-        for peer in peers {
-            installed.push(Installed { peer, folder: install::installed(peer, &cache)? });
+        let chosen = if all { table::all().collect() } else { self.chosen.clone() };
+        let (mut peers, mut brokers) = (Vec::new(), Vec::new());
+        for peer in chosen {
+            let installed = Installed { peer, folder: install::installed(peer, &cache)? };
+            let is_broker = peer.registry == Registry::MavenCentral;
+            if is_broker { &mut brokers } else { &mut peers }.push(installed);
         }
-        self.starts(&installed).await?;
+        if !peers.is_empty() {
+            self.starts(&peers).await?;
+        }
         let mut subjects = vec![Subject::Millpond(self.millpond.clone()), Subject::Bare];
-        subjects.extend(installed.into_iter().map(Subject::Peer));
+        subjects.extend(
+            [Layout::Chunks, Layout::Records]
+                .map(|layout| Subject::Rocks(Rocks { millpond: self.millpond.clone(), layout })),
+        );
+        subjects.extend(peers.into_iter().map(Subject::Peer));
+        subjects.extend(brokers.into_iter().flat_map(|installed| self.brokers(&installed)));
         let comparison = Comparison {
             subjects,
             plan: self.pace.plan(),
@@ -77,6 +91,13 @@ impl Peers {
             destination: self.report.clone(),
         };
         comparison.run(&self.cases()?).await
+    }
+
+    fn brokers(&self, installed: &Installed) -> [Subject; 2] {
+        [Flush::Later, Flush::Each].map(|flush| {
+            let (installed, millpond) = (installed.clone(), self.millpond.clone());
+            Subject::Kafka(Kafka { installed, millpond, flush })
+        })
     }
 
     fn cases(&self) -> Result<Vec<Case>> {

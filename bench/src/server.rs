@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::usage::written_bytes;
 
 /// How long a server may take to say where it listens, and to end.
-const START_MAX: Duration = Duration::from_secs(30);
+const START_MAX: Duration = Duration::from_mins(1);
 const STOP_MAX: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(5);
 /// Lines kept while the banner is awaited; what comes later is dropped.

@@ -14,8 +14,9 @@ use crate::cost;
 use crate::endpoint::Endpoint;
 use crate::load;
 use crate::millpond::{Millpond, authority};
-use crate::peers::Installed;
+use crate::peers::{Installed, Kafka};
 use crate::report::{Row, SERVICE, float};
+use crate::rocks::Rocks;
 use crate::server::Server;
 use crate::setup::{Bare, Callers, Service};
 
@@ -30,6 +31,10 @@ pub(crate) enum Subject {
     Bare,
     /// What others made; it keeps all in memory.
     Peer(Installed),
+    /// A broker, which speaks another protocol.
+    Kafka(Kafka),
+    /// The store alone.
+    Rocks(Rocks),
 }
 
 /// How each case is run.
@@ -57,6 +62,8 @@ impl Subject {
             Self::Millpond(_) => SERVICE,
             Self::Bare => "bare",
             Self::Peer(installed) => installed.peer.name,
+            Self::Kafka(kafka) => kafka.name(),
+            Self::Rocks(rocks) => rocks.name(),
         }
     }
 
@@ -67,7 +74,11 @@ impl Subject {
             Self::Bare if case.load == Load::GetRecordsCold => Some("it keeps nothing"),
             Self::Bare if case.load == Load::PutToSubscribe => Some("it pushes nothing"),
             Self::Peer(_) if case.load == Load::GetRecordsCold => Some("it keeps nothing on disk"),
-            Self::Peer(_) if case.setting.tls => Some("it is driven in the clear only"),
+            Self::Peer(_) | Self::Kafka(_) | Self::Rocks(_) if case.setting.tls => {
+                Some("it is driven in the clear only")
+            }
+            Self::Kafka(_) => Kafka::lacks(case),
+            Self::Rocks(_) => Rocks::lacks(case),
             Self::Millpond(_) | Self::Bare | Self::Peer(_) => None,
         }
     }
@@ -76,7 +87,7 @@ impl Subject {
     pub(crate) const fn is_foreign(&self) -> bool {
         match self {
             Self::Millpond(_) | Self::Bare => false,
-            Self::Peer(_) => true,
+            Self::Peer(_) | Self::Kafka(_) | Self::Rocks(_) => true,
         }
     }
 
@@ -94,6 +105,8 @@ impl Subject {
                 let (server, endpoint) = installed.start().await?;
                 self.speaks_kinesis(run, server, &endpoint).await
             }
+            Self::Kafka(kafka) => kafka.measure(run).await,
+            Self::Rocks(rocks) => rocks.measure(run).await,
         }
     }
 

@@ -34,6 +34,10 @@ pub(crate) fn installed(peer: &Peer, cache: &Path) -> Result<PathBuf> {
     println!("installing {} {} into {}", peer.name, peer.version, folder.display());
     let what = || format!("installing {}", peer.name);
     fs::create_dir_all(&folder).with_context(what)?;
+    if peer.registry == Registry::MavenCentral {
+        fs::write(folder.join("pom.xml"), POM.replace("{version}", peer.version))
+            .with_context(what)?;
+    }
     for (program, arguments) in steps(peer, &folder) {
         let program = self::program(&program, peer)?;
         run(&program, &arguments).with_context(what)?;
@@ -41,6 +45,9 @@ pub(crate) fn installed(peer: &Peer, cache: &Path) -> Result<PathBuf> {
     fs::write(folder.join(COMPLETE), "").with_context(what)?;
     Ok(folder)
 }
+
+/// What Maven is told of a broker: the libraries that it runs with, its tools, and quiet logs.
+const POM: &str = include_str!("kafka/pom.xml");
 
 /// What installs a peer: programs and their arguments.
 fn steps(peer: &Peer, folder: &Path) -> Vec<(String, Vec<String>)> {
@@ -62,6 +69,12 @@ fn steps(peer: &Peer, folder: &Path) -> Vec<(String, Vec<String>)> {
             let quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
             let own = ["install", "--prefix", &folder, &package];
             vec![step("npm", &[own.as_slice(), &quiet].concat())]
+        }
+        Registry::MavenCentral => {
+            let pom = format!("{folder}/pom.xml");
+            let lib = format!("-DoutputDirectory={folder}/lib");
+            let own = ["-q", "-B", "-f", &pom, "dependency:copy-dependencies"];
+            vec![step("mvn", &[own.as_slice(), &["-DincludeScope=runtime", &lib]].concat())]
         }
         Registry::PyPi => {
             let package = format!("{package}=={version}");
@@ -95,16 +108,19 @@ fn run(program: &Path, arguments: &[String]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peers::table::PEERS;
+    use crate::peers::table::{self, PEERS};
 
     #[test]
     fn every_peer_is_installed_in_its_folder_in_one_exact_version() {
-        for peer in &PEERS {
+        for peer in table::all() {
             let steps = steps(peer, Path::new("/cache/peer"));
             let all: Vec<&String> = steps.iter().flat_map(|(_, arguments)| arguments).collect();
-            assert!(all.iter().any(|argument| argument.ends_with(peer.version)), "{all:?}");
-            assert!(all.iter().any(|argument| *argument == "/cache/peer"), "{all:?}");
+            let exact = |argument: &&String| argument.ends_with(peer.version);
+            let by_file = peer.registry == Registry::MavenCentral;
+            assert!(by_file || all.iter().any(exact), "{all:?}");
+            assert!(all.iter().any(|argument| argument.contains("/cache/peer")), "{all:?}");
         }
+        assert!(POM.contains("<version>{version}</version>"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) enum Registry {
     CratesIo,
     Npm,
     PyPi,
+    MavenCentral,
 }
 
 pub(crate) const PEERS: [Peer; 5] = [
@@ -87,10 +88,26 @@ pub(crate) const PEERS: [Peer; 5] = [
     },
 ];
 
+/// The broker, with the tools that make its topic and load it. It is started by code of its own.
+pub(crate) const KAFKA: Peer = Peer {
+    name: "kafka",
+    registry: Registry::MavenCentral,
+    package: "kafka_2.13",
+    version: "4.1.1",
+    program: "java",
+    arguments: &[],
+    variables: &[],
+};
+
+/// All of them.
+pub(crate) fn all() -> impl Iterator<Item = &'static Peer> {
+    PEERS.iter().chain([&KAFKA])
+}
+
 /// Finds a peer by its name, for the command line.
 pub(crate) fn parse(name: &str) -> Result<&'static Peer, String> {
-    PEERS.iter().find(|peer| peer.name == name).ok_or_else(|| {
-        let names = PEERS.iter().map(|peer| peer.name).collect::<Vec<_>>().join(", ");
+    all().find(|peer| peer.name == name).ok_or_else(|| {
+        let names = all().map(|peer| peer.name).collect::<Vec<_>>().join(", ");
         format!("there is no such peer; there are {names}")
     })
 }
@@ -101,7 +118,7 @@ mod tests {
 
     #[test]
     fn peers_are_found_by_their_names() {
-        for peer in &PEERS {
+        for peer in all() {
             assert_eq!(parse(peer.name).unwrap().package, peer.package);
         }
         assert!(parse("kinesis").unwrap_err().contains("kinesis-mock, kinesalite"));
