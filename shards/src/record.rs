@@ -199,13 +199,24 @@ impl<'a> Records<'a> {
         self.left
     }
 
-    fn parse_one(&mut self) -> Option<RecordView<'a>> {
+    /// The next record, without a look at the bytes that it holds.
+    pub(crate) fn next_frame(&mut self) -> Option<Result<Frame<'a>, EngineError>> {
+        if self.left == 0 {
+            return None;
+        }
+        Some(self.parse_one().ok_or_else(|| {
+            self.left = 0;
+            damaged()
+        }))
+    }
+
+    fn parse_one(&mut self) -> Option<Frame<'a>> {
         let rest = &mut self.rest;
         let flags = take(rest, 1)?.get_u8();
         let partition_key = match flags & FLAG_NO_PARTITION_KEY {
             0 => {
                 let key_bytes = get_varint(rest)?;
-                Some(std::str::from_utf8(take(rest, key_bytes)?).ok()?)
+                Some(take(rest, key_bytes)?)
             }
             _ => None,
         };
@@ -227,7 +238,37 @@ impl<'a> Records<'a> {
         let offset = self.next;
         self.next = offset.plus(1);
         self.left -= 1;
-        Some(RecordView { offset, arrival: self.arrival, partition_key, explicit, data, seal })
+        Some(Frame { offset, partition_key, explicit, data, seal })
+    }
+}
+
+/// A stored record as it lies in its chunk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame<'a> {
+    pub(crate) offset: Offset,
+    partition_key: Option<&'a [u8]>,
+    explicit: Option<HashKey>,
+    data: &'a [u8],
+    pub(crate) seal: Option<Seal<'a>>,
+}
+
+impl<'a> Frame<'a> {
+    /// Bytes that quotas and page sizes count.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.partition_key.map_or(0, <[u8]>::len) + self.data.len()
+    }
+
+    /// Fails where the partition key isn't text.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        let is_text = |key: &[u8]| key.is_ascii() || std::str::from_utf8(key).is_ok();
+        if self.partition_key.is_none_or(is_text) { Ok(()) } else { Err(damaged()) }
+    }
+
+    fn view(self, arrival: Timestamp) -> Result<RecordView<'a>, EngineError> {
+        let Self { offset, partition_key, explicit, data, seal } = self;
+        let partition_key = partition_key.map(std::str::from_utf8).transpose();
+        let partition_key = partition_key.map_err(|_| damaged())?;
+        Ok(RecordView { offset, arrival, partition_key, explicit, data, seal })
     }
 }
 
@@ -235,10 +276,7 @@ impl<'a> Iterator for Records<'a> {
     type Item = Result<RecordView<'a>, EngineError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            return None;
-        }
-        let record = self.parse_one().ok_or_else(damaged);
+        let record = self.next_frame()?.and_then(|frame| frame.view(self.arrival));
         if record.is_err() {
             self.left = 0;
         }

@@ -239,8 +239,10 @@ impl Reading {
     fn of(mut page: Page, from: Offset, end: Offset, limit: Limit) -> Result<Self, EngineError> {
         let mut reading = Self::nothing(from, end);
         'page: for chunk in &page {
-            for record in chunk.records()? {
+            let mut records = chunk.records()?;
+            while let Some(record) = records.next_frame() {
                 let record = record?;
+                record.check()?;
                 if record.offset < from {
                     continue;
                 }
@@ -252,7 +254,7 @@ impl Reading {
                 reading.count += 1;
                 reading.payload_bytes = bytes;
                 reading.next = record.offset.plus(1);
-                reading.newest = Some(record.arrival);
+                reading.newest = Some(records.arrival());
                 if let Some(seal) = &record.seal
                     && reading.sealed.iter().all(|(number, _)| *number != seal.data_key)
                 {
