@@ -5,7 +5,6 @@
 
 use std::{
     collections::VecDeque,
-    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -14,10 +13,11 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
+use millpond_api::Output;
 
 use crate::answers::AnswerRoom;
 
-/// Bytes of a block, except that the first and the last may be smaller.
+/// Bytes of a block, but for what its end is too short for; the first may be smaller.
 const BLOCK_BYTES: usize = 256 << 10;
 
 /// Bytes in the order that they were written in.
@@ -69,46 +69,30 @@ impl Blocks {
         Body::new(BlockBody { rest: blocks.map(|block| room.hold(block)).collect() })
     }
 
-    /// Adds these bytes.
-    #[inline]
+    /// Adds a few bytes.
     pub fn append(&mut self, bytes: &[u8]) {
-        if bytes.len() <= self.last.capacity() - self.last.len() {
-            self.last.extend_from_slice(bytes);
-        } else {
-            self.overflow(bytes);
-        }
+        self.room(bytes.len()).extend_from_slice(bytes);
     }
 
-    /// Where `bytes` doesn't fit into the last block.
+    /// Goes on where `bytes` more fit: a block grows until it is a whole one.
     #[cold]
-    fn overflow(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            if self.last.len() == self.last.capacity() {
-                let next = Vec::with_capacity(BLOCK_BYTES);
-                let full = std::mem::replace(&mut self.last, next);
-                self.full.extend((!full.is_empty()).then_some(full));
-            }
-            let free = self.last.capacity() - self.last.len();
-            let (now, later) = bytes.split_at(free.min(bytes.len()));
-            self.last.extend_from_slice(now);
-            bytes = later;
+    fn turn(&mut self, bytes: usize) {
+        if self.last.capacity() < BLOCK_BYTES {
+            self.last.reserve(bytes);
+        } else {
+            let next = Vec::with_capacity(BLOCK_BYTES.max(bytes));
+            self.full.push(std::mem::replace(&mut self.last, next));
         }
     }
 }
 
-impl io::Write for Blocks {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes).map(|()| bytes.len())
-    }
-
+impl Output for Blocks {
     #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.append(bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn room(&mut self, bytes: usize) -> &mut Vec<u8> {
+        if bytes > self.last.capacity() - self.last.len() {
+            self.turn(bytes);
+        }
+        &mut self.last
     }
 }
 
@@ -139,8 +123,6 @@ impl hyper::body::Body for BlockBody {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use futures::FutureExt as _;
     use http_body_util::BodyExt as _;
     use hyper::body::Body as _;
@@ -166,7 +148,7 @@ mod tests {
             for (capacity, piece) in [(0, 1000), (100, BLOCK_BYTES + 3), (bytes, 4096)] {
                 let mut blocks = Blocks::with_capacity(capacity);
                 for piece in text(bytes).chunks(piece) {
-                    blocks.write_all(piece).unwrap();
+                    blocks.append(piece);
                 }
                 assert_eq!((blocks.len(), blocks.is_empty()), (bytes, bytes == 0));
                 assert!(blocks.capacity() <= bytes + 2 * BLOCK_BYTES);
@@ -180,7 +162,7 @@ mod tests {
         let answers = crate::answers::Answers::new(1 << 20);
         let room = answers.room(1 << 20).await.unwrap();
         let mut blocks = Blocks::default();
-        blocks.write_all(&text(2 * BLOCK_BYTES)).unwrap();
+        text(2 * BLOCK_BYTES).chunks(4096).for_each(|piece| blocks.append(piece));
         let mut body = blocks.into_body(room);
         let is_free = || answers.room(1 << 20).now_or_never().is_some();
         let first = body.frame().await.unwrap().unwrap().into_data().unwrap();

@@ -2,14 +2,13 @@
 
 mod cbor;
 mod explain;
-mod json;
 pub(crate) mod receive;
 pub(crate) mod scalar;
 mod values;
+pub(crate) mod write;
 
-use std::{io, marker::PhantomData};
+use std::marker::PhantomData;
 
-use minicbor::encode::write::Writer;
 use serde::{Deserialize, Serialize, de::DeserializeSeed};
 
 use crate::{
@@ -19,6 +18,8 @@ use crate::{
     operation::Operation,
     schema::Structure,
 };
+pub use write::Output;
+use write::Writer;
 
 /// Most bodies are smaller, and so are written without growing.
 const SMALL_BYTES: usize = 256;
@@ -96,22 +97,16 @@ impl Codec {
         body
     }
 
-    /// Appends an output, an event or an error body to `body`, which is memory.
+    /// Appends an output, an event or an error body to `body`.
     ///
     /// # Panics
-    /// When `body` fails, which memory doesn't.
-    pub fn encode_into(self, value: &impl Serialize, body: &mut impl io::Write) {
+    /// When the value is of a kind that no type of the model is of, like an enum with data in it.
+    pub fn encode_into(self, value: &impl Serialize, body: &mut impl Output) {
         let written = match self {
-            Self::Json => {
-                let mut json = serde_json::Serializer::with_formatter(body, json::Json);
-                value.serialize(&mut json).is_ok()
-            }
-            Self::Cbor => {
-                let mut cbor = minicbor_serde::Serializer::new(Writer::new(body));
-                value.serialize(&mut cbor).is_ok()
-            }
+            Self::Json => value.serialize(Writer::<_, write::Json>::new(body)),
+            Self::Cbor => value.serialize(Writer::<_, write::Cbor>::new(body)),
         };
-        assert!(written, "types of the model have text for names and are written to memory");
+        written.expect("types of the model are written by either format");
     }
 
     /// Why `decode` refused the body.

@@ -5,6 +5,7 @@ mod account;
 mod arn;
 mod blob;
 mod consumer_arn;
+pub(crate) mod digits;
 mod enums;
 mod hash_key;
 mod sequence_number;

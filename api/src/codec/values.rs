@@ -1,12 +1,9 @@
-//! How the vocabulary is written: blobs, timestamps.
+//! How the vocabulary is written: blobs, timestamps, and text that is known to be plain.
 
-use minicbor_serde::tag::Required;
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser::Error as _};
 
-use crate::types::{Blob, Timestamp};
-
-/// CBOR's tag of points in time.
-const EPOCH: u64 = 1;
+use super::write::{PLAIN, TIME};
+use crate::types::{Blob, SequenceNumber, ShardId, Timestamp};
 
 impl Serialize for Blob<'_> {
     /// Bytes are written as such, which `Codec::Json` turns into base64 text.
@@ -20,16 +17,52 @@ impl Serialize for Blob<'_> {
 }
 
 impl Serialize for Timestamp {
-    /// Seconds with up to three decimals for JSON, tagged milliseconds for CBOR.
+    /// Seconds with up to three decimals where people read it, else milliseconds.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(TIME, &Time(*self))
+    }
+}
+
+/// What stands within the newtype. The codecs ask for milliseconds there, and write a time.
+struct Time(Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(time) = self;
         if !serializer.is_human_readable() {
-            Required::<EPOCH, i64>::new(self.millis()).serialize(serializer)
-        } else if self.millis() % 1000 == 0 {
-            serializer.serialize_i64(self.seconds())
+            serializer.serialize_i64(time.millis())
+        } else if time.millis() % 1000 == 0 {
+            serializer.serialize_i64(time.seconds())
         } else {
             #[expect(clippy::cast_precision_loss, reason = "exact for 280,000 years around 1970")]
-            let millis = self.millis() as f64;
+            let millis = time.millis() as f64;
             serializer.serialize_f64(millis / 1000.0)
         }
+    }
+}
+
+impl Serialize for SequenceNumber {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(PLAIN, &Plain(&self.to_text()))
+    }
+}
+
+impl Serialize for ShardId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(PLAIN, &Plain(&self.to_text()))
+    }
+}
+
+/// What stands within the newtype: ASCII without anything to escape. The codecs ask for its bytes
+/// there, and write text.
+struct Plain<'a>(&'a [u8]);
+
+impl Serialize for Plain<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(text) = self;
+        if !serializer.is_human_readable() {
+            return serializer.serialize_bytes(text);
+        }
+        serializer.serialize_str(std::str::from_utf8(text).map_err(S::Error::custom)?)
     }
 }

@@ -13,7 +13,10 @@
 
 use std::{fmt, str::FromStr};
 
-use super::ShardId;
+use super::{
+    ShardId,
+    digits::{EIGHT, eight_digits},
+};
 
 /// A record's position in its stream. Numbers ascend within a shard, and those of a child shard lie
 /// above all of its parents', because the shard's creation stands in the high bits.
@@ -34,13 +37,22 @@ impl SequenceNumber {
     /// The index in every EndingSequenceNumber: above that of any record.
     pub const INDEX_MAX: u64 = i64::MAX as u64;
 
-    /// Bytes of the longest decimal text.
-    pub const TEXT_MAX: usize = 57;
+    /// Bytes of the decimal text.
+    pub const TEXT_BYTES: usize = 56;
 
     const SECONDS_BITS: u32 = 36;
     const SECONDS_MASK: u64 = (1 << Self::SECONDS_BITS) - 1;
     /// First creation second that AWS refuses to decode.
     const CREATED_END: u64 = 16_025_175_000;
+
+    /// The decimal text: always as many digits, as the highest bits are the constant.
+    #[must_use]
+    pub fn to_text(self) -> [u8; Self::TEXT_BYTES] {
+        let mut text = [0; Self::TEXT_BYTES];
+        let eights = text.as_chunks_mut().0.iter_mut().zip(self.to_limbs().to_decimal());
+        eights.for_each(|(eight, number)| *eight = eight_digits(number));
+        text
+    }
 
     fn to_limbs(self) -> Limbs {
         let Self { shard_created, index, arrival, shard } = self;
@@ -51,7 +63,8 @@ impl SequenceNumber {
             | u128::from(arrival) << 36
             | u128::from(shard) << 4
             | 2;
-        let high = 2 << 56 | shard_created << 20 | u64::from(shard & 0xf) << 16 | index >> 48;
+        let created = shard_created & Self::SECONDS_MASK;
+        let high = 2 << 56 | created << 20 | u64::from(shard & 0xf) << 16 | index >> 48;
         Limbs { high, low }
     }
 
@@ -112,16 +125,8 @@ impl Ord for SequenceNumber {
 
 impl fmt::Display for SequenceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0; Self::TEXT_MAX];
-        f.write_str(self.to_limbs().write_decimal(&mut digits))
-    }
-}
-
-#[cfg(feature = "operations")]
-impl serde::Serialize for SequenceNumber {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut digits = [0; Self::TEXT_MAX];
-        serializer.serialize_str(self.to_limbs().write_decimal(&mut digits))
+        let text = self.to_text();
+        f.write_str(std::str::from_utf8(&text).expect("decimal digits are ASCII"))
     }
 }
 
@@ -161,28 +166,45 @@ impl Limbs {
         Some(Self { high, low: u128::from(middle) << 64 | u128::from(low) })
     }
 
-    /// Writes a number under 2⁶⁴ · 10¹⁹, which all that can be given are.
-    fn write_decimal(self, digits: &mut [u8; SequenceNumber::TEXT_MAX]) -> &str {
-        let (high, rest) = split(u128::from(self.high) << 64 | self.low >> 64);
-        let (low, last) = split(u128::from(rest) << 64 | u128::from(truncate(self.low)));
-        let (first, middle) = split(high << 64 | low);
-        for (chunk, mut rest) in digits.rchunks_mut(19).zip([last, middle, truncate(first)]) {
-            for digit in chunk.iter_mut().rev() {
-                *digit = b'0' + (rest % 10) as u8;
-                rest /= 10;
-            }
-        }
-        let text = std::str::from_utf8(digits).expect("decimal digits are ASCII");
-        let trimmed = text.trim_start_matches('0');
-        if trimmed.is_empty() { "0" } else { trimmed }
+    /// The decimal digits, eight to a number, of a number under 10⁵⁶.
+    fn to_decimal(self) -> [u64; SequenceNumber::TEXT_BYTES / 8] {
+        let (high, rest) = split(self.high, truncate(self.low >> 64));
+        let (low, last) = split(rest, truncate(self.low));
+        let (first, middle) = split(high, low);
+        // 18, 19 and 19 digits.
+        let (e2, e3, e5, e6, e8, e13, e16) =
+            (100, 1000, 100_000, 1_000_000, EIGHT, EIGHT * 100_000, EIGHT * EIGHT);
+        [
+            first / e2 / e8,
+            first / e2 % e8,
+            first % e2 * e6 + middle / e13,
+            middle % e13 / e5,
+            middle % e5 * e3 + last / e16,
+            last % e16 / e8,
+            last % e8,
+        ]
     }
 }
 
-/// Takes the last 19 decimal digits off a number.
-const fn split(number: u128) -> (u128, u64) {
-    const UNIT: u128 = 10_u128.pow(19);
-    let quotient = number / UNIT;
-    (quotient, truncate(number - quotient * UNIT))
+/// 10¹⁹: as many digits as 64 bits always hold.
+const UNIT: u64 = 10_u64.pow(19);
+
+/// `high · 2⁶⁴ + low` divided by `UNIT`, and the remainder. `high` is under `UNIT`.
+///
+/// Möller and Granlund, "Improved division by invariant integers": two multiplications by what is
+/// known of the divisor beforehand, where dividing 128 bits takes a loop.
+const fn split(high: u64, low: u64) -> (u64, u64) {
+    const RECIPROCAL: u64 = truncate(u128::MAX / UNIT as u128 - (1 << 64));
+    debug_assert!(high < UNIT, "the quotient has 64 bits");
+    let number = (high as u128) << 64 | low as u128;
+    let estimate = (RECIPROCAL as u128 * high as u128).wrapping_add(number);
+    let mut quotient = truncate(estimate >> 64).wrapping_add(1);
+    let mut remainder = low.wrapping_sub(quotient.wrapping_mul(UNIT));
+    if remainder > truncate(estimate) {
+        quotient = quotient.wrapping_sub(1);
+        remainder = remainder.wrapping_add(UNIT);
+    }
+    if remainder >= UNIT { (quotient + 1, remainder - UNIT) } else { (quotient, remainder) }
 }
 
 /// The text is not a sequence number that any stream could have given.
@@ -265,6 +287,19 @@ mod tests {
         assert!("680564733841876926926749214863536422911".parse::<SequenceNumber>().is_err());
     }
 
+    #[test]
+    fn division_is_exact_at_its_edges() {
+        let highs = [0, 1, UNIT / 2, UNIT - 2, UNIT - 1];
+        let lows = [0, 1, UNIT - 1, UNIT, UNIT + 1, u64::MAX - 1, u64::MAX];
+        for (high, low) in highs.into_iter().flat_map(|high| lows.map(|low| (high, low))) {
+            let number = u128::from(high) << 64 | u128::from(low);
+            let (quotient, remainder) = split(high, low);
+            let product = u128::from(quotient) * u128::from(UNIT);
+            assert_eq!(product + u128::from(remainder), number, "{high} {low}");
+            assert!(remainder < UNIT, "{high} {low}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_number_reads_back_as_it_was_written(
@@ -277,6 +312,15 @@ mod tests {
             let number = SequenceNumber { shard_created: created, index, arrival, shard };
             let text = number.to_string();
             prop_assert_eq!(text.parse(), Ok(number));
+        }
+
+        #[test]
+        fn division_is_that_of_wide_numbers(high in 0..UNIT, low: u64) {
+            let number = u128::from(high) << 64 | u128::from(low);
+            let (quotient, remainder) = split(high, low);
+            let unit = u128::from(UNIT);
+            prop_assert_eq!(u128::from(quotient), number / unit);
+            prop_assert_eq!(u128::from(remainder), number % unit);
         }
 
         #[test]

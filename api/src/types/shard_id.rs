@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use super::digits::{EIGHT, eight_digits};
+
 /// A shard's index within its stream. Indices ascend in order of creation and are never reused.
 ///
 /// Shards that exist have an index of 0 to 2,147,483,647; a decoded sequence number can carry a
@@ -23,16 +25,28 @@ impl ShardId {
     }
 }
 
-impl fmt::Display for ShardId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "shardId-{:012}", self.0)
+impl ShardId {
+    /// The text of the id, in ASCII.
+    #[must_use]
+    pub fn to_text(self) -> [u8; 20] {
+        let magnitude = u64::from(self.0.unsigned_abs());
+        let [_, _, _, _, high @ ..] = eight_digits(magnitude / EIGHT);
+        let mut text = *b"shardId-000000000000";
+        let (rest, eight) = text.split_last_chunk_mut().expect("eight are fewer than twenty");
+        *eight = eight_digits(magnitude % EIGHT);
+        let (_, four) = rest.split_last_chunk_mut().expect("four are fewer than twelve");
+        *four = high;
+        if self.0 < 0 {
+            four[0] = b'-';
+        }
+        text
     }
 }
 
-#[cfg(feature = "operations")]
-impl serde::Serialize for ShardId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.to_text();
+        f.write_str(std::str::from_utf8(&text).expect("an id is ASCII"))
     }
 }
 
@@ -73,12 +87,21 @@ impl std::error::Error for InvalidShardId {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn ids_are_padded_to_twelve_digits() {
         assert_eq!(ShardId::new(7).to_string(), "shardId-000000000007");
         assert_eq!(ShardId::new(i32::MIN).to_string(), "shardId--02147483648");
+    }
+
+    proptest! {
+        #[test]
+        fn ids_are_text_as_format_writes_it(index: i32) {
+            prop_assert_eq!(ShardId::new(index).to_string(), format!("shardId-{index:012}"));
+        }
     }
 
     #[test]

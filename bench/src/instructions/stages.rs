@@ -49,7 +49,7 @@ impl fmt::Display for Stage {
 use Stage::{Commit, Decode, Encode, Http, Rest, Route, Sha256, Signature};
 
 /// Parts of demangled names, and the stage of what they name. The first that fits counts.
-const TABLE: [(&str, Stage); 46] = [
+const TABLE: [(&str, Stage); 48] = [
     ("sha2::sha256::", Sha256),
     ("sha2::", Signature),
     ("hmac::", Signature),
@@ -64,8 +64,10 @@ const TABLE: [(&str, Stage); 46] = [
     ("millpond_shards::maintenance::", Rest),
     ("millpond_shards::control::", Rest),
     ("millpond_shards::", Route),
-    ("millpond_api::types::sequence_number::SequenceNumber as core::fmt::", Encode),
-    ("millpond_api::types::shard_id::ShardId as core::fmt::", Encode),
+    ("millpond_api::types::sequence_number::", Encode),
+    ("millpond_api::types::shard_id::", Encode),
+    ("millpond_api::codec::write::", Encode),
+    ("itoa::", Encode),
     ("serde_core::ser::", Encode),
     ("serde_json::ser::", Encode),
     ("serde_json::value::ser::", Encode),
