@@ -79,6 +79,10 @@ impl<'a, R: Receive<'a>> Visitor<'a> for Hand<'a, R> {
         self.receive.scalar(Scalar::Text(Cow::Owned(text.to_owned())), self.human)
     }
 
+    fn visit_string<E: Error>(self, text: String) -> Result<R::Value, E> {
+        self.receive.scalar(Scalar::Text(Cow::Owned(text)), self.human)
+    }
+
     fn visit_borrowed_bytes<E: Error>(self, bytes: &'a [u8]) -> Result<R::Value, E> {
         self.receive.scalar(Scalar::Bytes(Cow::Borrowed(bytes)), self.human)
     }
