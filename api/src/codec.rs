@@ -3,6 +3,7 @@
 mod cbor;
 mod explain;
 mod json;
+mod plain;
 pub(crate) mod receive;
 pub(crate) mod scalar;
 mod values;

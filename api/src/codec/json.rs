@@ -6,7 +6,8 @@ use serde::{
     forward_to_deserialize_any,
 };
 use serde_json::Error;
-use wide::u8x16;
+
+use super::plain::plain_bytes;
 
 /// Containers within containers that are followed, as in serde_json.
 const DEPTH_MAX: u8 = 127;
@@ -123,25 +124,6 @@ impl<'a> Reader<'a> {
         self.depth -= 1;
         self.expect(close).map(|()| value)
     }
-}
-
-/// Bytes before the first that ends a string, escapes, or may not stand in one; all, if there is
-/// none.
-fn plain_bytes(bytes: &[u8]) -> usize {
-    let (quote, escape) = (u8x16::splat(b'"'), u8x16::splat(b'\\'));
-    let last_control = u8x16::splat(b' ' - 1);
-    let (blocks, rest) = bytes.as_chunks();
-    for (index, bytes) in blocks.iter().enumerate() {
-        let block = u8x16::new(*bytes);
-        let is_control = block.min(last_control).simd_eq(block);
-        let special = block.simd_eq(quote) | block.simd_eq(escape) | is_control;
-        let special = special.to_bitmask();
-        if special != 0 {
-            return index * bytes.len() + special.trailing_zeros() as usize;
-        }
-    }
-    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..b' ');
-    bytes.len() - rest.len() + rest.iter().position(is_special).unwrap_or(rest.len())
 }
 
 #[cold]

@@ -1,7 +1,7 @@
 //! JSON without blanks. Bytes are base64 text.
 
 use super::{Form, Group, Output, PIECE_BYTES};
-use crate::types::digits::eight_digits;
+use crate::{codec::plain::plain_bytes, types::digits::eight_digits};
 
 /// JSON as clients read it.
 pub(in crate::codec) struct Json;
@@ -41,11 +41,7 @@ impl Form for Json {
         }
         let out = out.room(text.len() + 2);
         out.push(b'"');
-        if is_plain(text) {
-            out.extend_from_slice(text);
-        } else {
-            escaped(out, text);
-        }
+        escaped(out, text);
         out.push(b'"');
     }
 
@@ -132,49 +128,26 @@ fn append(out: &mut impl Output, bytes: &[u8]) {
     out.room(bytes.len()).extend_from_slice(bytes);
 }
 
-/// Whether no byte has to be escaped.
-#[inline]
-fn is_plain(text: &[u8]) -> bool {
-    const LANES: usize = 16;
-    let plain = |lanes: &[u8; LANES]| !lanes.iter().fold(false, |any, c| any | is_special(*c));
-    match text.last_chunk() {
-        // The last lanes overlap those before them rather than go byte by byte.
-        Some(last) => text.as_chunks().0.iter().all(plain) && plain(last),
-        None => !text.iter().any(|c| is_special(*c)),
-    }
-}
-
-const fn is_special(c: u8) -> bool {
-    c < b' ' || c == b'"' || c == b'\\'
-}
-
 fn long_text(out: &mut impl Output, text: &[u8]) {
     append(out, b"\"");
     for piece in text.chunks(PIECE_BYTES) {
-        let out = out.room(piece.len());
-        if is_plain(piece) {
-            out.extend_from_slice(piece);
-        } else {
-            escaped(out, piece);
-        }
+        escaped(out.room(piece.len()), piece);
     }
     append(out, b"\"");
 }
 
-/// Appends text that has something to escape.
-#[cold]
-fn escaped(out: &mut Vec<u8>, text: &[u8]) {
-    for run in text.split_inclusive(|c| is_special(*c)) {
-        match run.split_last() {
-            Some((special, plain)) if is_special(*special) => {
-                out.extend_from_slice(plain);
-                escape(out, *special);
-            }
-            _ => out.extend_from_slice(run),
-        }
+/// Appends text, and escapes what has to be.
+#[inline]
+fn escaped(out: &mut Vec<u8>, mut text: &[u8]) {
+    while let Some((plain, [special, rest @ ..])) = text.split_at_checked(plain_bytes(text)) {
+        out.extend_from_slice(plain);
+        escape(out, *special);
+        text = rest;
     }
+    out.extend_from_slice(text);
 }
 
+#[cold]
 fn escape(out: &mut Vec<u8>, c: u8) {
     let short = match c {
         b'"' | b'\\' => c,
