@@ -9,7 +9,7 @@ use tokio::{
 };
 
 /// Answers up to this size need no room.
-const SMALL_ANSWER_BYTES_MAX: usize = 16 << 10;
+pub const SMALL_ANSWER_BYTES_MAX: usize = 16 << 10;
 
 /// How long an answer waits for room. Room that is taken comes back as clients take their answers,
 /// or lose their connection because they don't.
@@ -34,12 +34,22 @@ impl Answers {
     ///
     /// An answer that is larger than all the room has it all.
     pub async fn room(&self, bytes: usize) -> Option<AnswerRoom> {
-        if bytes <= SMALL_ANSWER_BYTES_MAX {
-            return Some(AnswerRoom(None));
-        }
-        let permits = bytes.min(self.total_bytes) as u32;
+        let Some(permits) = self.permits(bytes) else { return Some(AnswerRoom::default()) };
         let taken = timeout(WAIT_MAX, Arc::clone(&self.room).acquire_many_owned(permits)).await;
         Some(AnswerRoom(Some(taken.ok()?.expect("the room is never closed"))))
+    }
+
+    /// The same without waiting.
+    #[must_use]
+    pub fn room_now(&self, bytes: usize) -> Option<AnswerRoom> {
+        let Some(permits) = self.permits(bytes) else { return Some(AnswerRoom::default()) };
+        let taken = Arc::clone(&self.room).try_acquire_many_owned(permits);
+        Some(AnswerRoom(Some(taken.ok()?)))
+    }
+
+    /// What an answer of this size takes; `None` for a small one.
+    fn permits(&self, bytes: usize) -> Option<u32> {
+        (bytes > SMALL_ANSWER_BYTES_MAX).then(|| bytes.min(self.total_bytes) as u32)
     }
 }
 
@@ -95,6 +105,7 @@ mod tests {
         let first = answers.room(80 << 10).now_or_never().unwrap().unwrap();
         assert!(answers.room(80 << 10).await.is_none(), "its time is over");
 
+        assert!(answers.room_now(80 << 10).is_none(), "who doesn't wait gets none either");
         let first = first.shrunk_to(20 << 10);
         let second = answers.room(80 << 10).now_or_never().unwrap().unwrap();
         assert!(answers.room(20 << 10).await.is_none());
@@ -107,6 +118,7 @@ mod tests {
         let answers = Answers::new(100 << 10);
         let all = answers.room(100 << 10).await.unwrap();
         assert!(answers.room(16 << 10).now_or_never().unwrap().unwrap().is_empty());
+        assert!(answers.room_now(16 << 10).unwrap().is_empty());
         assert!(all.shrunk_to(16 << 10).is_empty());
         assert!(answers.room(100 << 10).now_or_never().unwrap().is_some());
     }

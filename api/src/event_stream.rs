@@ -33,6 +33,9 @@ const CHECKSUM_BYTES: usize = 4;
 /// What a frame has beside headers and payload.
 const OVERHEAD_BYTES: usize = PRELUDE_BYTES + CHECKSUM_BYTES;
 
+/// Room for overhead, headers and a payload that nobody foretold.
+const SMALL_BYTES: usize = 256;
+
 /// A message of an event stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message<'a> {
@@ -123,10 +126,10 @@ impl<'a> Message<'a> {
 #[must_use]
 pub fn initial_response(codec: Codec) -> Vec<u8> {
     let kind = [(":message-type", "event"), (":event-type", "initial-response")];
-    message(kind, codec, &Nothing {}).expect("the payload is a few bytes")
+    message(kind, codec, &Nothing {}, 0).expect("the payload is a few bytes")
 }
 
-/// An event of this type, encoded in place.
+/// An event of this type, encoded in place; it takes about `bytes`.
 ///
 /// # Errors
 /// When the event is larger than SDKs accept.
@@ -134,8 +137,9 @@ pub fn event(
     event_type: &str,
     codec: Codec,
     event: &impl Serialize,
+    bytes: usize,
 ) -> Result<Vec<u8>, InvalidFrame> {
-    message([(":message-type", "event"), (":event-type", event_type)], codec, event)
+    message([(":message-type", "event"), (":event-type", event_type)], codec, event, bytes)
 }
 
 /// An exception, after which the stream ends.
@@ -144,22 +148,24 @@ pub fn event(
 /// When the error's message is larger than SDKs accept.
 pub fn exception(error: &Error, codec: Codec) -> Result<Vec<u8>, InvalidFrame> {
     let kind = [(":message-type", "exception"), (":exception-type", error.kind.wire_name())];
-    message(kind, codec, &error.message_alone())
+    message(kind, codec, &error.message_alone(), 0)
 }
 
 /// A structure without members.
 #[derive(Serialize)]
 struct Nothing {}
 
+/// A message whose payload takes about `bytes`.
 fn message(
     kind: [(&str, &str); 2],
     codec: Codec,
     payload: &impl Serialize,
+    bytes: usize,
 ) -> Result<Vec<u8>, InvalidFrame> {
     let [a, b] = kind;
     let headers = [a, b, (":content-type", codec.content_type())]
         .map(|(name, value)| Header { name, value: Value::Text(value) });
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(SMALL_BYTES + bytes);
     write(&mut out, &headers, |out| codec.encode_into(payload, out)).map(|()| out)
 }
 

@@ -1,6 +1,6 @@
 //! A subscription of SubscribeToShard: reads a shard from a position on, and waits at its tip.
 //!
-//! No task pushes. Whoever sends the events asks for the next one when there is room for it, so a
+//! No task pushes. Whoever sends the events asks for the next one when the last one is sent, so a
 //! slow consumer holds up only itself.
 
 mod places;
@@ -22,9 +22,6 @@ use crate::{
     stream::StreamNumber,
     subscription::places::Place,
 };
-
-/// Records in one event at most, as in one answer of GetRecords.
-const EVENT_RECORDS_MAX: usize = limits::GET_RECORDS_RECORDS_MAX;
 
 /// What a consumer is told next: records, or that there is none for now.
 pub struct Event {
@@ -67,28 +64,33 @@ impl Subscription {
         Self { directory, services, attendant, crypt, stream, next, expires, place, is_over }
     }
 
-    /// The next event, or why there is none any more; `None` when the subscription's time is over,
-    /// its last event was told, or the server is about to stop.
+    /// The next event, of up to `limit`, or why there is none any more; `None` when the
+    /// subscription's time is over, its last event was told, or the server is about to stop.
+    ///
+    /// An event that isn't [`told`](Self::told) comes again.
     ///
     /// # Errors
     /// `Kms` when records are sealed under a key that can't be used, `Superseded` when a newer
     /// subscription took this one's place, `ConsumerNotFound`, `StreamNotFound` or `ShardNotFound`
     /// when something is gone, and faults of storage.
-    pub async fn next(&mut self) -> Option<Result<Event, Error>> {
+    pub async fn next(&mut self, limit: Limit) -> Option<Result<Event, Error>> {
         if self.is_over {
             return None;
         }
-        let told = self.attendant.work(self.told()).await;
-        self.is_over = !matches!(&told, Some(Ok(event)) if !event.is_last);
-        if let Some(Ok(event)) = &told {
-            self.next = event.reading.next();
-            let (now, bytes) = (self.services.clock.now(), event.reading.payload_bytes());
-            self.place.quota().charge(now, bytes);
-            if let Some(meters) = event.stream.meters() {
-                meters.note_pushed(bytes);
-            }
+        let next = self.attendant.work(self.event_or_end(limit)).await;
+        self.is_over = !matches!(&next, Some(Ok(_)));
+        next
+    }
+
+    /// The consumer is told this event, and goes on behind it.
+    pub fn told(&mut self, event: &Event) {
+        self.is_over = event.is_last;
+        self.next = event.reading.next();
+        let (now, bytes) = (self.services.clock.now(), event.reading.payload_bytes());
+        self.place.quota().charge(now, bytes);
+        if let Some(meters) = event.stream.meters() {
+            meters.note_pushed(bytes);
         }
-        told
     }
 
     /// Service time in the resolution that clients see.
@@ -97,24 +99,20 @@ impl Subscription {
         self.services.now()
     }
 
-    async fn told(&self) -> Option<Result<Event, Error>> {
+    async fn event_or_end(&self, limit: Limit) -> Option<Result<Event, Error>> {
         tokio::select! {
             biased;
             superseded = self.place.ended() => superseded.then(|| Err(self.superseded())),
             () = self.attendant.sleep_until(self.expires) => None,
-            event = self.event() => Some(event),
+            event = self.event(limit) => Some(event),
         }
     }
 
-    async fn event(&self) -> Result<Event, Error> {
+    async fn event(&self, limit: Limit) -> Result<Event, Error> {
         let (clock, attendant) = (&self.services.clock, &self.attendant);
         let now = clock.now();
         let paid = attendant.sleep_until(now + self.place.quota().wait(now));
         attendant.rest(paid).await;
-        let limit = Limit {
-            records: EVENT_RECORDS_MAX,
-            payload_bytes: limits::SUBSCRIPTION_EVENT_BYTES_MAX as usize,
-        };
         let heartbeat = clock.now() + limits::SUBSCRIPTION_HEARTBEAT;
         loop {
             let (stream, shard) = self.find()?;

@@ -12,8 +12,10 @@ use millpond_api::{
     operations::{SubscribeToShard, SubscribeToShardEvent, SubscribeToShardInput},
     types::{ConsumerArn, ConsumerStatus, StreamArn},
 };
+use millpond_quotas::limits;
 use millpond_shards::{
     Error as Fact,
+    shard::Limit,
     subscription::{Event, Subscription},
 };
 
@@ -32,6 +34,15 @@ use crate::{
 
 /// The name of the events that carry records, in the model's words.
 const EVENT: &str = "SubscribeToShardEvent";
+
+/// Records in one event at most, as in one answer of GetRecords.
+const LARGE: Limit = Limit {
+    records: limits::GET_RECORDS_RECORDS_MAX,
+    payload_bytes: limits::SUBSCRIPTION_EVENT_BYTES_MAX as usize,
+};
+
+/// The same while there is no room for more.
+const SMALL: Limit = Limit { records: 24, payload_bytes: 4 << 10 };
 
 impl Serve for SubscribeToShard {
     async fn serve<'a>(cx: &'a Cx<'a>, input: SubscribeToShardInput<'a>) -> Result<Reply> {
@@ -98,8 +109,8 @@ impl Feed {
             None => None,
         };
         let frame = match told {
-            None => match self.subscription.next().await? {
-                Ok(event) => self.frame(&event).await,
+            None => match self.event().await? {
+                Ok((event, room)) => self.frame(&event, room),
                 Err(fact) => Err(fact.into()),
             },
             Some(Told::Again(frame)) => Ok(frame),
@@ -111,14 +122,34 @@ impl Feed {
         frame.or_else(|error| exception(error).map(Bytes::from)).ok().map(Ok)
     }
 
+    /// The next event, with room for its frame.
+    ///
+    /// Who waits for room holds no records: they are read again. And most consumers never wait:
+    /// while others stall and hold it all they are told little at a time, which needs none.
+    async fn event(&mut self) -> Option<Result<(Event, AnswerRoom), Fact>> {
+        let (mut limit, mut room) = (LARGE, None);
+        loop {
+            let event = match self.subscription.next(limit).await? {
+                Ok(event) => event,
+                Err(fact) => return Some(Err(fact)),
+            };
+            let bytes = frame_bytes(&event);
+            if let Some(room) = room.take().or_else(|| self.room.room_now(bytes)) {
+                self.subscription.told(&event);
+                return Some(Ok((event, room)));
+            }
+            drop(event);
+            if limit == SMALL {
+                room = self.room.room(bytes).await;
+            }
+            limit = SMALL;
+        }
+    }
+
     /// The event's frame, which holds its room until it is sent.
-    async fn frame(&mut self, event: &Event) -> Result<Bytes> {
+    fn frame(&mut self, event: &Event, room: AnswerRoom) -> Result<Bytes> {
         let Event { reading, shard, stream, is_last } = event;
         let state = stream.state().shard(shard.id())?;
-        let payload_bytes = reading.payload_bytes() as usize;
-        let bytes = records::bytes(payload_bytes, reading.len())
-            + records::opened_bytes(stream.state(), payload_bytes);
-        let room = self.room(bytes).await;
         let now = self.subscription.now();
         let number = || {
             let arrival = reading.newest().unwrap_or(now);
@@ -132,7 +163,7 @@ impl Feed {
             millis_behind_latest: records::millis_behind(reading, reading.next(), state, now),
             child_shards: is_last.then(children),
         };
-        let frame = event_stream::event(EVENT, self.codec, &output);
+        let frame = event_stream::event(EVENT, self.codec, &output, frame_bytes(event));
         let frame = frame.expect("a record is smaller than what SDKs accept");
         let frame = Arc::new(room.shrunk_to(frame.capacity())).hold(frame);
         Ok(match &mut self.faults {
@@ -140,13 +171,25 @@ impl Feed {
             None => frame,
         })
     }
+}
 
-    /// Room for an event. Other consumers that stall give theirs back when their time is over.
-    async fn room(&self, bytes: usize) -> AnswerRoom {
-        loop {
-            if let Some(room) = self.room.room(bytes).await {
-                return room;
-            }
-        }
+/// About what the event's frame takes.
+fn frame_bytes(event: &Event) -> usize {
+    let Event { reading, stream, .. } = event;
+    let payload_bytes = reading.payload_bytes() as usize;
+    records::bytes(payload_bytes, reading.len())
+        + records::opened_bytes(stream.state(), payload_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::SMALL_ANSWER_BYTES_MAX;
+
+    #[test]
+    fn a_small_event_needs_no_room() {
+        // Also if all of it has to be opened.
+        let bytes = records::bytes(SMALL.payload_bytes, SMALL.records) + SMALL.payload_bytes;
+        assert!(bytes <= SMALL_ANSWER_BYTES_MAX, "{bytes}");
     }
 }

@@ -44,7 +44,7 @@ fn an_exception_names_its_shape_and_carries_its_message() {
 
 #[test]
 fn an_event_carries_its_payload_in_its_format() {
-    let bytes = event("SubscribeToShardEvent", Codec::Cbor, &Nothing {}).unwrap();
+    let bytes = event("SubscribeToShardEvent", Codec::Cbor, &Nothing {}, 0).unwrap();
     let (message, _) = Message::decode(&bytes).unwrap();
     assert_eq!(message.text(":event-type"), Some("SubscribeToShardEvent"));
     assert_eq!(message.text(":content-type"), Some("application/x-amz-cbor-1.1"));
@@ -91,7 +91,7 @@ fn what_no_client_would_accept_is_not_written() {
     let headers = vec![Header { name: "a", value: Value::Bytes(&long.as_bytes()[..32_767]) }; 5];
     assert_eq!(Message { headers, payload: &[] }.encode(&mut out), Err(InvalidFrame::Lengths));
     assert_eq!(
-        event("e", Codec::Json, &vec![0; PAYLOAD_BYTES_MAX + 1]),
+        event("e", Codec::Json, &vec![0; PAYLOAD_BYTES_MAX + 1], 0),
         Err(InvalidFrame::Lengths)
     );
     assert!(out.is_empty());

@@ -76,9 +76,37 @@ fn texts(event: &Event) -> Vec<String> {
     event.reading.records().map(|record| text(record.data)).collect()
 }
 
+const LIMIT: Limit = Limit { records: 100, payload_bytes: 1 << 10 };
+
+/// What is told next.
+async fn next(subscription: &mut Subscription) -> Option<Result<Event, Error>> {
+    let next = subscription.next(LIMIT).await;
+    if let Some(Ok(event)) = &next {
+        subscription.told(event);
+    }
+    next
+}
+
 /// The next event, which must be there without waiting for anything but other tasks.
 async fn event(subscription: &mut Subscription) -> Event {
-    subscription.next().await.unwrap().unwrap_or_else(|error| panic!("{error}"))
+    next(subscription).await.unwrap().unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[tokio::test]
+async fn what_was_not_told_comes_again_and_costs_nothing() {
+    let setting = Setting::new().await;
+    setting.put(0, "1").await;
+    setting.put(0, "2").await;
+    let mut subscription = setting.subscribe(0);
+    for (records, expected) in [(2, vec!["1", "2"]), (1, vec!["1"]), (2, vec!["1", "2"])] {
+        let limit = Limit { records, ..LIMIT };
+        let event = subscription.next(limit).await.unwrap();
+        assert_eq!(texts(&event.unwrap_or_else(|error| panic!("{error}"))), expected);
+    }
+    let limit = Limit { records: 1, ..LIMIT };
+    let first = subscription.next(limit).await.unwrap().unwrap_or_else(|error| panic!("{error}"));
+    subscription.told(&first);
+    assert_eq!(texts(&event(&mut subscription).await), ["2"]);
 }
 
 #[tokio::test]
@@ -100,13 +128,13 @@ async fn silence_is_told_every_few_seconds_and_ends_after_five_minutes() {
     let mut heartbeats = 0;
     loop {
         let (told, ()) =
-            tokio::join!(subscription.next(), setting.pass(limits::SUBSCRIPTION_HEARTBEAT));
+            tokio::join!(next(&mut subscription), setting.pass(limits::SUBSCRIPTION_HEARTBEAT));
         let Some(event) = told else { break };
         assert_eq!(texts(&event.unwrap_or_else(|error| panic!("{error}"))), Vec::<String>::new());
         heartbeats += 1;
     }
     assert_eq!(heartbeats, 300 / 5 - 1);
-    assert!(subscription.next().await.is_none());
+    assert!(next(&mut subscription).await.is_none());
 }
 
 #[tokio::test]
@@ -122,7 +150,7 @@ async fn a_closed_shard_ends_with_its_last_records() {
     split.unwrap();
     assert!(last.is_last && last.reading.is_empty());
     assert_eq!(last.stream.state().children(ShardId::new(0)).count(), 2);
-    assert!(subscription.next().await.is_none());
+    assert!(next(&mut subscription).await.is_none());
     // Who comes later is told the same.
     let mut late = setting.subscribe(0);
     let last = event(&mut late).await;
@@ -133,10 +161,10 @@ async fn a_closed_shard_ends_with_its_last_records() {
 async fn the_newer_subscription_takes_over() {
     let setting = Setting::new().await;
     let mut first = setting.subscribe(0);
-    assert!(first.next().now_or_never().is_none());
+    assert!(next(&mut first).now_or_never().is_none());
     let mut second = setting.subscribe(0);
-    assert!(matches!(first.next().await, Some(Err(Error::Superseded { .. }))));
-    assert!(first.next().await.is_none());
+    assert!(matches!(next(&mut first).await, Some(Err(Error::Superseded { .. }))));
+    assert!(next(&mut first).await.is_none());
     let (told, ()) = tokio::join!(event(&mut second), setting.put(0, "1"));
     assert_eq!(texts(&told), ["1"]);
 }
@@ -148,11 +176,11 @@ async fn a_stream_that_is_deleted_ends_its_subscriptions() {
     let (enforce_consumer_deletion, due) = (true, setting.domain.now());
     let delete = Command::DeleteStream { stream: arn(), enforce_consumer_deletion, due };
     let (told, deleted) =
-        tokio::join!(subscription.next(), setting.domain.control().submit(delete));
+        tokio::join!(next(&mut subscription), setting.domain.control().submit(delete));
     deleted.unwrap();
     // Its consumers go first.
     assert!(matches!(told, Some(Err(Error::ConsumerNotFound { .. }))));
-    assert!(subscription.next().await.is_none());
+    assert!(next(&mut subscription).await.is_none());
 }
 
 #[tokio::test]
@@ -164,10 +192,10 @@ async fn a_restore_ends_subscriptions_and_those_to_what_it_brings_stay() {
     setting.put(0, "before").await;
     let mut subscription = setting.subscribe(0);
     assert_eq!(texts(&event(&mut subscription).await), ["before"]);
-    let (told, restored) = tokio::join!(subscription.next(), setting.domain.restore(&path));
+    let (told, restored) = tokio::join!(next(&mut subscription), setting.domain.restore(&path));
     restored.unwrap();
     assert!(matches!(told, Some(Err(Error::StreamNotFound { .. }))));
-    assert!(subscription.next().await.is_none());
+    assert!(next(&mut subscription).await.is_none());
     let mut after = setting.subscribe(0);
     setting.put(0, "after").await;
     assert_eq!(texts(&event(&mut after).await), ["after"]);
@@ -181,7 +209,7 @@ async fn a_consumer_that_is_deregistered_is_told_nothing_more() {
     let deregister = ConsumerCommand::Deregister { consumer, due: setting.domain.now() };
     let control = setting.domain.control();
     let (told, deregistered) =
-        tokio::join!(subscription.next(), control.submit(Command::Consumer(deregister)));
+        tokio::join!(next(&mut subscription), control.submit(Command::Consumer(deregister)));
     deregistered.unwrap();
     assert!(matches!(told, Some(Err(Error::ConsumerNotFound { .. }))));
 }
@@ -190,8 +218,8 @@ async fn a_consumer_that_is_deregistered_is_told_nothing_more() {
 async fn a_server_that_stops_ends_its_subscriptions() {
     let setting = Setting::new().await;
     let mut subscription = setting.subscribe(0);
-    assert!(subscription.next().now_or_never().is_none());
+    assert!(next(&mut subscription).now_or_never().is_none());
     setting.domain.end_subscriptions();
-    assert!(subscription.next().await.is_none());
+    assert!(next(&mut subscription).await.is_none());
     assert!(setting.subscribe(0).next().await.is_none());
 }
