@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use futures::{StreamExt as _, stream};
 use millpond_api::types::Timestamp;
 use millpond_quotas::{Attendant, Clock, Idle, Time};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     control::Control,
     directory::{Directory, Snapshot, Stream},
-    engine::{LogId, Offset},
+    engine::{EngineError, LogId, Offset},
     holds::{Hold, Share, holds},
     services::Services,
     state::{Command, EncryptionCommand},
@@ -23,6 +24,9 @@ use crate::{
 
 /// How often all streams are gone through.
 const PERIOD: Duration = Duration::from_mins(1);
+
+/// Logs that are trimmed at once: they share a commit.
+const TRIMS_MAX: usize = 32;
 
 /// What one server does by itself, from time to time.
 pub(crate) struct Maintenance {
@@ -130,17 +134,20 @@ impl Maintenance {
     }
 
     async fn trim(&mut self, holds: &BTreeMap<LogId, Hold>) -> bool {
+        let Self { services, trimmed, .. } = self;
+        trimmed.retain(|log, _| holds.contains_key(log));
+        let mut trims = Vec::new();
+        for (&log, hold) in holds {
+            if let Some(to) = due(hold, trimmed.get(&log).copied()) {
+                trims.push(trim_log(services, log, hold, to));
+            }
+        }
+        let mut trims = stream::iter(trims).buffer_unordered(TRIMS_MAX);
         let mut is_done = true;
-        self.trimmed.retain(|log, _| holds.contains_key(log));
-        for (log, hold) in holds {
-            let last = self.trimmed.get(log).copied();
-            let Some(to) = due(hold, last) else { continue };
-            let keeping = self.services.keeping.read().await;
-            let trimmed = hold.trim(self.services.engine.as_ref(), *log).await;
-            drop(keeping);
-            match trimmed {
+        while let Some((log, to, outcome)) = trims.next().await {
+            match outcome {
                 Ok(()) => {
-                    self.trimmed.insert(*log, to);
+                    trimmed.insert(log, to);
                 }
                 Err(error) => {
                     tracing::warn!(?log, %error, "not trimmed");
@@ -150,6 +157,16 @@ impl Maintenance {
         }
         is_done
     }
+}
+
+async fn trim_log(
+    services: &Services,
+    log: LogId,
+    hold: &Hold,
+    to: Trimmed,
+) -> (LogId, Trimmed, Result<(), EngineError>) {
+    let _keeping = services.keeping.read().await;
+    (log, to, hold.trim(services.engine.as_ref(), log).await)
 }
 
 /// What to trim a log to, if enough may have been given up since it was last trimmed to be worth
