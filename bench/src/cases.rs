@@ -36,6 +36,13 @@ pub(crate) enum Load {
     PutToSubscribe,
 }
 
+impl Load {
+    /// Whether all that is done is to put records.
+    pub(crate) const fn writes(self) -> bool {
+        matches!(self, Self::PutRecords { .. } | Self::PutRecord)
+    }
+}
+
 /// How the server runs and how it is driven: what a case may be varied by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Setting {

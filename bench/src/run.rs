@@ -39,6 +39,10 @@ pub(crate) struct Run {
     /// Run each case with quotas that nothing reaches too
     #[arg(long)]
     quotas: bool,
+    /// Also beside a bare server that appends each body to a file before it answers, with one fsync
+    /// for all that wait: the least that a durable server costs
+    #[arg(long)]
+    durable: bool,
     #[command(flatten)]
     report: Destination,
 }
@@ -80,8 +84,12 @@ impl Run {
             tls: self.tls,
             quotas: self.quotas,
         };
+        let mut subjects = vec![Subject::Millpond(self.millpond.clone()), Subject::Bare];
+        if self.durable {
+            subjects.push(Subject::Durable(self.millpond.clone()));
+        }
         let comparison = Comparison {
-            subjects: vec![Subject::Millpond(self.millpond.clone()), Subject::Bare],
+            subjects,
             plan: self.pace.plan(),
             rounds: self.pace.rounds,
             scratch: self.millpond.scratch()?,

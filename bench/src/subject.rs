@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::body::Body;
-use crate::cases::{Case, Load};
+use crate::cases::{Case, Durability, Load};
 use crate::clock::Window;
 use crate::cost;
 use crate::endpoint::Endpoint;
@@ -29,6 +29,8 @@ pub(crate) enum Subject {
     Millpond(Millpond),
     /// The yardstick, which answers and does nothing else.
     Bare,
+    /// The yardstick with each body on disk before its answer.
+    Durable(Millpond),
     /// What others made; it keeps all in memory.
     Peer(Installed),
     /// A broker, which speaks another protocol.
@@ -61,6 +63,7 @@ impl Subject {
         match self {
             Self::Millpond(_) => SERVICE,
             Self::Bare => "bare",
+            Self::Durable(_) => "bare, durable",
             Self::Peer(installed) => installed.peer.name,
             Self::Kafka(kafka) => kafka.name(),
             Self::Rocks(rocks) => rocks.name(),
@@ -70,7 +73,11 @@ impl Subject {
     /// Why it can't run a case at all; `None` if it can.
     pub(crate) fn lacks(&self, case: &Case) -> Option<&'static str> {
         match self {
-            Self::Bare if case.setting.tls => Some("it speaks no TLS"),
+            Self::Bare | Self::Durable(_) if case.setting.tls => Some("it speaks no TLS"),
+            Self::Durable(_) if !case.load.writes() => Some("only what is written is compared"),
+            Self::Durable(_) if case.setting.durability != Durability::Fsync => {
+                Some("it always waits for the disk")
+            }
             Self::Bare if case.load == Load::GetRecordsCold => Some("it keeps nothing"),
             Self::Bare if case.load == Load::PutToSubscribe => Some("it pushes nothing"),
             Self::Peer(_) if case.load == Load::GetRecordsCold => Some("it keeps nothing on disk"),
@@ -79,14 +86,14 @@ impl Subject {
             }
             Self::Kafka(_) => Kafka::lacks(case),
             Self::Rocks(_) => Rocks::lacks(case),
-            Self::Millpond(_) | Self::Bare | Self::Peer(_) => None,
+            Self::Millpond(_) | Self::Bare | Self::Durable(_) | Self::Peer(_) => None,
         }
     }
 
     /// Whether it is somebody else's, so that what fails it is told and ends nothing.
     pub(crate) const fn is_foreign(&self) -> bool {
         match self {
-            Self::Millpond(_) | Self::Bare => false,
+            Self::Millpond(_) | Self::Bare | Self::Durable(_) => false,
             Self::Peer(_) | Self::Kafka(_) | Self::Rocks(_) => true,
         }
     }
@@ -100,7 +107,12 @@ impl Subject {
     pub(crate) async fn measure(&self, run: &Run, first: Option<&Row>) -> Result<Row> {
         match self {
             Self::Millpond(millpond) => self.millpond(millpond, run).await,
-            Self::Bare => self.bare(run, first).await,
+            Self::Bare => self.bare(run, first, Vec::new()).await,
+            Self::Durable(millpond) => {
+                let home = millpond.scratch()?;
+                let log = home.path().join("log").display().to_string();
+                self.bare(run, first, vec!["--append".to_owned(), log]).await
+            }
             Self::Peer(installed) => {
                 let (server, endpoint) = installed.start().await?;
                 self.speaks_kinesis(run, server, &endpoint).await
@@ -141,8 +153,9 @@ impl Subject {
 
     /// Drives the bare server as the first was. It answers reads with as many bytes, of which the
     /// client counts as many records; to writes it answers two bytes.
-    async fn bare(&self, run: &Run, first: Option<&Row>) -> Result<Row> {
+    async fn bare(&self, run: &Run, first: Option<&Row>, more: Vec<String>) -> Result<Row> {
         let mut arguments = vec!["bare-server".to_owned()];
+        arguments.extend(more);
         let mut records = run.case.entries();
         if run.case.load == Load::GetRecords {
             let like = first.context("nothing was read beside it")?;
@@ -173,7 +186,7 @@ impl Subject {
         let mut row = Row::new(case, self.name(), window, &tally, &cost);
         let written = server.stop().await?;
         let keeps = !matches!(self, Self::Bare);
-        if keeps && matches!(case.load, Load::PutRecords { .. } | Load::PutRecord) {
+        if keeps && case.load.writes() {
             let stored = float(tally.all_records) * float(case.data_bytes as u64);
             row.written_per_byte = written.map(|written| float(written) / stored.max(1.0));
         }
