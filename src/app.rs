@@ -52,7 +52,7 @@ const TAIL_BYTES_MAX: usize = 64 << 20;
 
 /// Large events of subscriptions have one part in so many of the memory that answers have: a
 /// consumer that stalls keeps one for minutes, and without room small ones go on.
-const EVENTS_SHARE: usize = 8;
+const EVENTS_SHARE: usize = 16;
 
 /// How long the last traces may take on their way, where the drain would let them have longer.
 const LAST_TRACES_MAX: Duration = Duration::from_secs(5);
@@ -121,9 +121,8 @@ impl App {
         let (prices, now) = (config.prices.as_deref(), domain.now());
         let throttles = Throttles::open(quotas.clone(), prices, now)?;
         let (calls, metrics) = (CallQuota::new(&quotas), Metrics::default());
-        let room = || Answers::new(config.inflight_bytes);
-        let (answers, looks) = (room(), room());
-        let events = Answers::new(config.inflight_bytes / EVENTS_SHARE);
+        let room = |share| Answers::new(config.inflight_bytes / share);
+        let (answers, events, looks) = (room(1), room(EVENTS_SHARE), room(1));
         let refused_bodies = Semaphore::new(gateway::REFUSED_BODIES_MAX);
         let transition = config.transition;
         let open = |settings| Traces::open(settings, metrics.spans());

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use millpond_api::types::Region;
 use millpond_quotas::limits;
 
@@ -118,7 +118,8 @@ impl<'a> Authorization<'a> {
         if self.algorithm != ALGORITHM {
             return Err(Refusal::Algorithm { algorithm: self.algorithm.clone().into_owned() });
         }
-        let mut elements = self.credential.trim_end_matches('/').split('/');
+        let credential = self.credential.trim_end_matches('/');
+        let mut elements = split(credential, |rest| memchr(b'/', rest));
         let mut next = || elements.next().unwrap_or_default();
         let (access_key_id, day, region) = (next(), next(), next());
         let (service, terminator) = (next(), next());
@@ -131,7 +132,7 @@ impl<'a> Authorization<'a> {
 
     /// What stands before the first slash of the credential.
     pub(super) fn access_key_id(&self) -> &str {
-        self.credential.split('/').next().unwrap_or_default()
+        split(&self.credential, |rest| memchr(b'/', rest)).next().unwrap_or_default()
     }
 
     /// When the request was signed.
@@ -239,14 +240,22 @@ impl QueryParameters {
 
 /// What stands between commas and blanks.
 fn words(text: &str) -> impl Iterator<Item = &str> {
+    split(text, |rest| memchr2(b',', b' ', rest)).filter(|word| !word.is_empty())
+}
+
+/// What stands between separators of one byte, which `find` finds: for short texts this is several
+/// times faster than `str::split`.
+pub(super) fn split(
+    text: &str,
+    find: impl Fn(&[u8]) -> Option<usize>,
+) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
-    let next = move || {
+    std::iter::from_fn(move || {
         let text = rest.take()?;
-        let end = memchr2(b',', b' ', text.as_bytes());
+        let end = find(text.as_bytes());
         rest = end.and_then(|end| text.get(end + 1..));
         text.get(..end.unwrap_or(text.len()))
-    };
-    std::iter::from_fn(next).filter(|word| !word.is_empty())
+    })
 }
 
 fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

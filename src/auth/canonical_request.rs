@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 
 use http::{header, request::Parts};
+use memchr::memchr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
-use super::authorization::Authorization;
+use super::authorization::{Authorization, split};
 
 /// Enough for the requests that SDKs send, so that the text is allocated once.
 const CAPACITY: usize = 1024;
@@ -106,7 +107,7 @@ fn decode(text: &str) -> Cow<'_, [u8]> {
 
 fn push_headers(out: &mut Vec<u8>, request: &Parts, signed_headers: &str) -> Option<()> {
     let mut previous = "";
-    for name in signed_headers.split(';') {
+    for name in split(signed_headers, |rest| memchr(b';', rest)) {
         if name <= previous || name.bytes().any(|c| c.is_ascii_uppercase()) {
             return None;
         }
@@ -145,7 +146,9 @@ fn host_of<'a>(request: &'a Parts, name: &str) -> Option<&'a [u8]> {
 /// The value without blanks around it, and with one blank for each run of them within.
 fn push_trimmed(out: &mut Vec<u8>, value: &[u8]) {
     let value = value.trim_ascii();
-    if !value.windows(2).any(|pair| pair == b"  ") {
+    // Counted to the end rather than searched: many pairs are looked at at a time then.
+    let neighbours = value.iter().zip(value.iter().skip(1));
+    if neighbours.filter(|pair| *pair == (&b' ', &b' ')).count() == 0 {
         out.extend_from_slice(value);
         return;
     }
