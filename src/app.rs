@@ -52,7 +52,7 @@ const TAIL_BYTES_MAX: usize = 64 << 20;
 
 /// Large events of subscriptions have one part in so many of the memory that answers have: a
 /// consumer that stalls keeps one for minutes, and without room small ones go on.
-const EVENTS_SHARE: usize = 16;
+const EVENTS_SHARE: usize = 32;
 
 /// How long the last traces may take on their way, where the drain would let them have longer.
 const LAST_TRACES_MAX: Duration = Duration::from_secs(5);

@@ -185,7 +185,7 @@ impl Subject {
         ensure!(tally.requests > 0, "no request ended within the window");
         let mut row = Row::new(case, self.name(), window, &tally, &cost);
         let written = server.stop().await?;
-        let keeps = !matches!(self, Self::Bare);
+        let keeps = !matches!(self, Self::Bare | Self::Durable(_));
         if keeps && case.load.writes() {
             let stored = float(tally.all_records) * float(case.data_bytes as u64);
             row.written_per_byte = written.map(|written| float(written) / stored.max(1.0));

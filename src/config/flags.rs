@@ -45,7 +45,7 @@ pub(super) struct Flags {
     pub max_connections: NonZeroUsize,
     /// Memory that all request bodies in flight may hold together; large answers, and large
     /// answers to who looks into streams, as much again each; large events of subscriptions a
-    /// sixteenth of it
+    /// 32nd of it
     #[arg(long, value_name = "SIZE", value_parser = memory_size, help_heading = "Network")]
     pub inflight_bytes: u64,
     /// After SIGTERM or SIGINT, let requests at hand finish for up to this long
