@@ -221,5 +221,5 @@ async fn a_server_that_stops_ends_its_subscriptions() {
     assert!(next(&mut subscription).now_or_never().is_none());
     setting.domain.end_subscriptions();
     assert!(next(&mut subscription).await.is_none());
-    assert!(setting.subscribe(0).next().await.is_none());
+    assert!(setting.subscribe(0).next(LIMIT).await.is_none());
 }
