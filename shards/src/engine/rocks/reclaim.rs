@@ -20,6 +20,8 @@ use crate::engine::{EngineError, LogId};
 /// twentieth of a core.
 const REST_PER_WORK: u32 = 20;
 const REST_MIN: Duration = Duration::from_millis(100);
+/// What an earlier process left waits for this long: a start has other work for the processor.
+const START: Duration = Duration::from_secs(1);
 /// Ranges with less index than this between them are compacted as one: they share files, which
 /// would be rewritten for each.
 const GAP_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -91,6 +93,7 @@ impl Reclaim {
 
 /// Gives back space until closed.
 pub(super) fn run(core: &Core) {
+    core.reclaim.rest(START);
     work(core, |db| sweep_all(db, &core.space));
     while let Some(ranges) = core.reclaim.take() {
         work(core, |db| sweep(db, ranges));
@@ -111,11 +114,12 @@ fn work(core: &Core, sweep: impl FnOnce(&Db)) {
     core.reclaim.rest((stopwatch.elapsed() * REST_PER_WORK).max(REST_MIN));
 }
 
-/// Nobody remembers what still waited when the engine was closed. Where all was given back there is
-/// nothing to do.
+/// Nobody remembers what still waited when the engine was closed, but the files tell whether
+/// anything did.
 fn sweep_all(db: &Db, space: &Space) {
     let large = |family: &Family| db.file_bytes(*family).0 > space.slack_bytes();
-    Family::ALL.into_iter().filter(large).for_each(|family| db.compact_all(family));
+    let waits = |family: &Family| large(family) && db.has_deleted_ranges(*family);
+    Family::ALL.into_iter().filter(waits).for_each(|family| db.compact_all(family));
 }
 
 fn sweep(db: &Db, ranges: Ranges) {

@@ -9,7 +9,7 @@ use std::{
 
 use rocksdb::{
     BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB,
-    DBRawIterator, ReadOptions, WriteBatch, WriteOptions,
+    DBRawIterator, ReadOptions, WriteBatch, WriteOptions, properties,
 };
 
 use super::{
@@ -25,6 +25,9 @@ pub(super) const TIERS: [RetentionTier; 3] =
 
 /// RocksDB's path within its memory environment.
 const MEMORY_PATH: &str = "/millpond";
+
+/// What RocksDB says of tables that tell of no deleted range.
+const NO_DELETED_RANGE: &str = "# range deletions=0";
 
 const COLLECT_ALL_AGES: (&str, &str) = ("blob_garbage_collection_age_cutoff", "1.0");
 
@@ -168,6 +171,14 @@ impl Db {
     /// Does so for all keys.
     pub(super) fn compact_all(&self, family: Family) {
         self.rocksdb.compact_range_cf(self.family(family), None::<&[u8]>, None::<&[u8]>);
+    }
+
+    /// Whether files of a column family tell of ranges that were deleted. One that is compacted
+    /// forgets them, with all that lay there.
+    pub(super) fn has_deleted_ranges(&self, family: Family) -> bool {
+        let tables = properties::AGGREGATED_TABLE_PROPERTIES;
+        let told = self.rocksdb.property_value_cf(self.family(family), tables);
+        told.ok().flatten().is_none_or(|told| !told.split("; ").any(|one| one == NO_DELETED_RANGE))
     }
 
     /// Bytes of a column family's files, and how many of them nothing points to any more, as far as

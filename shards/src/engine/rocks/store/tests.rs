@@ -52,3 +52,33 @@ async fn an_acknowledgement_follows_an_fsync() {
 async fn without_fsync_only_the_operating_system_is_waited_for() {
     assert_eq!(syncs_of_ten_appends(Durability::Os).await, 0);
 }
+
+#[test]
+fn files_tell_of_deleted_ranges_until_they_are_compacted() {
+    let options = RocksOptions::new(Location::Memory { limit_bytes: 1 << 30 });
+    let store = Store::open(&options).unwrap();
+    let data = Family::Data(RetentionTier::Standard);
+    let told = |db: &Db| Family::ALL.map(|family| db.has_deleted_ranges(family));
+    let write = |db: &Db, change: fn(&mut WriteBatch, &ColumnFamily)| {
+        let mut batch = WriteBatch::default();
+        change(&mut batch, db.family(data));
+        db.write(batch).unwrap();
+        db.rocksdb.flush_cf(db.family(data)).unwrap();
+    };
+    let looked = store.with(|db| {
+        assert_eq!(told(db), [false; 5], "empty");
+        write(db, |batch, family| {
+            for key in 0..9_u8 {
+                batch.put_cf(family, [key], vec![0; 2000]);
+            }
+            batch.delete_cf(family, [1]);
+        });
+        assert_eq!(told(db), [false; 5], "written");
+        write(db, |batch, family| batch.delete_range_cf(family, [3], [7]));
+        assert_eq!(told(db), Family::ALL.map(|family| family == data));
+        db.compact_all(data);
+        assert_eq!(told(db), [false; 5], "compacted");
+        Ok(())
+    });
+    looked.unwrap();
+}
