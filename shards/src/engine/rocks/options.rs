@@ -109,6 +109,9 @@ impl RocksOptions {
         options.set_wal_bytes_per_sync(SYNC_BYTES);
         options.set_max_background_jobs(BACKGROUND_JOBS_MAX);
         options.set_max_open_files(self.open_files_max);
+        // Who reads a log reads on: the kernel sees that and reads ahead, unless it is told that
+        // reads are at random.
+        options.set_advise_random_on_open(false);
         options.set_max_file_opening_threads(FILE_OPENING_THREADS);
         options.set_skip_stats_update_on_db_open(true);
         options.set_stats_dump_period_sec(0);
