@@ -86,7 +86,7 @@ bench command='run' *arguments:
     cargo build --release --locked -p millpond -p millpond-bench
     {{ targets }}/release/bench {{ command }} {{ arguments }}
 
-# Everything that docs/performance/README.md shows, measured anew; takes an hour and 25 GB of disk
+# Everything that docs/performance/README.md shows, measured anew; takes more than an hour, 25 GB of disk, and for the peers cargo, node, Java and Python
 bench-table gb='1,10' trim='10' report=(targets / 'report.json'):
     cargo build --release --locked -p millpond -p millpond-bench
     {{ targets }}/release/bench run --suite table --rounds 3 --report {{ report }}

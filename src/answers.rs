@@ -82,6 +82,29 @@ impl AnswerRoom {
     }
 }
 
+/// Room for events of subscriptions, apart from that of answers: consumers that stall, and keep
+/// what they were sent for minutes, must not be in the way of other readers. Nor of one another:
+/// what many large events may take is little, and none of it is needed to go on.
+#[derive(Clone)]
+pub struct EventRooms {
+    /// For events of many records. Who finds none sends the least there is to send.
+    pub large: Answers,
+    /// For those that can't be smaller. Who finds none waits.
+    pub least: Answers,
+}
+
+impl EventRooms {
+    /// Events of many records have one byte in so many.
+    const LARGE_SHARE: usize = 32;
+
+    /// Room for `total_bytes`, and for a 32nd part of that in large events.
+    #[must_use]
+    pub fn new(total_bytes: usize) -> Self {
+        let large = Answers::new(total_bytes / Self::LARGE_SHARE);
+        Self { large, least: Answers::new(total_bytes) }
+    }
+}
+
 struct Held {
     bytes: Vec<u8>,
     _room: Arc<AnswerRoom>,
@@ -111,6 +134,14 @@ mod tests {
         assert!(answers.room(20 << 10).await.is_none());
         drop((first, second));
         assert!(answers.room(1 << 40).now_or_never().unwrap().is_some(), "all there is");
+    }
+
+    #[test]
+    fn large_events_that_stall_leave_room_for_what_cannot_be_smaller() {
+        let rooms = EventRooms::new(32 * (100 << 10));
+        let _stalled = rooms.large.room_now(100 << 10).unwrap();
+        assert!(rooms.large.room_now(20 << 10).is_none());
+        assert!(rooms.least.room_now(32 * (100 << 10)).is_some());
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Access, Admin},
-    answers::Answers,
+    answers::{Answers, EventRooms},
     auth::{Credential, Files, InvalidCredentials, Mode, Settings, Source, Verifier},
     companions::cloudwatch::{MetricStore, sample_streams},
     config::{self, ClockStart, Config, Declaration},
@@ -50,10 +50,6 @@ mod start_streams;
 /// Bytes of the newest records that are kept in memory.
 const TAIL_BYTES_MAX: usize = 64 << 20;
 
-/// Large events of subscriptions have one part in so many of the memory that answers have: a
-/// consumer that stalls keeps one for minutes, and without room small ones go on.
-const EVENTS_SHARE: usize = 32;
-
 /// How long the last traces may take on their way, where the drain would let them have longer.
 const LAST_TRACES_MAX: Duration = Duration::from_secs(5);
 
@@ -65,7 +61,7 @@ pub struct App {
     verifier: Verifier,
     calls: CallQuota,
     answers: Answers,
-    events: Answers,
+    events: EventRooms,
     looks: Answers,
     refused_bodies: Semaphore,
     refused_credentials: Warning,
@@ -121,8 +117,8 @@ impl App {
         let (prices, now) = (config.prices.as_deref(), domain.now());
         let throttles = Throttles::open(quotas.clone(), prices, now)?;
         let (calls, metrics) = (CallQuota::new(&quotas), Metrics::default());
-        let room = |share| Answers::new(config.inflight_bytes / share);
-        let (answers, events, looks) = (room(1), room(EVENTS_SHARE), room(1));
+        let room = || Answers::new(config.inflight_bytes);
+        let (answers, events, looks) = (room(), EventRooms::new(config.inflight_bytes), room());
         let refused_bodies = Semaphore::new(gateway::REFUSED_BODIES_MAX);
         let transition = config.transition;
         let open = |settings| Traces::open(settings, metrics.spans());
@@ -199,9 +195,9 @@ impl App {
         &self.answers
     }
 
-    /// Room for large events of subscriptions.
+    /// Room for events of subscriptions.
     #[must_use]
-    pub fn events(&self) -> &Answers {
+    pub fn events(&self) -> &EventRooms {
         &self.events
     }
 

@@ -54,9 +54,9 @@ impl Rocks {
     /// Why it can't run a case.
     pub(crate) fn lacks(case: &Case) -> Option<&'static str> {
         let setting = &case.setting;
-        match (case.load, setting.durability) {
-            (Load::GetRecords | Load::PutToRead, _) => Some("only what is written is compared"),
-            (_, Durability::Memory) => Some("it writes to disk"),
+        match setting.durability {
+            _ if !case.load.writes() => Some("only what is written is compared"),
+            Durability::Memory => Some("it writes to disk"),
             _ if setting.per_second.is_some() => Some("it writes without a pause"),
             _ => None,
         }

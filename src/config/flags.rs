@@ -43,9 +43,8 @@ pub(super) struct Flags {
     /// Connections at once; further ones wait
     #[arg(long, value_name = "N", value_parser = connections, help_heading = "Network")]
     pub max_connections: NonZeroUsize,
-    /// Memory that all request bodies in flight may hold together; large answers, and large
-    /// answers to who looks into streams, as much again each; large events of subscriptions a
-    /// 32nd of it
+    /// Memory that all request bodies in flight may hold together; large answers, events of
+    /// subscriptions and large answers to who looks into streams as much again each
     #[arg(long, value_name = "SIZE", value_parser = memory_size, help_heading = "Network")]
     pub inflight_bytes: u64,
     /// After SIGTERM or SIGINT, let requests at hand finish for up to this long

@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use super::{Reply, injected::Injected};
 use crate::{
-    answers::{AnswerRoom, Answers},
+    answers::{AnswerRoom, EventRooms},
     app::App,
     auth::Caller,
     blocks::Blocks,
@@ -216,10 +216,9 @@ impl<'a> Cx<'a> {
         body
     }
 
-    /// Room for events on their way, apart from that of answers: consumers that stall must not be
-    /// in the way of other readers.
+    /// Room for events on their way.
     #[must_use]
-    pub fn event_room(&self) -> Answers {
+    pub fn event_rooms(&self) -> EventRooms {
         self.app.events().clone()
     }
 

@@ -26,7 +26,7 @@ use super::{
     starting_position::Start,
 };
 use crate::{
-    answers::{AnswerRoom, Answers},
+    answers::{AnswerRoom, EventRooms},
     error::{Error, Result, does_not_exist, unreadable},
     faults::Cut,
     policy::Tagging,
@@ -41,7 +41,7 @@ const LARGE: Limit = Limit {
     payload_bytes: limits::SUBSCRIPTION_EVENT_BYTES_MAX as usize,
 };
 
-/// The same while there is no room for more.
+/// The same while there is no room for more. One record may be larger.
 const SMALL: Limit = Limit { records: 24, payload_bytes: 4 << 10 };
 
 impl Serve for SubscribeToShard {
@@ -66,7 +66,7 @@ impl Serve for SubscribeToShard {
         let subscription = cx.domain().subscribe(&stream, consumer.clone(), id, position);
         let subscription = subscription.inspect_err(|fact| cx.note_fact(fact))?;
         let faults = cx.injected().map(Injected::on_feed);
-        let feed = Feed { subscription, codec: cx.codec(), room: cx.event_room(), faults };
+        let feed = Feed { subscription, codec: cx.codec(), rooms: cx.event_rooms(), faults };
         Ok(Reply::Events { frames: feed.frames(), ends })
     }
 }
@@ -84,7 +84,7 @@ fn not_active(consumer: &ConsumerArn) -> Error {
 struct Feed {
     subscription: Subscription,
     codec: Codec,
-    room: Answers,
+    rooms: EventRooms,
     faults: Option<OnFeed>,
 }
 
@@ -124,8 +124,8 @@ impl Feed {
 
     /// The next event, with room for its frame.
     ///
-    /// Who waits for room holds no records: they are read again. And most consumers never wait:
-    /// while others stall and hold it all they are told little at a time, which needs none.
+    /// Who waits for room holds no records: they are read again. And few consumers wait: while
+    /// others stall and hold the room of large events, they are told little at a time.
     async fn event(&mut self) -> Option<Result<(Event, AnswerRoom), Fact>> {
         let (mut limit, mut room) = (LARGE, None);
         loop {
@@ -134,13 +134,14 @@ impl Feed {
                 Err(fact) => return Some(Err(fact)),
             };
             let bytes = frame_bytes(&event);
-            if let Some(room) = room.take().or_else(|| self.room.room_now(bytes)) {
+            let room_of = if limit == LARGE { &self.rooms.large } else { &self.rooms.least };
+            if let Some(room) = room.take().or_else(|| room_of.room_now(bytes)) {
                 self.subscription.told(&event);
                 return Some(Ok((event, room)));
             }
             drop(event);
             if limit == SMALL {
-                room = self.room.room(bytes).await;
+                room = room_of.room(bytes).await;
             }
             limit = SMALL;
         }
