@@ -13,6 +13,8 @@ pub(crate) struct Case {
     pub(crate) load: Load,
     /// Data of one record, bytes.
     pub(crate) data_bytes: usize,
+    /// Data in the stream that is read, in MiB.
+    pub(crate) fill_mib: u16,
     pub(crate) codec: Codec,
     /// Connections that each have one request under way.
     pub(crate) connections: usize,
@@ -104,7 +106,7 @@ use Codec::{Cbor, Json};
 use Load::{GetRecords, GetRecordsCold, PutRecord, PutRecords, PutToRead, PutToSubscribe};
 
 /// All cases, in the order they are run.
-pub(crate) const CASES: [Case; 26] = [
+pub(crate) const CASES: [Case; 28] = [
     case("put-records-500x100B", PutRecords { entries: 500 }, 100, Json, 8),
     case("put-records-500x1KiB", PutRecords { entries: 500 }, 1024, Json, 8),
     case("put-records-100x1KiB", PutRecords { entries: 100 }, 1024, Json, 8),
@@ -125,8 +127,10 @@ pub(crate) const CASES: [Case; 26] = [
     case("get-records-1KiB", GetRecords, 1024, Json, 4),
     case("get-records-100B-cbor", GetRecords, 100, Cbor, 4),
     case("get-records-1KiB-cbor", GetRecords, 1024, Cbor, 4),
-    case("get-records-cold-100B", GetRecordsCold, 100, Json, 4),
-    case("get-records-cold-1KiB", GetRecordsCold, 1024, Json, 4),
+    case("get-records-older-100B", GetRecords, 100, Json, 4).filled(OLDER_MIB),
+    case("get-records-older-1KiB", GetRecords, 1024, Json, 4).filled(OLDER_MIB),
+    case("get-records-cold-100B", GetRecordsCold, 100, Json, 4).filled(COLD_MIB),
+    case("get-records-cold-1KiB", GetRecordsCold, 1024, Json, 4).filled(COLD_MIB),
     case("put-to-read-100B", PutToRead, 100, Json, 2).of_shards(1),
     case("put-to-read-1KiB", PutToRead, 1024, Json, 2).of_shards(1),
     case("put-to-read-100B-cbor", PutToRead, 100, Cbor, 2).of_shards(1),
@@ -136,6 +140,13 @@ pub(crate) const CASES: [Case; 26] = [
 /// The most that a record's data and its key of 17 digits may be together.
 const TEN_MIB: usize = 10 * 1024 * 1024 - crate::workload::PARTITION_KEY_CHARS;
 
+/// As much as the server's memory of the newest records holds of four shards.
+const NEWEST_MIB: u16 = 4;
+/// Most of it is in files that were written just before.
+const OLDER_MIB: u16 = 32;
+/// Enough to take some time.
+const COLD_MIB: u16 = 512;
+
 const fn case(
     name: &'static str,
     load: Load,
@@ -143,7 +154,8 @@ const fn case(
     codec: Codec,
     connections: usize,
 ) -> Case {
-    Case { name, load, data_bytes, codec, connections, setting: Setting::DEFAULT }
+    let (fill_mib, setting) = (NEWEST_MIB, Setting::DEFAULT);
+    Case { name, load, data_bytes, fill_mib, codec, connections, setting }
 }
 
 impl Case {
@@ -152,9 +164,19 @@ impl Case {
         self
     }
 
+    const fn filled(mut self, mib: u16) -> Self {
+        self.fill_mib = mib;
+        self
+    }
+
     const fn at(mut self, per_second: u32) -> Self {
         self.setting.per_second = Some(per_second);
         self
+    }
+
+    /// Data in the stream that is read.
+    pub(crate) fn fill_bytes(&self) -> usize {
+        usize::from(self.fill_mib) << 20
     }
 
     /// Records of one request, on their way in.

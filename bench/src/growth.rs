@@ -143,7 +143,7 @@ impl Kept<'_> {
 
     async fn measure(&self, case: &Case) -> Result<Row> {
         let endpoint = Endpoint::plain(self.server.address);
-        let callers = Service { endpoint: &endpoint }.callers(case, &setup::pool(case), 0).await?;
+        let callers = Service { endpoint: &endpoint }.callers(case, &setup::pool(case)).await?;
         let Callers::Each(callers) = callers else { bail!("only puts are measured here") };
         let plan = self.growth.pace.plan();
         let window = Window::after(plan.warm_up, plan.duration);

@@ -81,7 +81,7 @@ fn parse(name: &str) -> Result<Counted, String> {
 /// free of what a start costs, and of what happens once.
 const LONGER: usize = 3;
 /// Data in the shard that is read: a page of 10,000 records and some more, if they are of 100 B.
-const FILL_BYTES: usize = 1024 * 1024;
+const FILL_MIB: u16 = 1;
 
 /// What is shown of each case, in the order of `Split::columns`.
 const HEADINGS: [Heading; 9] = [
@@ -164,13 +164,14 @@ impl Instructions {
 async fn drive(server: &Server, counted: &Counted, requests: usize) -> Result<u64> {
     let mut case = cases::parse(counted.case).map_err(Error::msg)?;
     case.connections = counted.connections;
+    case.fill_mib = FILL_MIB;
     if case.load == Load::GetRecords {
         case.setting.shards = 1;
     }
     let endpoint = Endpoint::plain(server.address);
     let service = Service { endpoint: &endpoint };
     service.create(&case).await?;
-    let callers = service.callers(&case, &setup::pool(&case), FILL_BYTES).await?;
+    let callers = service.callers(&case, &setup::pool(&case)).await?;
     let Callers::Each(callers) = callers else {
         bail!("only callers that don't wait for each other are counted");
     };

@@ -39,6 +39,10 @@ pub(crate) struct Run {
     /// Run each case with quotas that nothing reaches too
     #[arg(long)]
     quotas: bool,
+    /// Data in the stream that get-records reads, in MiB [default: as the case has it: what the
+    /// server keeps in memory, 32 of older records, 512 of cold ones]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    prefill_mib: Option<u16>,
     /// Also beside a bare server that appends each body to a file before it answers, with one fsync
     /// for all that wait: the least that a durable server costs
     #[arg(long)]
@@ -60,15 +64,11 @@ pub(crate) struct Pace {
     /// latencies
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
     pub(crate) rounds: u8,
-    /// Data in the stream that get-records reads, in MiB
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
-    prefill_mib: u16,
 }
 
 impl Pace {
     pub(crate) fn plan(&self) -> Plan {
-        let fill_bytes = usize::from(self.prefill_mib) * 1024 * 1024;
-        Plan { warm_up: self.warm_up, duration: self.duration, fill_bytes }
+        Plan { warm_up: self.warm_up, duration: self.duration }
     }
 }
 
@@ -83,6 +83,7 @@ impl Run {
             per_second: self.rate,
             tls: self.tls,
             quotas: self.quotas,
+            fill_mib: self.prefill_mib,
         };
         let mut subjects = vec![Subject::Millpond(self.millpond.clone()), Subject::Bare];
         if self.durable {

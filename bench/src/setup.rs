@@ -55,12 +55,7 @@ impl Service<'_> {
     }
 
     /// Fills the stream that was created if it is to be read, and connects the callers.
-    pub(crate) async fn callers(
-        self,
-        case: &Case,
-        pool: &Arc<[Body]>,
-        fill_bytes: usize,
-    ) -> Result<Callers> {
+    pub(crate) async fn callers(self, case: &Case, pool: &Arc<[Body]>) -> Result<Callers> {
         let Case { load, codec, data_bytes, .. } = *case;
         let mut control = Control::connect(self.endpoint).await?;
         let ids = control.shards(STREAM).await?;
@@ -74,7 +69,7 @@ impl Service<'_> {
                 self.cycles(case, pool, 1, check).await.map(Callers::Each)
             }
             Load::GetRecords => {
-                self.fill(STREAM, data_bytes, fill_bytes).await?;
+                self.fill(STREAM, data_bytes, case.fill_bytes()).await?;
                 // No server need keep a connection for as long as that may take.
                 let mut control = Control::connect(self.endpoint).await?;
                 self.readers(case, &ids, &mut control).await.map(Callers::Each)
@@ -132,9 +127,9 @@ impl Service<'_> {
     }
 
     /// Creates a stream and fills it; how many records there are.
-    pub(crate) async fn stock(self, case: &Case, fill_bytes: usize) -> Result<u64> {
+    pub(crate) async fn stock(self, case: &Case) -> Result<u64> {
         self.create(case).await?;
-        self.fill(STREAM, case.data_bytes, fill_bytes).await
+        self.fill(STREAM, case.data_bytes, case.fill_bytes()).await
     }
 
     /// A reader for each shard of such a stream, from its beginning to its tail.

@@ -44,8 +44,6 @@ pub(crate) enum Subject {
 pub(crate) struct Plan {
     pub(crate) warm_up: Duration,
     pub(crate) duration: Duration,
-    /// Data in the stream that is read.
-    pub(crate) fill_bytes: usize,
 }
 
 /// A case, and what is the same for all servers that run it.
@@ -147,7 +145,7 @@ impl Subject {
     ) -> Result<Row> {
         let service = Service { endpoint };
         service.create(&run.case).await?;
-        let callers = service.callers(&run.case, &run.pool, run.plan.fill_bytes).await?;
+        let callers = service.callers(&run.case, &run.pool).await?;
         self.drive(run, server, callers).await
     }
 

@@ -90,6 +90,8 @@ pub(crate) struct Variation {
     /// With and without, not only what the case has.
     pub(crate) tls: bool,
     pub(crate) quotas: bool,
+    /// What is read, in MiB; without it what the case has.
+    pub(crate) fill_mib: Option<u16>,
 }
 
 impl Variation {
@@ -124,7 +126,8 @@ impl Variation {
             per_second: self.per_second.or(setting.per_second),
             ..setting
         });
-        rated.map(|setting| Case { setting, ..case }).collect()
+        let fill_mib = self.fill_mib.unwrap_or(case.fill_mib);
+        rated.map(|setting| Case { fill_mib, setting, ..case }).collect()
     }
 }
 

@@ -127,7 +127,7 @@ async fn trim(
 /// Puts at a rate for a while.
 async fn puts(endpoint: &Endpoint) -> Result<Tally> {
     let case: Case = cases::parse(CASE).map_err(anyhow::Error::msg)?;
-    let callers = Service { endpoint }.callers(&case, &setup::pool(&case), 0).await?;
+    let callers = Service { endpoint }.callers(&case, &setup::pool(&case)).await?;
     let Callers::Each(callers) = callers else { anyhow::bail!("only puts are watched") };
     load::run(callers, Window::after(Duration::ZERO, WATCHED), Some(PER_SECOND)).await
 }

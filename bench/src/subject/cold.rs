@@ -17,8 +17,6 @@ use crate::report::{Row, float};
 use crate::server::Server;
 use crate::setup::Service;
 
-/// How much more is read than by those who read from memory: enough to take some time.
-const FILL_FACTOR: usize = 16;
 const READ_BYTES: usize = 1 << 20;
 
 /// Fills a server, ends it, empties the page cache, reads its files one after the other, empties it
@@ -28,8 +26,7 @@ pub(super) async fn measure(millpond: &Millpond, run: &Run, name: &str) -> Resul
     let arguments = millpond.serve_as(home.path(), &run.case.setting)?;
     let server = Server::start(millpond.program(), &arguments).await?;
     let endpoint = Endpoint::plain(server.address);
-    let fill_bytes = run.plan.fill_bytes * FILL_FACTOR;
-    let put = Service { endpoint: &endpoint }.stock(&run.case, fill_bytes).await?;
+    let put = Service { endpoint: &endpoint }.stock(&run.case).await?;
     server.stop().await?;
 
     let data = files(&data_dir(home.path()))?;
