@@ -68,13 +68,19 @@ impl Comparison {
                 *rounds = Err(why.into());
             }
             let Ok(rows) = rounds else { continue };
+            let disk = disk::written_bytes(self.scratch.path())?;
             let measured = subject.measure(&run, first.as_ref()).await.context(subject.name());
             // The disk at its better moment, as nobody knows how it was in between.
             let after = disk::fdatasync(self.scratch.path())?;
             let fdatasync_us = micros(before.min(after));
             before = after;
             match measured {
-                Ok(row) => rows.push(Row { fdatasync_us, ..row }),
+                Ok(row) => {
+                    let written = disk::written_bytes(self.scratch.path())?.zip(disk);
+                    let written = written.map(|(after, before)| after - before);
+                    let to_disk_per_byte = row.per_stored_byte(written);
+                    rows.push(Row { to_disk_per_byte, fdatasync_us, ..row });
+                }
                 Err(error) if subject.is_foreign() => *rounds = Err(format!("{error:#}")),
                 Err(error) => return Err(error),
             }

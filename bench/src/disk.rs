@@ -1,15 +1,19 @@
-//! What the disk itself takes: the part of a durable put that no server can save.
+//! The disk itself: how long it takes, the part of a durable put that no server can save, and how
+//! much was written to it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::fs::{fstat, major, minor, syncfs};
 use tokio::time::Instant;
 
 const APPENDS: usize = 64;
 const APPEND_BYTES: usize = 4096;
+/// The unit that the kernel counts in, whatever the disk's own.
+const SECTOR_BYTES: u64 = 512;
 
 /// The median time of an append of 4 KiB and its fdatasync, in a file in `directory`.
 pub(crate) fn fdatasync(directory: &Path) -> Result<Duration> {
@@ -25,9 +29,30 @@ pub(crate) fn fdatasync(directory: &Path) -> Result<Duration> {
     times.get(APPENDS / 2).copied().context("nothing was appended")
 }
 
+/// Bytes that anybody has written to the disk that holds `directory`, and all that was waiting for
+/// it. `None` where no single disk does.
+pub(crate) fn written_bytes(directory: &Path) -> Result<Option<u64>> {
+    let directory = File::open(directory).context("looking at the disk")?;
+    syncfs(&directory)?;
+    let device = fstat(&directory)?.st_dev;
+    let counters = format!("/sys/dev/block/{}:{}/stat", major(device), minor(device));
+    let Ok(counters) = fs::read_to_string(counters) else { return Ok(None) };
+    let sectors = counters.split_whitespace().nth(6).context("the disk counts nothing")?;
+    Ok(Some(sectors.parse::<u64>()? * SECTOR_BYTES))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_counted_where_a_disk_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let Some(before) = written_bytes(directory.path()).unwrap() else { return };
+        fs::write(directory.path().join("file"), vec![1; 1 << 20]).unwrap();
+        let after = written_bytes(directory.path()).unwrap().unwrap();
+        assert!(after - before >= 1 << 20, "{before} {after}");
+    }
 
     #[test]
     fn appends_take_time_and_reach_the_file() {

@@ -15,7 +15,7 @@ use crate::endpoint::Endpoint;
 use crate::load;
 use crate::millpond::{Millpond, authority};
 use crate::peers::{Installed, Kafka};
-use crate::report::{Row, SERVICE, float};
+use crate::report::{Row, SERVICE};
 use crate::rocks::Rocks;
 use crate::server::Server;
 use crate::setup::{Bare, Callers, Service};
@@ -185,8 +185,8 @@ impl Subject {
         let written = server.stop().await?;
         let keeps = !matches!(self, Self::Bare | Self::Durable(_));
         if keeps && case.load.writes() {
-            let stored = float(tally.all_records) * float(case.data_bytes as u64);
-            row.written_per_byte = written.map(|written| float(written) / stored.max(1.0));
+            row.stored_bytes = tally.all_records * case.data_bytes as u64;
+            row.written_per_byte = row.per_stored_byte(written);
         }
         Ok(row)
     }

@@ -120,8 +120,8 @@ const fn cold(case: &'static str) -> Target {
 }
 
 const fn written(case: &'static str, most: f64) -> Target {
-    let ratio: fn(&Row) -> f64 = |row| row.written_per_byte.unwrap_or(f64::NAN);
-    at_most(case, most, "written per byte", Case(case, ratio))
+    let ratio: fn(&Row) -> f64 = |row| row.to_disk_per_byte.unwrap_or(f64::NAN);
+    at_most(case, most, "to disk per byte", Case(case, ratio))
 }
 
 const fn tls(with: &'static str, without: &'static str) -> Target {

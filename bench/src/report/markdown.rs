@@ -6,7 +6,7 @@ use crate::cases::CASES;
 use crate::targets;
 
 /// The columns of rows after the case and the server.
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     ("records/s", 0, |row| row.records_per_second),
     ("MB/s", 1, |row| row.mb_per_second),
     ("p50 µs", 0, |row| row.p50_us),
@@ -17,6 +17,7 @@ const COLUMNS: [Column; 11] = [
     ("of it kernel %", 0, table::kernel),
     ("RSS MiB", 1, |row| row.rss_mib),
     ("written per byte", 2, |row| row.written_per_byte.unwrap_or(f64::NAN)),
+    ("to disk per byte", 2, |row| row.to_disk_per_byte.unwrap_or(f64::NAN)),
     ("sequential MB/s", 0, |row| row.sequential_mb_per_second.unwrap_or(f64::NAN)),
 ];
 

@@ -37,8 +37,12 @@ pub(crate) struct Row {
     pub(crate) rss_mib: f64,
     pub(crate) rss_anonymous_mib: f64,
     pub(crate) threads: usize,
+    /// Data of all records put, also before and after the window; none where nothing is kept.
+    pub(crate) stored_bytes: u64,
     /// Bytes sent towards the disk for each byte of data stored, the last flush included.
     pub(crate) written_per_byte: Option<f64>,
+    /// Bytes that the disk was sent meanwhile, by anybody, for each byte of data stored.
+    pub(crate) to_disk_per_byte: Option<f64>,
     /// What a plain sequential read of the same files brings, where files are what is read.
     pub(crate) sequential_mb_per_second: Option<f64>,
     /// An append of 4 KiB with its fdatasync on the same disk, just before or after: the lesser.
@@ -84,7 +88,9 @@ impl Row {
             rss_mib: mib(cost.server.rss_bytes),
             rss_anonymous_mib: mib(cost.server.rss_anonymous_bytes),
             threads: cost.server.threads.len(),
+            stored_bytes: 0,
             written_per_byte: None,
+            to_disk_per_byte: None,
             sequential_mb_per_second: None,
             fdatasync_us: 0.0,
         }
@@ -93,6 +99,12 @@ impl Row {
     /// The case, with what differs from the default.
     pub(crate) fn title(&self) -> String {
         format!("{}{}", self.case, self.setting)
+    }
+
+    /// So many bytes for each byte of data stored; `None` where nothing is, or nobody counted.
+    pub(crate) fn per_stored_byte(&self, bytes: Option<u64>) -> Option<f64> {
+        let bytes = bytes.filter(|_| self.stored_bytes > 0)?;
+        Some(float(bytes) / float(self.stored_bytes))
     }
 
     /// Whether the case ran in the setting that it has unless it is varied.

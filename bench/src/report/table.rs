@@ -11,7 +11,7 @@ const CLIENT_CPUS_MAX: f64 = 0.9;
 pub(super) type Column = (&'static str, usize, fn(&Row) -> f64);
 
 /// The columns of the table after the server's name.
-const COLUMNS: [Column; 14] = [
+const COLUMNS: [Column; 15] = [
     ("records/s", 0, |row| row.records_per_second),
     ("MB/s", 1, |row| row.mb_per_second),
     ("requests/s", 0, |row| row.requests_per_second),
@@ -26,6 +26,7 @@ const COLUMNS: [Column; 14] = [
     ("RSS MiB", 1, |row| row.rss_mib),
     ("anon MiB", 1, |row| row.rss_anonymous_mib),
     ("written", 2, |row| row.written_per_byte.unwrap_or(f64::NAN)),
+    ("to disk", 2, |row| row.to_disk_per_byte.unwrap_or(f64::NAN)),
 ];
 
 /// The kernel's share of the time of the threads that were there throughout, in per cent.
