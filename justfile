@@ -86,10 +86,10 @@ bench command='run' *arguments:
     cargo build --release --locked -p millpond -p millpond-bench
     {{ targets }}/release/bench {{ command }} {{ arguments }}
 
-# Everything that docs/performance/README.md shows, measured anew; takes more than an hour, 25 GB of disk, and for the peers cargo, node, Java and Python
-bench-table gb='1,10' trim='10' report=(targets / 'report.json'):
+# Everything that docs/performance/README.md shows, measured anew; takes an hour, 25 GB of disk, and for the peers cargo, node, Java and Python
+bench-table gb='1,10' trim='10' window='3s' report=(targets / 'report.json'):
     cargo build --release --locked -p millpond -p millpond-bench
-    {{ targets }}/release/bench run --suite table --rounds 3 --report {{ report }}
+    {{ targets }}/release/bench run --suite table --rounds 2 --duration {{ window }} --report {{ report }}
     {{ targets }}/release/bench start --report {{ report }}
     {{ targets }}/release/bench idle --shards 10000 --report {{ report }}
     {{ targets }}/release/bench subscriptions --report {{ report }}
@@ -98,8 +98,8 @@ bench-table gb='1,10' trim='10' report=(targets / 'report.json'):
     {{ targets }}/release/bench trim --gb {{ trim }} --report {{ report }}
     {{ targets }}/release/bench run --case put-record-1KiB-c64 --case put-record-1KiB-c256 \
         --case put-records-500x100B --case put-records-500x1KiB \
-        --durable --rounds 3 --report {{ report }}
-    {{ targets }}/release/bench peers --rounds 3 --report {{ report }}
+        --durable --rounds 3 --duration {{ window }} --report {{ report }}
+    {{ targets }}/release/bench peers --rounds 3 --duration {{ window }} --report {{ report }}
     {{ targets }}/release/bench plot {{ report }} --out docs/performance
     {{ targets }}/release/bench check {{ report }}
 

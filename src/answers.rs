@@ -87,10 +87,10 @@ impl AnswerRoom {
 /// what many large events may take is little, and none of it is needed to go on.
 #[derive(Clone)]
 pub struct EventRooms {
-    /// For events of many records. Who finds none sends the least there is to send.
-    pub large: Answers,
-    /// For those that can't be smaller. Who finds none waits.
-    pub least: Answers,
+    // Who finds none here sends the least there is to send.
+    large: Answers,
+    // Who finds none here waits.
+    least: Answers,
 }
 
 impl EventRooms {
@@ -102,6 +102,13 @@ impl EventRooms {
     pub fn new(total_bytes: usize) -> Self {
         let large = Answers::new(total_bytes / Self::LARGE_SHARE);
         Self { large, least: Answers::new(total_bytes) }
+    }
+
+    /// The room for an event of so many records. `is_least` when it would have no fewer the next
+    /// time, as one of a single record wouldn't, however large it is.
+    #[must_use]
+    pub fn of(&self, records: usize, is_least: bool) -> &Answers {
+        if is_least || records <= 1 { &self.least } else { &self.large }
     }
 }
 
@@ -139,9 +146,10 @@ mod tests {
     #[test]
     fn large_events_that_stall_leave_room_for_what_cannot_be_smaller() {
         let rooms = EventRooms::new(32 * (100 << 10));
-        let _stalled = rooms.large.room_now(100 << 10).unwrap();
-        assert!(rooms.large.room_now(20 << 10).is_none());
-        assert!(rooms.least.room_now(32 * (100 << 10)).is_some());
+        let _stalled = rooms.of(500, false).room_now(100 << 10).unwrap();
+        assert!(rooms.of(500, false).room_now(20 << 10).is_none());
+        assert!(rooms.of(500, true).room_now(32 * (100 << 10)).is_some());
+        assert!(rooms.of(1, false).room_now(32 * (100 << 10)).is_some(), "one large record");
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ pub(crate) struct Case {
     pub(crate) load: Load,
     /// Data of one record, bytes.
     pub(crate) data_bytes: usize,
-    /// Data in the stream that is read, in MiB.
+    /// Data in each shard that is read, in MiB.
     pub(crate) fill_mib: u16,
     pub(crate) codec: Codec,
     /// Connections that each have one request under way.
@@ -140,12 +140,14 @@ pub(crate) const CASES: [Case; 28] = [
 /// The most that a record's data and its key of 17 digits may be together.
 const TEN_MIB: usize = 10 * 1024 * 1024 - crate::workload::PARTITION_KEY_CHARS;
 
-/// As much as the server's memory of the newest records holds of four shards.
-const NEWEST_MIB: u16 = 4;
+/// Half of what the server's memory of the newest records holds of a shard.
+const NEWEST_MIB: u16 = 1;
 /// Most of it is in files that were written just before.
-const OLDER_MIB: u16 = 32;
+const OLDER_MIB: u16 = 8;
 /// Enough to take some time.
-const COLD_MIB: u16 = 512;
+const COLD_MIB: u16 = 128;
+/// However many shards there are.
+const FILL_MIB_MAX: usize = 4096;
 
 const fn case(
     name: &'static str,
@@ -176,7 +178,8 @@ impl Case {
 
     /// Data in the stream that is read.
     pub(crate) fn fill_bytes(&self) -> usize {
-        usize::from(self.fill_mib) << 20
+        let mib = usize::from(self.fill_mib) * usize::from(self.setting.shards);
+        mib.min(FILL_MIB_MAX) << 20
     }
 
     /// Records of one request, on their way in.

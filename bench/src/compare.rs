@@ -70,13 +70,13 @@ impl Comparison {
             let Ok(rows) = rounds else { continue };
             let disk = disk::written_bytes(self.scratch.path())?;
             let measured = subject.measure(&run, first.as_ref()).await.context(subject.name());
+            let written = disk::written_bytes(self.scratch.path())?.zip(disk);
             // The disk at its better moment, as nobody knows how it was in between.
             let after = disk::fdatasync(self.scratch.path())?;
             let fdatasync_us = micros(before.min(after));
             before = after;
             match measured {
                 Ok(row) => {
-                    let written = disk::written_bytes(self.scratch.path())?.zip(disk);
                     let written = written.map(|(after, before)| after - before);
                     let to_disk_per_byte = row.per_stored_byte(written);
                     rows.push(Row { to_disk_per_byte, fdatasync_us, ..row });

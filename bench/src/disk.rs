@@ -30,15 +30,15 @@ pub(crate) fn fdatasync(directory: &Path) -> Result<Duration> {
 }
 
 /// Bytes that anybody has written to the disk that holds `directory`, and all that was waiting for
-/// it. `None` where no single disk does.
+/// it. `None` where no single disk does, or where it counts nothing.
 pub(crate) fn written_bytes(directory: &Path) -> Result<Option<u64>> {
     let directory = File::open(directory).context("looking at the disk")?;
     syncfs(&directory)?;
     let device = fstat(&directory)?.st_dev;
     let counters = format!("/sys/dev/block/{}:{}/stat", major(device), minor(device));
     let Ok(counters) = fs::read_to_string(counters) else { return Ok(None) };
-    let sectors = counters.split_whitespace().nth(6).context("the disk counts nothing")?;
-    Ok(Some(sectors.parse::<u64>()? * SECTOR_BYTES))
+    let sectors = counters.split_whitespace().nth(6).context("the disk's counters are too few")?;
+    Ok(Some(sectors.parse::<u64>()? * SECTOR_BYTES).filter(|&bytes| bytes > 0))
 }
 
 #[cfg(test)]

@@ -39,8 +39,8 @@ pub(crate) struct Run {
     /// Run each case with quotas that nothing reaches too
     #[arg(long)]
     quotas: bool,
-    /// Data in the stream that get-records reads, in MiB [default: as the case has it: what the
-    /// server keeps in memory, 32 of older records, 512 of cold ones]
+    /// Data in each shard that get-records reads, in MiB, 4096 in all at most [default: as the case
+    /// has it: 1, which the server keeps in memory, 8 of older records, 128 of cold ones]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=4096))]
     prefill_mib: Option<u16>,
     /// Also beside a bare server that appends each body to a file before it answers, with one fsync

@@ -90,7 +90,7 @@ pub(crate) struct Variation {
     /// With and without, not only what the case has.
     pub(crate) tls: bool,
     pub(crate) quotas: bool,
-    /// What is read, in MiB; without it what the case has.
+    /// What is read of each shard, in MiB; without it what the case has.
     pub(crate) fill_mib: Option<u16>,
 }
 

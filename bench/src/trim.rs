@@ -105,7 +105,10 @@ async fn trim(
     by: Duration,
     expired: u64,
 ) -> Result<Trimmed> {
-    let look = || anyhow::Ok((Usage::of(server.pid())?.cpu, written_bytes(server.pid())));
+    let look = || {
+        let written = written_bytes(server.pid()).context("nobody counts what is written")?;
+        anyhow::Ok((Usage::of(server.pid())?.cpu, written))
+    };
     let (cpu, written) = look()?;
     let size = size(data)?;
     admin.advance(by).await?;
@@ -120,8 +123,7 @@ async fn trim(
         sleep(LOOK).await;
     };
     let (cpu_after, written_after) = look()?;
-    let written = written_after.zip(written).map_or(0, |(after, before)| after - before);
-    Ok(Trimmed { cpu: cpu_after.saturating_sub(cpu), written, freed })
+    Ok(Trimmed { cpu: cpu_after.saturating_sub(cpu), written: written_after - written, freed })
 }
 
 /// Puts at a rate for a while.

@@ -134,7 +134,7 @@ impl Feed {
                 Err(fact) => return Some(Err(fact)),
             };
             let bytes = frame_bytes(&event);
-            let room_of = if limit == LARGE { &self.rooms.large } else { &self.rooms.least };
+            let room_of = self.rooms.of(event.reading.len(), limit == SMALL);
             if let Some(room) = room.take().or_else(|| room_of.room_now(bytes)) {
                 self.subscription.told(&event);
                 return Some(Ok((event, room)));
