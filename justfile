@@ -96,10 +96,11 @@ bench-table gb='1,10' trim='10' window='3s' report=(targets / 'report.json'):
     {{ targets }}/release/bench slow-readers --report {{ report }}
     {{ targets }}/release/bench growth --gb {{ gb }} --report {{ report }}
     {{ targets }}/release/bench trim --gb {{ trim }} --report {{ report }}
-    {{ targets }}/release/bench run --case put-record-1KiB-c64 --case put-record-1KiB-c256 \
-        --case put-records-500x100B --case put-records-500x1KiB \
+    {{ targets }}/release/bench run --case put-records-500x100B --case put-records-500x1KiB \
         --durable --rounds 3 --duration {{ window }} --report {{ report }}
     {{ targets }}/release/bench peers --rounds 3 --duration {{ window }} --report {{ report }}
+    {{ targets }}/release/bench run --case put-record-1KiB-c64 --case put-record-1KiB-c256 \
+        --durable --rounds 5 --duration {{ window }} --report {{ report }}
     {{ targets }}/release/bench plot {{ report }} --out docs/performance
     {{ targets }}/release/bench check {{ report }}
 

@@ -104,6 +104,14 @@ impl Comparison {
                 }),
             }
         }
+        self.destination.add(|report| {
+            for row in &rows {
+                report.row(row.clone());
+            }
+            for unable in &unable {
+                report.unable(unable.clone());
+            }
+        })?;
         let fdatasync_us = rows.first().map_or(0.0, |row| row.fdatasync_us);
         let title = format!("{case}; an append with fdatasync takes {fdatasync_us:.0} µs");
         print!("{}", table::of_case(&title, &rows));
@@ -111,13 +119,6 @@ impl Comparison {
             println!("  {server}: {why}");
         }
         println!();
-        self.destination.add(|report| {
-            for row in rows {
-                report.row(row);
-            }
-            for unable in unable {
-                report.unable(unable);
-            }
-        })
+        Ok(())
     }
 }

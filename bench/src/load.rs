@@ -165,7 +165,11 @@ pub(crate) async fn run(
             }
         };
     }
-    timeout_at(window.end + DRAIN_MAX, total(running)).await.context(LATE)?
+    let late = || match per_second {
+        None => LATE.to_owned(),
+        Some(rate) => format!("{LATE}: {rate} requests a second may be more than the server takes"),
+    };
+    timeout_at(window.end + DRAIN_MAX, total(running)).await.with_context(late)?
 }
 
 /// Lets callers read until each has all that there is; the window ends with the last.

@@ -2,11 +2,10 @@
 //! of it.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::lines::{Heading, Lines};
@@ -91,7 +90,7 @@ impl Report {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Destination {
     /// Add what is measured to this report, in JSON; a file that isn't there is made
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = usable)]
     report: Option<PathBuf>,
 }
 
@@ -103,14 +102,25 @@ impl Destination {
     /// If the file is there and is no report, or can't be written.
     pub(crate) fn add(&self, add: impl FnOnce(&mut Report)) -> Result<()> {
         let Some(file) = &self.report else { return Ok(()) };
-        let mut report = match fs::read(file) {
-            Ok(json) => parse(&json, file)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => Report::default(),
-            Err(error) => return Err(error).context("reading the report"),
-        };
+        let mut report = so_far(file)?;
         add(&mut report);
-        fs::write(file, serde_json::to_vec_pretty(&report)?).context("writing the report")
+        let json = serde_json::to_vec_pretty(&report)?;
+        fs::write(file, json).with_context(|| format!("writing {}", file.display()))
     }
+}
+
+/// A file to add to, looked at before hours are spent on what goes into it.
+fn usable(path: &str) -> Result<PathBuf> {
+    let file = PathBuf::from(path);
+    so_far(&file)?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    ensure!(folder.is_none_or(Path::is_dir), "its folder isn't there");
+    Ok(file)
+}
+
+/// The report in `file`, one without anything if there is no file.
+fn so_far(file: &Path) -> Result<Report> {
+    if fs::exists(file)? { read(file) } else { Ok(Report::default()) }
 }
 
 /// Reads the report in `file`.
@@ -120,11 +130,7 @@ impl Destination {
 /// If the file isn't there, or is no report.
 pub(crate) fn read(file: &Path) -> Result<Report> {
     let json = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-    parse(&json, file)
-}
-
-fn parse(json: &[u8], file: &Path) -> Result<Report> {
-    serde_json::from_slice(json).with_context(|| format!("{} is no report", file.display()))
+    serde_json::from_slice(&json).with_context(|| format!("{} is no report", file.display()))
 }
 
 /// A count as a number to divide.
@@ -146,6 +152,20 @@ pub(crate) fn mib(bytes: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_that_cannot_be_written_is_refused_before_anything_is_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        usable(&file("new.json")).unwrap();
+        usable("new.json").unwrap();
+        assert!(usable(&file("none/new.json")).is_err());
+        fs::write(file("other"), "notes").unwrap();
+        let error = usable(&file("other")).unwrap_err().to_string();
+        assert!(error.ends_with("other is no report"), "{error}");
+        fs::write(file("old.json"), "{}").unwrap();
+        usable(&file("old.json")).unwrap();
+    }
 
     fn unable(server: &str, why: &str) -> Unable {
         let (case, setting) = ("put-record-100B-c1".to_owned(), Setting::DEFAULT);

@@ -40,8 +40,13 @@ pub(crate) struct Run {
     #[arg(long)]
     quotas: bool,
     /// Data in each shard that get-records reads, in MiB, 4096 in all at most [default: as the case
-    /// has it: 1, which the server keeps in memory, 8 of older records, 128 of cold ones]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    /// has it: 1, which the server keeps in memory, 8 of older records, 128 of cold ones]; not
+    /// in a report, which wouldn't tell it from that
+    #[arg(
+        long,
+        conflicts_with = "report",
+        value_parser = clap::value_parser!(u16).range(1..=4096)
+    )]
     prefill_mib: Option<u16>,
     /// Also beside a bare server that appends each body to a file before it answers, with one fsync
     /// for all that wait: the least that a durable server costs

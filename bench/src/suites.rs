@@ -7,7 +7,7 @@ use crate::cases::{CASES, Case, Durability, Load, Setting};
 pub(crate) enum Suite {
     /// A minute's worth: one case of each kind
     Quick,
-    /// What the table of docs/performance.md shows
+    /// What docs/performance/README.md shows
     Table,
     /// Every case, and each durability, number of shards, TLS and quotas on the main ones
     Full,

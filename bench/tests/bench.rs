@@ -22,7 +22,7 @@ fn text(bytes: &[u8]) -> String {
 /// The rows of a short run over these cases: the service and the bare server in turn.
 fn rows(file: &str, cases: &str) -> Vec<Value> {
     let json = format!("{}/{file}", env!("CARGO_TARGET_TMPDIR"));
-    let short = "--duration 1s --warm-up 10ms --prefill-mib 1";
+    let short = "--duration 1s --warm-up 10ms";
     drop(std::fs::remove_file(&json));
     let output = bench(&format!("run {short} --report {json} {cases}"));
     assert!(output.status.success(), "{}", text(&output.stderr));

@@ -6,6 +6,8 @@ use super::Row;
 
 /// Beyond this the client's one thread has no time left and holds the server back.
 const CLIENT_CPUS_MAX: f64 = 0.9;
+/// The share of a wanted rate below which it was missed.
+const RATE_KEPT_MIN: f64 = 0.98;
 
 /// Heading, decimals, figure; what is no number is left empty.
 pub(super) type Column = (&'static str, usize, fn(&Row) -> f64);
@@ -70,6 +72,12 @@ fn notes(row: &Row) -> String {
             writeln!(text, "  a sequential read of the same files brings {sequential:.1} MB/s");
         line.expect("a string takes all that is written");
     }
+    if let Some(rate) = row.setting.per_second.map(f64::from)
+        && row.requests_per_second < RATE_KEPT_MIN * rate
+    {
+        let line = writeln!(text, "  {rate} requests a second are more than the connections bring");
+        line.expect("a string takes all that is written");
+    }
     if row.client_cpus > CLIENT_CPUS_MAX {
         text.push_str("  the client was the limit: rates are too low, costs hold\n");
     }
@@ -120,6 +128,17 @@ mod tests {
         assert_eq!(lines[5], "  worker: 1.60 µs/record, and 0.40 in the kernel");
         let widths = lines[1..5].iter().map(|line| line.chars().count());
         assert!(widths.clone().all(|width| Some(width) == widths.clone().next()), "{text}");
+    }
+
+    #[test]
+    fn a_rate_that_was_missed_is_told() {
+        let told = |per_second| {
+            let mut row = row("millpond", 10);
+            row.setting.per_second = Some(per_second);
+            of_case("case", &[row]).contains("more than the connections bring")
+        };
+        assert!(told(6), "5 a second came in");
+        assert!(!told(5));
     }
 
     #[test]
