@@ -167,7 +167,7 @@ pub(crate) async fn run(
     }
     let late = || match per_second {
         None => LATE.to_owned(),
-        Some(rate) => format!("{LATE}: {rate} requests a second may be more than the server takes"),
+        Some(rate) => format!("{LATE}: {rate} requests a second may be more than they bring"),
     };
     timeout_at(window.end + DRAIN_MAX, total(running)).await.with_context(late)?
 }

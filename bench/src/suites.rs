@@ -5,7 +5,7 @@ use crate::cases::{CASES, Case, Durability, Load, Setting};
 /// A named list of cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Suite {
-    /// A minute's worth: one case of each kind
+    /// Two minutes' worth: one case of each kind
     Quick,
     /// What docs/performance/README.md shows
     Table,

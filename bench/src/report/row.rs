@@ -113,8 +113,7 @@ impl Row {
     }
 
     /// Of several rounds: what cost least per record, with the medians of all latencies and the
-    /// least that reached the disk.
-    /// `None` of none.
+    /// least that reached the disk. `None` of none.
     pub(crate) fn of_rounds(rounds: &[Self]) -> Option<Self> {
         let cpu = |row: &Self| row.server_cpu_us_per_record;
         let mut best = rounds.iter().min_by(|a, b| cpu(a).total_cmp(&cpu(b)))?.clone();
