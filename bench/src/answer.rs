@@ -12,6 +12,9 @@ use crate::codec::Codec;
 /// One answer in so many is decoded in full: the first, and then each of this distance.
 pub(crate) const FULL_CHECK_EVERY: u64 = 256;
 
+/// Where what stands behind the records of a page is looked for first.
+pub(crate) const TAIL_BYTES: usize = 4096;
+
 /// A page of GetRecords, as far as a look tells.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Page<'a> {
@@ -19,6 +22,40 @@ pub(crate) struct Page<'a> {
     pub(crate) next: &'a str,
     /// Whether the page reaches the tail of its shard.
     pub(crate) at_tail: bool,
+}
+
+/// Counts the records of a page as it comes, by their sequence numbers.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    name: memmem::Finder<'static>,
+    /// Bytes of the page, as far as it is kept, that need no further look.
+    seen: usize,
+    records: u64,
+}
+
+impl Counter {
+    /// Looks at what is new of a page.
+    pub(crate) fn see(&mut self, coming: &[u8]) {
+        let (begun, name_bytes) = (self.seen, self.name.needle().len());
+        for at in self.name.find_iter(coming.get(begun..).unwrap_or_default()) {
+            self.records += 1;
+            self.seen = begun + at + name_bytes;
+        }
+        // The start of a name may be there already.
+        self.seen = self.seen.max((coming.len() + 1).saturating_sub(name_bytes));
+    }
+
+    /// Counts on in a page without its first bytes.
+    pub(crate) fn forget(&mut self, bytes: usize) {
+        self.seen = self.seen.saturating_sub(bytes);
+    }
+
+    /// How many records the page had that is now whole. The next one begins.
+    pub(crate) fn end(&mut self, answer: &[u8]) -> u64 {
+        self.see(answer);
+        self.seen = 0;
+        std::mem::take(&mut self.records)
+    }
 }
 
 impl Codec {
@@ -29,11 +66,18 @@ impl Codec {
         Ok(())
     }
 
-    /// Looks at a page of GetRecords.
-    pub(crate) fn look_get_records(self, answer: &[u8]) -> Result<Page<'_>> {
-        let next = self.text(self.member(answer, "NextShardIterator")?)?;
-        let at_tail = self.is_zero(self.member(answer, "MillisBehindLatest")?);
-        let records = memmem::find_iter(answer, &self.name("SequenceNumber")).count() as u64;
+    /// What counts the records of pages.
+    pub(crate) fn counter(self) -> Counter {
+        let name = memmem::Finder::new(&self.name("SequenceNumber")).into_owned();
+        Counter { name, seen: 0, records: 0 }
+    }
+
+    /// Looks at a page of GetRecords, of which the records are counted.
+    pub(crate) fn look_get_records(self, answer: &[u8], records: u64) -> Result<Page<'_>> {
+        // Most servers tell the records first.
+        let member = |name| self.member(tail(answer), name).or_else(|_| self.member(answer, name));
+        let next = self.text(member("NextShardIterator")?)?;
+        let at_tail = self.is_zero(member("MillisBehindLatest")?);
         Ok(Page { records, next, at_tail })
     }
 
@@ -200,6 +244,11 @@ impl<D: Encoded> GetRecords<'_, D> {
         ensure!(self.records.iter().all(whole), "a record is not as it was put");
         Ok(())
     }
+}
+
+/// What stands behind the records of a page, and the end of these.
+pub(crate) fn tail(answer: &[u8]) -> &[u8] {
+    answer.get(answer.len().saturating_sub(TAIL_BYTES)..).unwrap_or(answer)
 }
 
 /// The start of an answer, for error messages.

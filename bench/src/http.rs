@@ -1,12 +1,15 @@
 //! An HTTP/1.1 client with nothing to spare: one connection, one request at a time, kept alive.
 
+mod framing;
+
 use std::future::ready;
 
 use anyhow::{Context, Result, bail, ensure};
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
+use self::framing::Framing;
 use crate::body::Body;
 use crate::endpoint::{Endpoint, Stream};
 use crate::sign::Signer;
@@ -14,8 +17,8 @@ use crate::sign::Signer;
 /// The head of an answer; real ones are about 300 bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 32;
-/// GetRecords returns up to 10 MiB of data, which base64 and JSON make larger.
-const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// What is read at a time, which is still in the processor's caches when it is looked at.
+const PIECE_BYTES: usize = 256 * 1024;
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 const CLOSED: &str = "the server closed the connection";
 /// How much of a refusal goes into the error message.
@@ -27,6 +30,7 @@ pub(crate) struct Connection {
     endpoint: Endpoint,
     head: Vec<u8>,
     answer: BytesMut,
+    body_bytes: usize,
     /// Whether the server said that it closes the connection: some do after each answer.
     closes: bool,
 }
@@ -34,7 +38,8 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self> {
         let (stream, endpoint) = (endpoint.connect().await?, endpoint.clone());
-        Ok(Self { stream, endpoint, head: Vec::new(), answer: BytesMut::new(), closes: false })
+        let (head, answer, body_bytes, closes) = (Vec::new(), BytesMut::new(), 0, false);
+        Ok(Self { stream, endpoint, head, answer, body_bytes, closes })
     }
 
     /// A signer for requests over this connection.
@@ -43,18 +48,28 @@ impl Connection {
         Signer::new(self.endpoint.address.to_string(), content_type, operation, now)
     }
 
-    /// Sends one signed request, waits for the whole answer and returns its body.
-    /// Any status but 200 is an error.
+    /// Sends one signed request, waits for the whole answer and returns its body, but for what was
+    /// forgotten. Any status but 200 is an error.
+    ///
+    /// `see` is shown the body as it comes, whenever there is more of it, and says how many of
+    /// these bytes, from the first, are not needed any more: a large body that is kept to its end
+    /// would push itself and all else out of the processor's caches.
     pub(crate) async fn call(
         &mut self,
         signer: &mut Signer,
         now: Instant,
         body: &Body,
+        see: impl FnMut(&[u8]) -> usize,
     ) -> Result<&[u8]> {
         self.send(signer, now, body).await?;
         self.answer.clear();
-        let head = self.receive().await?;
+        let head = self.receive(see).await?;
         self.body(head)
+    }
+
+    /// Length of the body of the last answer.
+    pub(crate) fn body_bytes(&self) -> usize {
+        self.body_bytes
     }
 
     /// Sends a request that needs no signature, waits for the whole answer and returns its body.
@@ -64,7 +79,7 @@ impl Connection {
         self.stream.write_all(request.as_bytes()).await.context("sending a request")?;
         self.stream.flush().await.context("sending a request")?;
         self.answer.clear();
-        let head = self.receive().await?;
+        let head = self.receive(keep).await?;
         self.body(head)
     }
 
@@ -115,7 +130,7 @@ impl Connection {
             self.read().await?;
         };
         if status != 200 {
-            let head = self.receive().await?;
+            let head = self.receive(keep).await?;
             self.body(head)?;
         }
         self.read_until(bytes).await
@@ -143,25 +158,38 @@ impl Connection {
         Ok(())
     }
 
-    /// What the last call answered, head and body.
+    /// What the last call answered, head and body, but for what was forgotten.
     pub(crate) fn answer(&self) -> &[u8] {
         &self.answer
     }
 
     /// Reads what the buffer lacks of one answer, head and body.
-    async fn receive(&mut self) -> Result<Head> {
+    async fn receive(&mut self, mut see: impl FnMut(&[u8]) -> usize) -> Result<Head> {
         let head = loop {
             if let Some(head) = Head::parse(&self.answer)? {
                 break head;
             }
             self.read().await?;
         };
-        let total = head.bytes + head.body_bytes;
-        self.answer.reserve(total.saturating_sub(self.answer.len()));
-        while self.answer.len() < total {
+        let mut framing = Framing::new(head.body_bytes)?;
+        let mut end = head.bytes;
+        loop {
+            end = framing.take(&mut self.answer, end)?;
+            // A refusal is quoted.
+            if head.status == 200 {
+                let coming = self.answer.get(head.bytes..end).unwrap_or_default();
+                let forgotten = see(coming).min(coming.len());
+                self.answer.copy_within(head.bytes + forgotten.., head.bytes);
+                self.answer.truncate(self.answer.len() - forgotten);
+                end -= forgotten;
+            }
+            if framing.is_done() {
+                break;
+            }
+            self.answer.reserve(framing.left().min(PIECE_BYTES));
             self.read().await?;
         }
-        ensure!(self.answer.len() == total, "the server sent more than it announced");
+        self.body_bytes = framing.body_bytes();
         self.closes = head.closes;
         Ok(head)
     }
@@ -177,10 +205,16 @@ impl Connection {
     }
 
     async fn read(&mut self) -> Result<()> {
-        let count = self.stream.read_buf(&mut self.answer).await.context("reading an answer")?;
+        let mut piece = (&mut self.answer).limit(PIECE_BYTES);
+        let count = self.stream.read_buf(&mut piece).await.context("reading an answer")?;
         ensure!(count > 0, CLOSED);
         Ok(())
     }
+}
+
+/// What sees an answer that is to be kept.
+pub(crate) const fn keep(_coming: &[u8]) -> usize {
+    0
 }
 
 /// The status of an answer that begins with `buffer`; `None` while it isn't there.
@@ -197,7 +231,8 @@ struct Head {
     status: u16,
     /// Length of the head itself, with its empty line.
     bytes: usize,
-    body_bytes: usize,
+    /// `None` where it comes in chunks.
+    body_bytes: Option<usize>,
     /// Whether the server closes the connection behind it.
     closes: bool,
 }
@@ -211,10 +246,11 @@ impl Head {
             ensure!(buffer.len() < HEAD_BYTES_MAX, "the head of the answer is too long");
             return Ok(None);
         };
-        let (mut length, mut closes) = (None, false);
+        let (mut length, mut is_chunked, mut closes) = (None, false, false);
         for header in response.headers.iter() {
             if header.name.eq_ignore_ascii_case("transfer-encoding") {
-                bail!("the answer has a transfer encoding, not a length");
+                ensure!(header.value == b"chunked", "the answer has a transfer encoding");
+                is_chunked = true;
             }
             if header.name.eq_ignore_ascii_case("connection") {
                 closes |= header.value.eq_ignore_ascii_case(b"close");
@@ -224,8 +260,8 @@ impl Head {
                 length = Some(std::str::from_utf8(header.value)?.parse::<usize>()?);
             }
         }
-        let body_bytes = length.context("the answer has no length")?;
-        ensure!(body_bytes <= BODY_BYTES_MAX, "the answer is too long: {body_bytes} bytes");
+        ensure!(length.is_some() != is_chunked, "the answer has no length, or two");
+        let body_bytes = length;
         let status = response.code.context("the answer has no status")?;
         Ok(Some(Self { status, bytes, body_bytes, closes }))
     }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::body::Body;
 use crate::codec::Codec;
 use crate::endpoint::Endpoint;
-use crate::http::Connection;
+use crate::http::{Connection, keep};
 
 /// How long one control operation may take, and a stream to become active.
 const CALL_MAX: Duration = Duration::from_secs(30);
@@ -137,8 +137,9 @@ impl Control {
     async fn call(&mut self, operation: &'static str, input: &Value) -> Result<Value> {
         let mut signer = self.connection.signer(Codec::Json.content_type(), operation);
         let body = Body::new(input.to_string());
-        let answer = timeout(CALL_MAX, self.connection.call(&mut signer, Instant::now(), &body));
-        let answer = answer.await.with_context(|| format!("{operation} took too long"))?;
+        let call = self.connection.call(&mut signer, Instant::now(), &body, keep);
+        let answer = timeout(CALL_MAX, call).await;
+        let answer = answer.with_context(|| format!("{operation} took too long"))?;
         let answer = answer.with_context(|| format!("calling {operation}"))?;
         if answer.is_empty() {
             return Ok(Value::Null);

@@ -35,11 +35,13 @@ pub(crate) struct Answered {
 impl Caller {
     /// Sends one request and judges its answer.
     pub(crate) async fn call(&mut self, begun: Instant) -> Result<Answered> {
-        let body = self.workload.request();
-        let answer = self.connection.call(&mut self.signer, begun, body).await?;
+        let body = self.workload.request().clone();
+        let see = |coming: &[u8]| self.workload.see(coming);
+        let answer = self.connection.call(&mut self.signer, begun, &body, see).await?;
         // Judging is the client's own work and no part of the latency.
         let at = Instant::now();
-        Ok(Answered { at, records: self.workload.accept(answer)?, bytes: answer.len() })
+        let records = self.workload.accept(answer)?;
+        Ok(Answered { at, records, bytes: self.connection.body_bytes() })
     }
 
     /// Calls without a pause until the window ends; counts what ends within it.

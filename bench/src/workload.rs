@@ -5,9 +5,10 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use fastrand::Rng;
 
-use crate::answer::FULL_CHECK_EVERY;
+use crate::answer::{Counter, FULL_CHECK_EVERY, TAIL_BYTES, tail};
 use crate::body::Body;
 use crate::codec::{Codec, Entry};
+use crate::http::keep;
 
 /// Data in the bodies of one pool; more would only push the server's own out of the cache.
 const POOL_BYTES: usize = 4 * 1024 * 1024;
@@ -20,7 +21,12 @@ pub(crate) const PARTITION_KEY_CHARS: usize = 17;
 pub(crate) trait Workload: Send {
     /// The body to send next.
     fn request(&mut self) -> &Body;
-    /// Judges the answer to it; returns how many records went either way.
+    /// Looks at what has come of the answer to it; returns how many of these bytes, from the first,
+    /// may be forgotten.
+    fn see(&mut self, coming: &[u8]) -> usize {
+        keep(coming)
+    }
+    /// Judges the answer, but for what was forgotten; returns how many records went either way.
     fn accept(&mut self, answer: &[u8]) -> Result<u64>;
     /// Whether there is no more to ask for.
     fn is_done(&self) -> bool {
@@ -63,6 +69,13 @@ impl Workload for Cycle {
         self.pool.get(index).expect("the remainder is within the pool")
     }
 
+    fn see(&mut self, coming: &[u8]) -> usize {
+        match self.check {
+            Check::Answered => coming.len(),
+            Check::PutRecord(_) | Check::PutRecords(_) => 0,
+        }
+    }
+
     fn accept(&mut self, answer: &[u8]) -> Result<u64> {
         let full = self.answers.is_multiple_of(FULL_CHECK_EVERY);
         self.answers += 1;
@@ -85,6 +98,9 @@ pub(crate) struct Reader {
     /// Where to begin again at the tail; `None` stays there and waits for more.
     again: Option<Body>,
     next: Body,
+    counter: Counter,
+    /// Whether what stands beside the records stands behind them.
+    tail_tells: bool,
     answers: u64,
     at_tail: bool,
 }
@@ -93,14 +109,26 @@ impl Reader {
     /// Reads from `shard_iterator` to the tail, over and over. Iterators can be used again.
     pub(crate) fn over_and_over(codec: Codec, shard_iterator: &str, data_bytes: usize) -> Self {
         let first = Body::new(codec.get_records(shard_iterator));
-        let (next, again) = (first.clone(), Some(first));
-        Self { codec, data_bytes, again, next, answers: 0, at_tail: false }
+        Self { again: Some(first.clone()), ..Self::at(codec, first, data_bytes) }
     }
 
     /// Reads from `shard_iterator` on and follows the tail.
     pub(crate) fn following(codec: Codec, shard_iterator: &str, data_bytes: usize) -> Self {
-        let next = Body::new(codec.get_records(shard_iterator));
-        Self { codec, data_bytes, again: None, next, answers: 0, at_tail: false }
+        Self::at(codec, Body::new(codec.get_records(shard_iterator)), data_bytes)
+    }
+
+    fn at(codec: Codec, next: Body, data_bytes: usize) -> Self {
+        let (counter, tail_tells, at_tail) = (codec.counter(), false, false);
+        Self { codec, data_bytes, again: None, next, counter, tail_tells, answers: 0, at_tail }
+    }
+
+    /// Whether the next answer is decoded in full.
+    fn is_to_check(&self) -> bool {
+        self.answers.is_multiple_of(FULL_CHECK_EVERY)
+    }
+
+    fn keeps_all(&self) -> bool {
+        self.is_to_check() || !self.tail_tells
     }
 }
 
@@ -109,10 +137,18 @@ impl Workload for Reader {
         &self.next
     }
 
+    fn see(&mut self, coming: &[u8]) -> usize {
+        self.counter.see(coming);
+        let forgotten = if self.keeps_all() { 0 } else { coming.len().saturating_sub(TAIL_BYTES) };
+        self.counter.forget(forgotten);
+        forgotten
+    }
+
     fn accept(&mut self, answer: &[u8]) -> Result<u64> {
-        let page = self.codec.look_get_records(answer)?;
-        if self.answers.is_multiple_of(FULL_CHECK_EVERY) {
+        let page = self.codec.look_get_records(answer, self.counter.end(answer))?;
+        if self.is_to_check() {
             self.codec.check_get_records(answer, &page, self.data_bytes)?;
+            self.tail_tells = self.codec.look_get_records(tail(answer), page.records).is_ok();
         }
         self.answers += 1;
         self.at_tail = page.at_tail;

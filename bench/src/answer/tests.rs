@@ -53,7 +53,7 @@ fn a_put_that_failed_in_part_does_not_pass() {
 
 #[test]
 fn pages_are_looked_at_and_checked_in_json() {
-    let page = Codec::Json.look_get_records(GET.as_bytes()).unwrap();
+    let page = Codec::Json.look_get_records(GET.as_bytes(), 2).unwrap();
     assert_eq!(page, Page { records: 2, next: "AAA/+=", at_tail: true });
     Codec::Json.check_get_records(GET.as_bytes(), &page, 5).unwrap();
     assert!(Codec::Json.check_get_records(GET.as_bytes(), &page, 9).is_err(), "data is short");
@@ -62,13 +62,37 @@ fn pages_are_looked_at_and_checked_in_json() {
     let reversed = GET.replace("495", "499");
     assert!(Codec::Json.check_get_records(reversed.as_bytes(), &page, 5).is_err(), "out of order");
     let behind = GET.replace("Latest\":0", "Latest\":50");
-    assert!(!Codec::Json.look_get_records(behind.as_bytes()).unwrap().at_tail);
+    assert!(!Codec::Json.look_get_records(behind.as_bytes(), 2).unwrap().at_tail);
+}
+
+#[test]
+fn what_stands_before_many_records_is_found_as_well() {
+    let records = r#"{"Data":"aGVsbG8="}"#.repeat(TAIL_BYTES);
+    let page =
+        format!(r#"{{"MillisBehindLatest":0,"NextShardIterator":"AAA","Records":[{records}]}}"#);
+    let page = Codec::Json.look_get_records(page.as_bytes(), 0).unwrap();
+    assert_eq!((page.next, page.at_tail), ("AAA", true));
+}
+
+#[test]
+fn records_are_counted_once_wherever_a_page_is_cut() {
+    for (codec, page) in
+        [(Codec::Json, GET.as_bytes().to_vec()), (Codec::Cbor, cbor_page(&["495", "496"]))]
+    {
+        let mut counter = codec.counter();
+        for (cut, _) in page.iter().enumerate() {
+            counter.see(&page[..cut]);
+            assert_eq!(counter.end(&page), 2, "cut at {cut}");
+        }
+        (0..page.len()).for_each(|cut| counter.see(&page[..cut]));
+        assert_eq!(counter.end(&page), 2, "a byte at a time");
+    }
 }
 
 #[test]
 fn pages_are_looked_at_and_checked_in_cbor() {
     let answer = cbor_page(&["495", "496"]);
-    let page = Codec::Cbor.look_get_records(&answer).unwrap();
+    let page = Codec::Cbor.look_get_records(&answer, 2).unwrap();
     assert_eq!(page, Page { records: 2, next: "AAA", at_tail: false });
     Codec::Cbor.check_get_records(&answer, &page, 5).unwrap();
     assert!(Codec::Cbor.check_get_records(&answer, &page, 6).is_err(), "data is short");
