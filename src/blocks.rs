@@ -63,10 +63,16 @@ impl Blocks {
         if self.full.is_empty() && room.is_empty() {
             return Body::from(self.last);
         }
+        Body::new(BlockBody { rest: self.into_frames(room) })
+    }
+
+    /// What is to be sent, a frame each, which holds `room` until the last byte is.
+    #[must_use]
+    pub fn into_frames(self, room: AnswerRoom) -> VecDeque<Bytes> {
         let room = Arc::new(room);
         let blocks = self.full.into_iter().chain([self.last]);
         let blocks = blocks.filter(|block| !block.is_empty());
-        Body::new(BlockBody { rest: blocks.map(|block| room.hold(block)).collect() })
+        blocks.map(|block| room.hold(block)).collect()
     }
 
     /// Adds a few bytes.

@@ -107,6 +107,11 @@ pub enum Reply {
         /// What it holds of the room for large answers, until it is sent.
         room: AnswerRoom,
     },
+    /// One body in the request's format, which is made as it is sent.
+    Parts {
+        /// Its parts as they come.
+        frames: BoxStream<'static, Bytes>,
+    },
     /// An event stream.
     Events {
         /// Its frames as they come.

@@ -3,6 +3,7 @@
 mod cbor;
 mod explain;
 mod json;
+mod parts;
 mod plain;
 pub(crate) mod receive;
 pub(crate) mod scalar;
@@ -20,6 +21,7 @@ use crate::{
     operation::Operation,
     schema::Structure,
 };
+pub use parts::Parts;
 pub use write::Output;
 use write::Writer;
 

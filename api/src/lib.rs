@@ -35,7 +35,7 @@ pub mod shapes;
 pub mod validate;
 
 #[cfg(feature = "operations")]
-pub use codec::{Codec, Output};
+pub use codec::{Codec, Output, Parts};
 #[cfg(feature = "operations")]
 pub use error::{Error, ErrorKind};
 #[cfg(feature = "operations")]

@@ -94,13 +94,20 @@ impl Bucket {
     /// A charge of more than the depth empties the bucket first, so that it is paid for in full:
     /// nothing is admitted for `n / rate` from now.
     pub fn charge(&self, now: Time, n: u64) {
+        self.charge_on(now, 0, n);
+    }
+
+    /// Charges `n` tokens more for what has cost `before` already. Together they cost what they
+    /// would cost at once, now.
+    pub fn charge_on(&self, now: Time, before: u64, n: u64) {
         let present = self.position(now);
         let depth = self.depth.load(Relaxed);
-        let forfeit = if n > depth { self.fractions(depth) } else { 0 };
+        let together = before.saturating_add(n);
+        let forfeit = if together > depth { self.fractions(depth) } else { 0 };
         let least = present.saturating_add(forfeit);
-        let price = self.fractions(n);
+        let (paid, price) = (self.fractions(before), self.fractions(together));
         let _ = self.full_at.fetch_update(Relaxed, Relaxed, |full_at| {
-            Some(full_at.max(least).saturating_add(price))
+            Some(full_at.saturating_sub(paid).max(least).saturating_add(price))
         });
     }
 

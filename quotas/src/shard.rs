@@ -101,11 +101,13 @@ impl ShardQuota {
 
     /// GetRecords has answered with `bytes` of data. An answer greater than a second's bytes stops
     /// further reads until it is paid for: 10 MiB for 5 seconds.
-    pub fn charge_read(&self, now: Time, bytes: u64) {
+    ///
+    /// An answer that is sent in parts tells what it was charged for `before`.
+    pub fn charge_read(&self, now: Time, before: u64, bytes: u64) {
         if let Some(kept) = &self.0
             && let Some(bucket) = &kept.read_bytes
         {
-            bucket.charge(now, bytes);
+            bucket.charge_on(now, before, bytes);
         }
     }
 

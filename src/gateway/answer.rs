@@ -1,12 +1,13 @@
 //! The forms of answers: a reply, an error in the request's format, and the older forms that AWS
 //! has for requests in no format that it serves.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, convert::Infallible};
 
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
+use futures::StreamExt as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use millpond_api::{Codec, Error, ErrorKind, event_stream};
 use millpond_quotas::limits;
@@ -130,6 +131,10 @@ pub(super) fn reply(codec: Codec, reply: Reply) -> Response {
         Reply::Whole { body, .. } if body.is_empty() => Response::new(Body::empty()),
         Reply::Whole { body, room } => {
             (content_type(codec.content_type()), body.into_body(room)).into_response()
+        }
+        Reply::Parts { frames } => {
+            let body = Body::from_stream(frames.map(Ok::<_, Infallible>));
+            (content_type(codec.content_type()), body).into_response()
         }
         Reply::Events { frames, ends } => {
             let body = Body::from_stream(frames);

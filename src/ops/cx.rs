@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use super::{Reply, injected::Injected};
 use crate::{
-    answers::{AnswerRoom, EventRooms},
+    answers::{AnswerRoom, Answers, EventRooms},
     app::App,
     auth::Caller,
     blocks::Blocks,
@@ -214,6 +214,12 @@ impl<'a> Cx<'a> {
         let mut body = Blocks::with_capacity(bytes);
         self.codec.encode_into(output, &mut body);
         body
+    }
+
+    /// Room for large answers, where it is asked for while one is sent.
+    #[must_use]
+    pub fn answers(&self) -> Answers {
+        self.app.answers().clone()
     }
 
     /// Room for events on their way.

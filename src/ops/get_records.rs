@@ -1,5 +1,9 @@
 //! GetRecords.
 
+mod long;
+
+use std::sync::Arc;
+
 use millpond_api::{
     ErrorKind,
     operations::{GetRecords, GetRecordsInput, GetRecordsOutput},
@@ -10,15 +14,20 @@ use millpond_shards::{
     directory::Stream,
     iterator::ShardIterator,
     shard::{Limit, Reading, Shard},
+    stream::StreamState,
 };
 
+use self::long::{LongAnswer, Piece, goes_on};
 use super::{Cx, Reply, Serve, address, describe, dry_run, permission::Subject, records};
 use crate::{
-    answers::AnswerRoom,
     error::{Error, Result, does_not_exist, invalid, read_throttled, unreadable},
     faults::Delivery,
     policy::Tagging,
 };
+
+/// Bytes of chunks that are read at once: a longer answer is read on as it is sent. What is read,
+/// and what is written of it, should fit into a processor's own cache.
+const PIECE_BYTES: usize = 3 << 19;
 
 impl Serve for GetRecords {
     async fn serve<'a>(cx: &'a Cx<'a>, input: GetRecordsInput<'a>) -> Result<Reply> {
@@ -37,19 +46,35 @@ impl Serve for GetRecords {
             cx.note_throttle(&iterator.arn, iterator.shard, refusal);
             read_throttled(&iterator.arn, iterator.shard)
         })?;
-        let limit = Limit {
-            records: limits::page_size(input.limit, limits::GET_RECORDS_RECORDS_MAX),
-            payload_bytes: limits::GET_RECORDS_BYTES_MAX as usize,
-        };
-        let (reading, room) = read(cx, stream, shard, &iterator, limit).await?;
-        let next = match cx.injected().and_then(|faults| faults.delivery(&reading)) {
+        let limit = limit(cx, &input);
+        let piece = read(cx, stream, shard, &iterator, limit).await?;
+        let (reading, _) = &piece;
+        if cx.injected().is_none() && goes_on(reading, limit.less(reading)) {
+            return long_reply(cx, stream, shard, iterator, piece, limit);
+        }
+        let next = match cx.injected().and_then(|faults| faults.delivery(reading)) {
             None => reading.next(),
             Some(Delivery::Duplicate) => iterator.position,
-            Some(Delivery::Empty) => return Ok(nothing_yet(cx, &reading, iterator)),
+            Some(Delivery::Empty) => return Ok(nothing_yet(cx, reading, iterator)),
         };
         let iterator = ShardIterator { issued: cx.now(), position: next, ..iterator };
-        reply(cx, stream, shard, &reading, &iterator, room)
+        reply(cx, stream, shard, piece, &iterator)
     }
+}
+
+/// How much a page holds, and how much of it is read at once: all of it where a fault may be about
+/// the page.
+fn limit(cx: &Cx<'_>, input: &GetRecordsInput<'_>) -> Limit {
+    let records = limits::page_size(input.limit, limits::GET_RECORDS_RECORDS_MAX);
+    let limit = Limit::new(records, limits::GET_RECORDS_BYTES_MAX as usize);
+    if cx.injected().is_some() { limit } else { Limit { chunk_bytes: PIECE_BYTES, ..limit } }
+}
+
+/// Room for a page itself, before it is read, and for what is told of it.
+fn page_bytes(stream: &StreamState, limit: Limit) -> usize {
+    limit.payload_bytes
+        + records::opened_bytes(stream, limit.payload_bytes)
+        + records::bytes(limit.payload_bytes, limit.records)
 }
 
 /// A page that can be opened, and room for it. Who waits, for room or for data keys, holds nothing.
@@ -59,14 +84,10 @@ async fn read(
     shard: &Shard,
     iterator: &ShardIterator,
     limit: Limit,
-) -> Result<(Reading, AnswerRoom)> {
-    // Also for the page itself, before it is read.
-    let page_bytes = limit.payload_bytes
-        + records::opened_bytes(stream.state(), limit.payload_bytes)
-        + records::bytes(limit.payload_bytes, limit.records);
+) -> Result<Piece> {
     let mut opener = cx.domain().crypt().opener(stream);
     loop {
-        let room = cx.room(page_bytes).await?;
+        let room = cx.room(page_bytes(stream.state(), limit)).await?;
         let horizon = stream.state().horizon(cx.now());
         let reading = shard.read(iterator.position, horizon, limit).await;
         let mut reading = reading.map_err(|e| unreadable(e, &iterator.arn, iterator.shard))?;
@@ -121,29 +142,41 @@ fn nothing_yet(cx: &Cx<'_>, reading: &Reading, iterator: ShardIterator) -> Reply
     })
 }
 
+/// The answer that begins with the piece that was read at `iterator`.
+fn long_reply(
+    cx: &Cx<'_>,
+    stream: &Arc<Stream>,
+    shard: &Arc<Shard>,
+    iterator: ShardIterator,
+    piece: Piece,
+    limit: Limit,
+) -> Result<Reply> {
+    let (arn, id) = (&stream.state().arn, shard.id());
+    let created = stream.state().shard(id)?.created;
+    let frames = LongAnswer::frames(cx, (stream, shard), created, iterator, piece, limit);
+    Ok(Reply::Parts { frames: frames.map_err(|error| unreadable(error, arn, id))? })
+}
+
 /// The answer that tells the records, and goes on with `next`.
 fn reply(
     cx: &Cx<'_>,
     stream: &Stream,
     shard: &Shard,
-    reading: &Reading,
+    (reading, room): Piece,
     next: &ShardIterator,
-    room: AnswerRoom,
 ) -> Result<Reply> {
+    let reading = &reading;
     let now = cx.now();
     let state = stream.state().shard(shard.id())?;
     // Never with records: Telegraf and others drop what comes beside the end.
     let closed = state.closed.is_some_and(|closing| reading.next() >= closing.end);
     let ended = closed && reading.is_empty();
     let children = || stream.state().children(state.id).map(describe::child_shard).collect();
-    let behind = records::millis_behind(reading, next.position, state, now);
+    let behind = records::millis_behind(reading, next.position, state.created, now);
     let next = || next.seal(cx.domain().tokens()).into();
     let records = records::all(shard, reading);
     let records = records.map_err(|e| unreadable(e, &stream.state().arn, shard.id()))?;
-    shard.charge(reading);
-    if let Some(meters) = stream.meters() {
-        meters.note_read(reading.payload_bytes());
-    }
+    records::charge(stream, shard, 0, reading);
     let output = GetRecordsOutput {
         records,
         next_shard_iterator: (!ended).then(next),

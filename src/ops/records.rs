@@ -7,10 +7,11 @@ use millpond_api::{
     types::{Blob, EncryptionType, Timestamp},
 };
 use millpond_shards::{
+    directory::Stream,
     engine::{EngineError, Offset},
     record::RecordView,
     shard::{Reading, Shard},
-    stream::{ShardState, StreamState},
+    stream::StreamState,
 };
 
 /// What a record takes in an answer, beside data and partition key.
@@ -54,17 +55,26 @@ fn record<'a>(
     })
 }
 
-/// How far the reader is from the tip, who reads on at `next`: 0 there, else the age of the last
-/// record that it got. That is no time while the clock stands, but who is told 0 stops reading.
+/// Counts records that are told to who reads by GetRecords, behind `before` bytes of the answer.
+pub(super) fn charge(stream: &Stream, shard: &Shard, before: u64, reading: &Reading) {
+    shard.charge(before, reading);
+    if let Some(meters) = stream.meters() {
+        meters.note_read(reading.payload_bytes());
+    }
+}
+
+/// How far the reader is from the tip, who reads on at `next` in a shard that was `created` then: 0
+/// there, else the age of the last record that it got. That is no time while the clock stands, but
+/// who is told 0 stops reading.
 pub(super) fn millis_behind(
     reading: &Reading,
     next: Offset,
-    state: &ShardState,
+    created: Timestamp,
     now: Timestamp,
 ) -> i64 {
     if reading.at_end() && next >= reading.next() {
         return 0;
     }
-    let reached = reading.newest().unwrap_or(state.created);
+    let reached = reading.newest().unwrap_or(created);
     (now.millis() - reached.millis()).max(1)
 }

@@ -36,13 +36,11 @@ use crate::{
 const EVENT: &str = "SubscribeToShardEvent";
 
 /// Records in one event at most, as in one answer of GetRecords.
-const LARGE: Limit = Limit {
-    records: limits::GET_RECORDS_RECORDS_MAX,
-    payload_bytes: limits::SUBSCRIPTION_EVENT_BYTES_MAX as usize,
-};
+const LARGE: Limit =
+    Limit::new(limits::GET_RECORDS_RECORDS_MAX, limits::SUBSCRIPTION_EVENT_BYTES_MAX as usize);
 
 /// The same while there is no room for more. One record may be larger.
-const SMALL: Limit = Limit { records: 24, payload_bytes: 4 << 10 };
+const SMALL: Limit = Limit::new(24, 4 << 10);
 
 impl Serve for SubscribeToShard {
     async fn serve<'a>(cx: &'a Cx<'a>, input: SubscribeToShardInput<'a>) -> Result<Reply> {
@@ -161,7 +159,12 @@ impl Feed {
         let output = SubscribeToShardEvent {
             records: records.map_err(|e| unreadable(e, &stream.state().arn, shard.id()))?,
             continuation_sequence_number: (!is_last).then(number),
-            millis_behind_latest: records::millis_behind(reading, reading.next(), state, now),
+            millis_behind_latest: records::millis_behind(
+                reading,
+                reading.next(),
+                state.created,
+                now,
+            ),
             child_shards: is_last.then(children),
         };
         let frame = event_stream::event(EVENT, self.codec, &output, frame_bytes(event));

@@ -208,7 +208,12 @@ impl TestServer {
 
     /// The whole answer of an operation.
     pub(crate) async fn answer(&self, operation: &str, input: &Value) -> Answer {
-        self.send(self.request(operation, wire::write(self.codec, input))).await
+        Answer::of(self.begin(operation, input).await).await
+    }
+
+    /// The answer of an operation, whose body was not taken yet.
+    pub(crate) async fn begin(&self, operation: &str, input: &Value) -> Response {
+        self.respond(self.request(operation, wire::write(self.codec, input))).await
     }
 
     pub(crate) async fn outcome(&self, operation: &str, input: Value) -> Result<Value, Refusal> {

@@ -115,6 +115,26 @@ fn debt_is_paid_before_anything_is_admitted() {
 }
 
 #[test]
+fn a_charge_in_parts_costs_what_it_costs_at_once() {
+    let depth = 2 * MIB;
+    for parts in [&[10 * MIB][..], &[MIB, 2 * MIB, 7 * MIB], &[MIB, MIB], &[MIB - 1, 1, MIB, 1]] {
+        for earlier in [0, MIB, 3 * MIB] {
+            let [at_once, in_parts] = [(); 2].map(|()| Bucket::new(2 * MIB as u32, depth));
+            for bucket in [&at_once, &in_parts] {
+                bucket.charge(START, earlier);
+            }
+            at_once.charge(START, parts.iter().sum());
+            let mut before = 0;
+            for part in parts {
+                in_parts.charge_on(START, before, *part);
+                before += part;
+            }
+            assert_eq!(in_parts.check(START, 1), at_once.check(START, 1), "{parts:?} {earlier}");
+        }
+    }
+}
+
+#[test]
 fn a_charge_beyond_the_depth_is_paid_in_full() {
     let bucket = Bucket::new(1 << 21, 2 * MIB);
     bucket.charge(START, 10 * MIB);

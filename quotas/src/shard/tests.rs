@@ -113,7 +113,7 @@ fn a_shard_answers_five_reads_a_second() {
 fn ten_mebibytes_read_stop_reads_for_five_seconds() {
     let quota = strict();
     assert_eq!(quota.admit_read_call(START), Ok(()));
-    quota.charge_read(START, 10 * MIB);
+    quota.charge_read(START, 0, 10 * MIB);
     let refusal = quota.admit_read_call(START + SECOND).unwrap_err();
     assert_eq!((refusal.limit, refusal.retry_after), (Limit::ReadBytes, SECOND * 4));
     assert!(quota.admit_read_call(START + millis(4_999)).is_err());
@@ -126,7 +126,7 @@ fn reads_of_two_mebibytes_a_second_go_on_for_ever() {
     for half_second in 0..100 {
         let now = START + millis(500) * half_second;
         assert_eq!(quota.admit_read_call(now), Ok(()));
-        quota.charge_read(now, MIB);
+        quota.charge_read(now, 0, MIB);
     }
 }
 
@@ -157,7 +157,7 @@ fn a_decision_is_by_the_time_given_and_no_other() {
 fn without_quotas_everything_is_admitted() {
     let quota = ShardQuota::new(&Quotas::off(), MIB);
     assert_eq!(burst(&quota, START, 10_000, 10 * MIB), (10_000, None));
-    quota.charge_read(START, u64::MAX);
+    quota.charge_read(START, 0, u64::MAX);
     assert_eq!(quota.admit_read_call(START), Ok(()));
     assert_eq!(quota.admit_iterator_call(START), Ok(()));
 }

@@ -22,7 +22,7 @@ use crate::{
     token::KEY_BYTES,
 };
 
-const ALL: Limit = Limit { records: 10_000, payload_bytes: 10 << 20 };
+const ALL: Limit = Limit::new(10_000, 10 << 20);
 
 const NEVER: Time = Time::from_seconds(u32::MAX as u64);
 

@@ -20,6 +20,27 @@ pub struct Limit {
     pub records: usize,
     /// Bytes of data and partition keys.
     pub payload_bytes: usize,
+    /// Bytes of stored chunks: those that lie in the last of them are returned too.
+    pub chunk_bytes: usize,
+}
+
+impl Limit {
+    /// So much, from as many chunks as that takes.
+    #[must_use]
+    pub const fn new(records: usize, payload_bytes: usize) -> Self {
+        Self { records, payload_bytes, chunk_bytes: payload_bytes }
+    }
+
+    /// What is left of it behind what was read. Chunks count anew for each read.
+    #[must_use]
+    pub fn less(self, reading: &Reading) -> Self {
+        let payload_bytes = usize::try_from(reading.payload_bytes).unwrap_or(usize::MAX);
+        Self {
+            records: self.records.saturating_sub(reading.count),
+            payload_bytes: self.payload_bytes.saturating_sub(payload_bytes),
+            ..self
+        }
+    }
 }
 
 /// What was read: chunks shared with the tail, and where in them the records lie.
@@ -31,6 +52,7 @@ pub struct Reading {
     payload_bytes: u64,
     next: Offset,
     end: Offset,
+    is_cut: bool,
     newest: Option<Timestamp>,
     // The data keys that the records are sealed under, each with the first such record.
     sealed: Vec<(DataKeyNumber, Offset)>,
@@ -77,6 +99,7 @@ impl Reading {
         self.count = kept.len();
         self.payload_bytes = kept.iter().map(|(bytes, _)| bytes).sum();
         self.next = before;
+        self.is_cut = true;
         true
     }
 
@@ -116,6 +139,12 @@ impl Reading {
         self.next >= self.end
     }
 
+    /// Whether there are records behind these that did not fit, or may not be told.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
     /// When the last of the records arrived.
     #[must_use]
     pub fn newest(&self) -> Option<Timestamp> {
@@ -140,7 +169,8 @@ impl Shard {
             // One beyond the end is of a life of the shard that a restore has ended.
             return Ok(Reading::nothing(end, end));
         }
-        let limit_of_log = ReadLimit { records: limit.records, bytes: limit.payload_bytes };
+        let bytes = limit.payload_bytes.min(limit.chunk_bytes);
+        let limit_of_log = ReadLimit { records: limit.records, bytes };
         let (from, history) = self.history_from(from);
         for older in history.iter().flat_map(|history| history.older_from(from, horizon)) {
             let log = older.log(self.services.engine.as_ref()).await?;
@@ -173,9 +203,11 @@ impl Shard {
         Ok(storage.log.seek(at).await?.max(begins))
     }
 
-    /// Counts what was read and is going to be told against the shard's read quota.
-    pub fn charge(&self, reading: &Reading) {
-        self.quota.charge_read(self.services.clock.now(), reading.payload_bytes);
+    /// Counts what was read and is going to be told against the shard's read quota: the part of an
+    /// answer behind `before` bytes of data and partition keys.
+    pub fn charge(&self, before: u64, reading: &Reading) {
+        let now = self.services.clock.now();
+        self.quota.charge_read(now, before, reading.payload_bytes);
         self.meter.count_outgoing(reading.count as u64, reading.payload_bytes);
     }
 
@@ -232,8 +264,9 @@ impl Reading {
     fn nothing(from: Offset, end: Offset) -> Self {
         let page = Page::new();
         let (sealed, ciphers) = (Vec::new(), Vec::new());
-        let newest = None;
-        Self { page, from, count: 0, payload_bytes: 0, next: from, end, newest, sealed, ciphers }
+        let (count, payload_bytes, next) = (0, 0, from);
+        let (is_cut, newest) = (false, None);
+        Self { page, from, count, payload_bytes, next, end, is_cut, newest, sealed, ciphers }
     }
 
     fn of(mut page: Page, from: Offset, end: Offset, limit: Limit) -> Result<Self, EngineError> {
@@ -249,6 +282,7 @@ impl Reading {
                 let bytes = reading.payload_bytes + record.payload_bytes() as u64;
                 let full = reading.count >= limit.records || bytes > limit.payload_bytes as u64;
                 if full && reading.count > 0 {
+                    reading.is_cut = true;
                     break 'page;
                 }
                 reading.count += 1;

@@ -58,7 +58,7 @@ async fn a_reading_holds_no_chunk_that_it_tells_nothing_of() {
     for batch in [record(), large, record()] {
         shard.append(batch).await.unwrap();
     }
-    let limit = Limit { records: 10, payload_bytes: 1_000 };
+    let limit = Limit::new(10, 1_000);
     let read = async |from| {
         let from = Offset::new(from);
         shard.read(from, Timestamp::from_millis(0), limit).await.unwrap()
@@ -114,7 +114,7 @@ async fn a_limit_of_zero_is_one_record() {
         shard.append(record()).await.unwrap();
     }
     for (records, payload_bytes) in [(0, 0), (0, usize::MAX), (usize::MAX, 0)] {
-        let limit = Limit { records, payload_bytes };
+        let limit = Limit::new(records, payload_bytes);
         let reading = shard.read(Offset::ZERO, Timestamp::default(), limit).await.unwrap();
         assert_eq!((reading.len(), reading.next()), (1, Offset::new(1)), "{limit:?}");
     }

@@ -76,7 +76,7 @@ fn texts(event: &Event) -> Vec<String> {
     event.reading.records().map(|record| text(record.data)).collect()
 }
 
-const LIMIT: Limit = Limit { records: 100, payload_bytes: 1 << 10 };
+const LIMIT: Limit = Limit::new(100, 1 << 10);
 
 /// What is told next.
 async fn next(subscription: &mut Subscription) -> Option<Result<Event, Error>> {

@@ -358,7 +358,7 @@ fn peek(world: &mut World) {
 fn limit(world: &mut World) -> Limit {
     let records = world.dice.choice([1, 2, 10, 10_000]).expect("there are some");
     let payload_bytes = world.dice.choice([1, 1_000, 100_000, 10 << 20]).expect("there are some");
-    Limit { records, payload_bytes }
+    Limit::new(records, payload_bytes)
 }
 
 fn pass(world: &mut World) {

@@ -20,7 +20,7 @@ use crate::{
     world::{PRODUCERS, Plan, World},
 };
 
-const LIMIT: Limit = Limit { records: 10, payload_bytes: 1 << 20 };
+const LIMIT: Limit = Limit::new(10, 1 << 20);
 
 /// Longer than it takes to delete a stream.
 const LATE: Duration = Duration::from_secs(1);

@@ -55,7 +55,7 @@ const MERGES_MAX: usize = 6;
 const EVENTS_SHOWN: usize = 40;
 
 /// Reads everything that there is.
-const ALL: Limit = Limit { records: usize::MAX, payload_bytes: usize::MAX };
+const ALL: Limit = Limit::new(usize::MAX, usize::MAX);
 
 /// The server's process: what is in it is gone when it ends.
 pub(crate) struct Process {

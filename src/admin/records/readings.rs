@@ -59,10 +59,10 @@ pub(super) async fn read(
         stream,
         opener: admin.app.domain().crypt().opener(stream),
         horizon: stream.state().horizon(admin.app.domain().now()),
-        limit: Limit {
-            records: wanted.limit,
-            payload_bytes: (PAGE_BYTES_MAX / shards.len().max(1)).max(SHARD_BYTES_MIN),
-        },
+        limit: Limit::new(
+            wanted.limit,
+            (PAGE_BYTES_MAX / shards.len().max(1)).max(SHARD_BYTES_MIN),
+        ),
         missing: Vec::new(),
     };
     loop {

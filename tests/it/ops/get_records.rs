@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use crate::{
     server::{ACCOUNT, STRANGER, TestServer, in_both_formats, shard_id, texts},
-    wire,
+    wire::{self, Answer},
 };
 
 #[tokio::test]
@@ -85,6 +87,90 @@ async fn an_answer_holds_ten_mebibytes_or_one_record() {
         iterator = output["NextShardIterator"].as_str().unwrap().to_owned();
     }
     assert_eq!(server.texts(&iterator).await, Vec::<String>::new());
+}
+
+/// Puts so many hundreds of records of a kibibyte, of which each tells its number; returns an
+/// iterator at the first.
+async fn much(server: &TestServer, hundreds: usize) -> String {
+    server.create("clicks", 1).await;
+    for hundred in 0..hundreds {
+        let record = |number: usize| {
+            let data = wire::blob(format!("{:01024}", hundred * 100 + number));
+            json!({"Data": data, "PartitionKey": "k"})
+        };
+        let records: Vec<_> = (0..100).map(record).collect();
+        server.call("PutRecords", json!({"StreamName": "clicks", "Records": records})).await;
+    }
+    server.advance(Duration::from_secs(7)).await;
+    server.iterator("clicks", 0, "TRIM_HORIZON").await
+}
+
+/// The numbers of an answer's records.
+fn numbers(output: &Value) -> Vec<usize> {
+    texts(output).iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn range(numbers: std::ops::Range<usize>) -> Vec<usize> {
+    numbers.collect()
+}
+
+#[tokio::test]
+async fn a_long_answer_is_one_page() {
+    in_both_formats("", async |server| {
+        let iterator = much(&server, 40).await;
+        let limited = json!({"ShardIterator": iterator, "Limit": 3_900});
+        let output = server.call("GetRecords", limited).await;
+        assert_eq!(numbers(&output), range(0..3_900));
+        assert_eq!(output["MillisBehindLatest"], 7_000);
+        let output = server.get(output["NextShardIterator"].as_str().unwrap()).await;
+        assert_eq!(numbers(&output), range(3_900..4_000));
+        assert_eq!(output["MillisBehindLatest"], 0);
+
+        let output = server.get(&iterator).await;
+        assert_eq!(numbers(&output), range(0..4_000));
+        assert_eq!(output["MillisBehindLatest"], 0);
+        assert!(output.get("ChildShards").is_none());
+        assert_eq!(server.texts(output["NextShardIterator"].as_str().unwrap()).await, [""; 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_long_answer_ends_where_reading_fails_and_the_next_one_says_so() {
+    in_both_formats("", async |server| {
+        let iterator = much(&server, 40).await;
+        let server = server.after_crash().await;
+        let begun = server.begin("GetRecords", &json!({"ShardIterator": iterator})).await;
+        server.engine().faults().fail_reads(true);
+        let output = Answer::of(begun).await.value();
+        let told = numbers(&output);
+        assert_eq!(told, range(0..told.len()));
+        assert!((1_000..4_000).contains(&told.len()), "{} records", told.len());
+        assert_eq!(output["MillisBehindLatest"], 7_000);
+        let next = json!({"ShardIterator": output["NextShardIterator"]});
+        let refusal = server.outcome("GetRecords", next.clone()).await.unwrap_err();
+        assert_eq!((refusal.status, refusal.code.as_str()), (500, "InternalFailureException"));
+        server.engine().faults().fail_reads(false);
+        assert_eq!(numbers(&server.call("GetRecords", next).await), range(told.len()..4_000));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_answer_ends_where_there_is_no_room_for_more() {
+    let server = TestServer::with("--inflight-bytes 32MiB").await;
+    let iterator = much(&server, 80).await;
+    let input = json!({"ShardIterator": iterator});
+    let ask = || server.begin("GetRecords", &input);
+    let (begun, other) = (ask().await, ask().await);
+    let untaken = other.into_body().collect().await.unwrap();
+    let output = Answer::of(begun).await.value();
+    let told = numbers(&output);
+    assert_eq!(told, range(0..told.len()));
+    assert!((1_000..2_000).contains(&told.len()), "{} records", told.len());
+    drop(untaken);
+    let next = output["NextShardIterator"].as_str().unwrap();
+    assert_eq!(numbers(&server.get(next).await), range(told.len()..8_000));
 }
 
 #[tokio::test]
@@ -306,16 +392,17 @@ async fn storage_that_fails_is_an_internal_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn answers_that_nobody_takes_leave_no_room_for_others() {
-    let server = TestServer::with("--inflight-bytes 32MiB").await.with_stream("clicks", 1).await;
+    let server = TestServer::with("--inflight-bytes 64MiB").await.with_stream("clicks", 1).await;
     let mebibyte = "x".repeat((1 << 20) - 1);
     for _ in 0..8 {
         server.put("clicks", "k", &mebibyte).await;
     }
     let iterator = server.iterator("clicks", 0, "TRIM_HORIZON").await;
     let request = || server.request("GetRecords", format!(r#"{{"ShardIterator":"{iterator}"}}"#));
-    let untaken = server.respond(request()).await;
-    let refused = server.send(request()).await;
-    assert_eq!(refused.outcome().unwrap_err().status, 503);
+    // Each holds a piece, and needs more while that is read.
+    let untaken = join_all((0..24).map(|_| server.respond(request()))).await;
+    assert!(untaken.iter().any(|response| response.status() == 200));
+    assert_eq!(untaken.last().unwrap().status(), 503);
     // What is not large is served all the same.
     server.put("clicks", "k", "small").await;
 

@@ -99,10 +99,29 @@ impl Client {
             headers.push((name.to_owned(), value.to_owned()));
         }
         let mut answer = Answer { status, headers, body: Vec::new() };
+        if answer.header("transfer-encoding") == "chunked" {
+            answer.body = self.chunks()?;
+            return Ok(answer);
+        }
         let length = answer.header("content-length").parse().unwrap_or_default();
         answer.body.resize(length, 0);
         self.stream.read_exact(&mut answer.body)?;
         Ok(answer)
+    }
+
+    /// The body of an answer that was made as it was sent.
+    fn chunks(&mut self) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let bytes = usize::from_str_radix(&self.line()?, 16).map_err(io::Error::other)?;
+            let before = body.len();
+            body.resize(before + bytes, 0);
+            self.stream.read_exact(&mut body[before..])?;
+            assert_eq!(self.line()?, "", "a chunk has ended");
+            if bytes == 0 {
+                return Ok(body);
+            }
+        }
     }
 
     fn line(&mut self) -> io::Result<String> {

@@ -14,7 +14,7 @@ use crate::{
     state::{EncryptionCommand, NewMode, NewStream},
 };
 
-const ALL: Limit = Limit { records: usize::MAX, payload_bytes: usize::MAX };
+const ALL: Limit = Limit::new(usize::MAX, usize::MAX);
 
 pub(crate) fn arn(name: &str) -> StreamArn {
     format!("arn:aws:kinesis:us-east-1:000000000000:stream/{name}").parse().unwrap()
