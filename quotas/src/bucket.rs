@@ -97,10 +97,10 @@ impl Bucket {
         self.charge_on(now, 0, n);
     }
 
-    /// Charges `n` tokens more for what has cost `before` already. Together they cost what they
-    /// would cost at once, now.
-    pub fn charge_on(&self, now: Time, before: u64, n: u64) {
-        let present = self.position(now);
+    /// Charges `n` tokens more for what has cost `before` since `begun`. Together they cost what
+    /// they would have cost at once, then.
+    pub fn charge_on(&self, begun: Time, before: u64, n: u64) {
+        let present = self.position(begun);
         let depth = self.depth.load(Relaxed);
         let together = before.saturating_add(n);
         let forfeit = if together > depth { self.fractions(depth) } else { 0 };

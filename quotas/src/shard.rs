@@ -102,12 +102,12 @@ impl ShardQuota {
     /// GetRecords has answered with `bytes` of data. An answer greater than a second's bytes stops
     /// further reads until it is paid for: 10 MiB for 5 seconds.
     ///
-    /// An answer that is sent in parts tells what it was charged for `before`.
-    pub fn charge_read(&self, now: Time, before: u64, bytes: u64) {
+    /// An answer in parts tells when it has begun, and what it was charged for `before`.
+    pub fn charge_read(&self, begun: Time, before: u64, bytes: u64) {
         if let Some(kept) = &self.0
             && let Some(bucket) = &kept.read_bytes
         {
-            bucket.charge_on(now, before, bytes);
+            bucket.charge_on(begun, before, bytes);
         }
     }
 

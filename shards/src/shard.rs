@@ -25,7 +25,7 @@ mod history;
 mod reading;
 mod tail;
 
-pub use reading::{Limit, Reading};
+pub use reading::{Charged, Limit, Reading};
 pub use tail::TailBudget;
 
 use actor::{Actor, Message, Waiter};

@@ -15,7 +15,7 @@ use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -121,7 +121,8 @@ pub(super) struct AnswerBody {
     body: Body,
     /// What is left of a frame that leaves in pieces.
     rest: Bytes,
-    /// Since the first large frame, or from the start where it is known when the answer ends.
+    /// Since the first frame that is large or not the last, or from the start where it is known
+    /// when the answer ends.
     watch: Option<Watch>,
     /// None when all frames were handed over.
     busy: Option<Busy>,
@@ -135,7 +136,7 @@ impl AnswerBody {
 
     fn frame(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         match (frame.into_data(), &self.busy) {
-            (Ok(bytes), Some(busy)) if bytes.len() > PIECE_BYTES || self.watch.is_some() => {
+            (Ok(bytes), Some(busy)) if self.is_watched(&bytes) => {
                 self.rest =
                     self.watch.get_or_insert_with(|| busy.outlet().watch_pace()).hold(bytes);
                 self.piece()
@@ -143,6 +144,11 @@ impl AnswerBody {
             (Ok(bytes), _) => Frame::data(bytes),
             (Err(frame), _) => frame,
         }
+    }
+
+    /// Whether the client must take this frame by a time: a large one, and whatever isn't the last.
+    fn is_watched(&self, frame: &Bytes) -> bool {
+        frame.len() > PIECE_BYTES || self.watch.is_some() || !self.body.is_end_stream()
     }
 
     fn piece(&mut self) -> Frame<Bytes> {

@@ -2,8 +2,6 @@
 
 mod long;
 
-use std::sync::Arc;
-
 use millpond_api::{
     ErrorKind,
     operations::{GetRecords, GetRecordsInput, GetRecordsOutput},
@@ -50,7 +48,8 @@ impl Serve for GetRecords {
         let piece = read(cx, stream, shard, &iterator, limit).await?;
         let (reading, _) = &piece;
         if cx.injected().is_none() && goes_on(reading, limit.less(reading)) {
-            return long_reply(cx, stream, shard, iterator, piece, limit);
+            let frames = LongAnswer::frames(cx, (stream, shard), iterator, piece, limit)?;
+            return Ok(Reply::Parts { frames });
         }
         let next = match cx.injected().and_then(|faults| faults.delivery(reading)) {
             None => reading.next(),
@@ -77,7 +76,8 @@ fn page_bytes(stream: &StreamState, limit: Limit) -> usize {
         + records::bytes(limit.payload_bytes, limit.records)
 }
 
-/// A page that can be opened, and room for it. Who waits, for room or for data keys, holds nothing.
+/// A page that can be opened, or the beginning of one, and room for it. Who waits, for room or for
+/// data keys, holds nothing.
 async fn read(
     cx: &Cx<'_>,
     stream: &Stream,
@@ -142,21 +142,6 @@ fn nothing_yet(cx: &Cx<'_>, reading: &Reading, iterator: ShardIterator) -> Reply
     })
 }
 
-/// The answer that begins with the piece that was read at `iterator`.
-fn long_reply(
-    cx: &Cx<'_>,
-    stream: &Arc<Stream>,
-    shard: &Arc<Shard>,
-    iterator: ShardIterator,
-    piece: Piece,
-    limit: Limit,
-) -> Result<Reply> {
-    let (arn, id) = (&stream.state().arn, shard.id());
-    let created = stream.state().shard(id)?.created;
-    let frames = LongAnswer::frames(cx, (stream, shard), created, iterator, piece, limit);
-    Ok(Reply::Parts { frames: frames.map_err(|error| unreadable(error, arn, id))? })
-}
-
 /// The answer that tells the records, and goes on with `next`.
 fn reply(
     cx: &Cx<'_>,
@@ -176,7 +161,7 @@ fn reply(
     let next = || next.seal(cx.domain().tokens()).into();
     let records = records::all(shard, reading);
     let records = records.map_err(|e| unreadable(e, &stream.state().arn, shard.id()))?;
-    records::charge(stream, shard, 0, reading);
+    records::charge(stream, shard, None, reading);
     let output = GetRecordsOutput {
         records,
         next_shard_iterator: (!ended).then(next),

@@ -10,7 +10,7 @@ use millpond_shards::{
     directory::Stream,
     engine::{EngineError, Offset},
     record::RecordView,
-    shard::{Reading, Shard},
+    shard::{Charged, Reading, Shard},
     stream::StreamState,
 };
 
@@ -55,12 +55,17 @@ fn record<'a>(
     })
 }
 
-/// Counts records that are told to who reads by GetRecords, behind `before` bytes of the answer.
-pub(super) fn charge(stream: &Stream, shard: &Shard, before: u64, reading: &Reading) {
-    shard.charge(before, reading);
+/// Counts records that are told to who reads by GetRecords, in an answer that was `charged` so far.
+pub(super) fn charge(
+    stream: &Stream,
+    shard: &Shard,
+    charged: Option<Charged>,
+    reading: &Reading,
+) -> Charged {
     if let Some(meters) = stream.meters() {
         meters.note_read(reading.payload_bytes());
     }
+    shard.charge(charged, reading)
 }
 
 /// How far the reader is from the tip, who reads on at `next` in a shard that was `created` then: 0

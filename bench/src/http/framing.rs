@@ -6,7 +6,7 @@ use bytes::BytesMut;
 /// GetRecords returns up to 10 MiB of data, which base64 and JSON make larger.
 const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// What stands behind each chunk.
-const END_OF_CHUNK: usize = 2;
+const END_OF_CHUNK: &[u8] = b"\r\n";
 
 /// How far a body has come.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ enum Next {
     Size,
     /// So many bytes of a chunk, and its end.
     Chunk(usize),
-    /// What stands behind chunk or body, so many bytes.
-    End { bytes: usize, is_last: bool },
+    /// What stands behind a chunk, or behind all.
+    End { is_last: bool },
 }
 
 impl Framing {
@@ -77,7 +77,7 @@ impl Framing {
                     ensure_length(self.body_bytes.saturating_add(size))?;
                     from += bytes;
                     self.next = match size {
-                        0 => Next::End { bytes: END_OF_CHUNK, is_last: true },
+                        0 => Next::End { is_last: true },
                         size => Next::Chunk(size),
                     };
                 }
@@ -91,15 +91,16 @@ impl Framing {
                     if !is_over {
                         break;
                     }
-                    self.next = Next::End { bytes: END_OF_CHUNK, is_last: false };
+                    self.next = Next::End { is_last: false };
                 }
-                Next::End { bytes, is_last } => {
-                    let skipped = here.min(*bytes);
-                    *bytes -= skipped;
-                    from += skipped;
-                    if *bytes > 0 {
+                Next::End { is_last } => {
+                    let end = buffer.get(from..).unwrap_or_default();
+                    let end = end.get(..END_OF_CHUNK.len()).unwrap_or(end);
+                    ensure!(END_OF_CHUNK.starts_with(end), "a chunk has another length");
+                    if end.len() < END_OF_CHUNK.len() {
                         break;
                     }
+                    from += end.len();
                     self.next = if *is_last { Next::Last(0) } else { Next::Size };
                 }
             }
@@ -151,6 +152,7 @@ mod tests {
             (None, "5\r\nhello\r\n", "unfinished"),
             (None, "0\r\n\r\nmore", "more than it announced"),
             (None, "what\r\n", "not the size"),
+            (None, "5\r\nhello there\r\n0\r\n\r\n", "another length"),
             (None, "ffffffff\r\n", "too long"),
             (Some(99_999_999), "", "too long"),
         ] {

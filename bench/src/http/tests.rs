@@ -115,6 +115,18 @@ async fn answers_in_pieces_are_put_together_and_the_connection_is_kept() {
 }
 
 #[tokio::test]
+async fn answers_in_chunks_are_put_together() {
+    const PIECES: &[&str] = &[
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3",
+        "\r\nhel\r\n2\r",
+        "\nlo\r\n0\r\n\r\n",
+    ];
+    let (first, second) = answers(PIECES).await;
+    assert_eq!(first.unwrap(), b"hello");
+    assert_eq!(second.unwrap(), b"hello");
+}
+
+#[tokio::test]
 async fn a_refusal_is_an_error_that_quotes_the_answer() {
     let (first, _) = answers(&["HTTP/1.1 400 Bad\r\ncontent-length: 5\r\n\r\nwrong"]).await;
     assert_eq!(first.unwrap_err().to_string(), "status 400: wrong");

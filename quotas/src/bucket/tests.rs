@@ -129,7 +129,14 @@ fn a_charge_in_parts_costs_what_it_costs_at_once() {
                 in_parts.charge_on(START, before, *part);
                 before += part;
             }
-            assert_eq!(in_parts.check(START, 1), at_once.check(START, 1), "{parts:?} {earlier}");
+            // Whenever the parts came.
+            for later in [START, START + SECOND, START + SECOND * 4] {
+                assert_eq!(
+                    in_parts.check(later, 1),
+                    at_once.check(later, 1),
+                    "{parts:?} {earlier}"
+                );
+            }
         }
     }
 }

@@ -16,6 +16,13 @@ use crate::{
 /// Bytes after which waiting batches go into the next commit.
 const COMMIT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Requests of less, on average, are worth waiting for: a commit costs more than they do.
+const SMALL_BYTES: usize = 4 * 1024;
+
+/// How often those that are ready to run come before a commit. The runtime lets some sixty run each
+/// time, so this is for hundreds of connections.
+const GATHER_ROUNDS_MAX: usize = 8;
+
 /// What a shard's actor is asked for.
 pub(super) enum Message {
     /// Store the batch and answer when it is durable.
@@ -93,7 +100,7 @@ impl Actor {
                 waiter.reply.send(Err(AppendError::Sealed)).ok();
             }
             Message::Append { batch, waiter } => {
-                let (batch, waiters, after) = self.gather(batch, waiter);
+                let (batch, waiters, after) = self.gather(batch, waiter).await;
                 self.commit(batch, waiters).await;
                 return after;
             }
@@ -107,21 +114,31 @@ impl Actor {
     }
 
     /// The batch together with those that wait behind it, and what comes after them.
-    fn gather(
+    ///
+    /// Whoever is ready to run runs first again, as long as that brings more small ones.
+    async fn gather(
         &mut self,
         mut batch: RecordBatch,
         waiter: Waiter,
     ) -> (RecordBatch, Vec<Waiter>, Option<Message>) {
         let mut waiters = vec![waiter];
-        while batch.stored_bytes() < COMMIT_BYTES_MAX {
-            match self.messages.try_recv() {
-                Ok(Message::Append { batch: later, waiter }) => {
-                    waiters.push(waiter);
-                    batch.append(later);
+        for round in 1..=GATHER_ROUNDS_MAX {
+            let before = waiters.len();
+            while batch.stored_bytes() < COMMIT_BYTES_MAX {
+                match self.messages.try_recv() {
+                    Ok(Message::Append { batch: later, waiter }) => {
+                        waiters.push(waiter);
+                        batch.append(later);
+                    }
+                    Ok(other) => return (batch, waiters, Some(other)),
+                    Err(_) => break,
                 }
-                Ok(other) => return (batch, waiters, Some(other)),
-                Err(_) => break,
             }
+            let is_small = batch.stored_bytes() <= waiters.len() * SMALL_BYTES;
+            if waiters.len() == before || !is_small || round == GATHER_ROUNDS_MAX {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
         (batch, waiters, None)
     }

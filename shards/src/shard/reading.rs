@@ -3,6 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use millpond_api::types::Timestamp;
+use millpond_quotas::Time;
 use tokio::sync::futures::Notified;
 
 use super::{Shard, history::History, tail::Tail};
@@ -25,7 +26,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// So much, from as many chunks as that takes.
+    /// So much, and no more than that of bytes of chunks.
     #[must_use]
     pub const fn new(records: usize, payload_bytes: usize) -> Self {
         Self { records, payload_bytes, chunk_bytes: payload_bytes }
@@ -41,6 +42,13 @@ impl Limit {
             ..self
         }
     }
+}
+
+/// What an answer was charged so far, and from when on that is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charged {
+    begun: Time,
+    bytes: u64,
 }
 
 /// What was read: chunks shared with the tail, and where in them the records lie.
@@ -139,7 +147,8 @@ impl Reading {
         self.next >= self.end
     }
 
-    /// Whether there are records behind these that did not fit, or may not be told.
+    /// Whether there are records behind these that didn't fit, or may not be told. Those of chunks
+    /// that were not read, as there were enough, don't count.
     #[must_use]
     pub fn is_cut(&self) -> bool {
         self.is_cut
@@ -203,12 +212,14 @@ impl Shard {
         Ok(storage.log.seek(at).await?.max(begins))
     }
 
-    /// Counts what was read and is going to be told against the shard's read quota: the part of an
-    /// answer behind `before` bytes of data and partition keys.
-    pub fn charge(&self, before: u64, reading: &Reading) {
-        let now = self.services.clock.now();
-        self.quota.charge_read(now, before, reading.payload_bytes);
+    /// Counts what was read and is going to be told against the shard's read quota. What an answer
+    /// in parts was `charged` goes from one of them to the next.
+    pub fn charge(&self, charged: Option<Charged>, reading: &Reading) -> Charged {
+        let now = || Charged { begun: self.services.clock.now(), bytes: 0 };
+        let Charged { begun, bytes } = charged.unwrap_or_else(now);
+        self.quota.charge_read(begun, bytes, reading.payload_bytes);
         self.meter.count_outgoing(reading.count as u64, reading.payload_bytes);
+        Charged { begun, bytes: bytes + reading.payload_bytes }
     }
 
     /// Ends when records are published after this call.

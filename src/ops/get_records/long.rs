@@ -2,7 +2,7 @@
 //!
 //! Whole, a page of 10 MiB would be read, written and sent through memory that no cache holds, and
 //! nothing else would run on its thread meanwhile. In pieces the client has the first while the
-//! rest is still on the disk, and one that is slow holds a piece.
+//! rest is still on the disk, and one that is slow holds a piece or two.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -12,31 +12,36 @@ use futures::{
     stream::{self, BoxStream},
 };
 use millpond_api::{Parts, types::Timestamp};
+use millpond_quotas::{Clock, limits};
 use millpond_shards::{
+    batch::CHUNK_BYTES_MAX,
     crypt::Crypt,
     directory::Stream,
     engine::EngineError,
     iterator::ShardIterator,
-    shard::{Limit, Reading, Shard},
+    shard::{Charged, Limit, Reading, Shard},
     token::Tokens,
 };
 
 use super::{
     super::{Cx, records},
-    page_bytes,
+    PIECE_BYTES, page_bytes,
 };
 use crate::{
     answers::{AnswerRoom, Answers},
     blocks::Blocks,
+    error::{Result, unreadable},
 };
 
 /// The members of an answer with records, in the order of the whole one.
 const MEMBERS: [&str; 3] = ["Records", "NextShardIterator", "MillisBehindLatest"];
 
+type Outcome<T> = std::result::Result<T, EngineError>;
+
 /// Records that were read, and room for them.
 pub(super) type Piece = (Reading, AnswerRoom);
 
-/// The answer, as far as it was told.
+/// The answer, as far as it was told. The stream is the one that it was when the answer began.
 pub(super) struct LongAnswer {
     stream: Arc<Stream>,
     shard: Arc<Shard>,
@@ -44,13 +49,13 @@ pub(super) struct LongAnswer {
     crypt: Crypt,
     tokens: Tokens,
     answers: Answers,
-    now: Timestamp,
+    clock: Clock,
     /// `None` when the list is ended.
     list: Option<Parts>,
     /// Where the next page begins.
     next: ShardIterator,
     millis_behind: i64,
-    told_bytes: u64,
+    charged: Option<Charged>,
     left: Limit,
 }
 
@@ -69,29 +74,28 @@ impl LongAnswer {
     pub(super) fn frames(
         cx: &Cx<'_>,
         (stream, shard): (&Arc<Stream>, &Arc<Shard>),
-        created: Timestamp,
         iterator: ShardIterator,
         first: Piece,
         limit: Limit,
-    ) -> Result<BoxStream<'static, Bytes>, EngineError> {
-        let (domain, now) = (cx.domain(), cx.now());
+    ) -> Result<BoxStream<'static, Bytes>> {
         let [records, ..] = MEMBERS;
-        let mut body = Blocks::default();
+        let mut body = Blocks::with_capacity(PIECE_BYTES);
         let mut answer = Self {
             stream: Arc::clone(stream),
             shard: Arc::clone(shard),
-            created,
-            crypt: domain.crypt().clone(),
-            tokens: domain.tokens().clone(),
+            created: stream.state().shard(shard.id())?.created,
+            crypt: cx.domain().crypt().clone(),
+            tokens: cx.domain().tokens().clone(),
             answers: cx.answers(),
-            now,
+            clock: cx.clock().clone(),
             list: Some(cx.codec().begin(MEMBERS.len(), records, &mut body)),
-            next: ShardIterator { issued: now, ..iterator },
+            next: iterator,
             millis_behind: 0,
-            told_bytes: 0,
+            charged: None,
             left: limit,
         };
-        let first = answer.tell(first, body)?;
+        let first = answer.tell(first, body);
+        let first = first.map_err(|e| unreadable(e, &stream.state().arn, shard.id()))?;
         let others =
             stream::unfold(answer, async |mut answer| Some((answer.more().await?, answer)));
         Ok(stream::once(async { first }).chain(others).flat_map(stream::iter).boxed())
@@ -103,40 +107,51 @@ impl LongAnswer {
     /// if that lasts.
     async fn more(&mut self) -> Option<VecDeque<Bytes>> {
         self.list.as_ref()?;
-        let piece = self.read_on().await;
-        let told = piece.and_then(|piece| self.tell(piece, Blocks::default()).ok());
+        let told = match self.read_on().await {
+            Ok(Some(piece)) => self.tell(piece, Blocks::with_capacity(PIECE_BYTES)).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let told = told.unwrap_or_else(|error| {
+            let (stream, shard) = (&self.stream.state().arn, self.shard.id());
+            tracing::warn!(%stream, %shard, %error, "a page ends early: records not read");
+            None
+        });
         told.or_else(|| Some(self.end(Blocks::default()).into_frames(AnswerRoom::default())))
     }
 
-    async fn read_on(&self) -> Option<Piece> {
+    /// The next piece; `None` when the page can't hold it, or it isn't there to be told yet.
+    async fn read_on(&self) -> Outcome<Option<Piece>> {
         let state = self.stream.state();
+        // Of chunks the last may go beyond the piece. One that is larger, with a record from when
+        // larger ones were allowed, begins a page of its own.
+        let record_bytes = limits::record_bytes_max(state.max_record_kib.into()) as usize;
+        let payload_bytes = PIECE_BYTES + CHUNK_BYTES_MAX + record_bytes;
+        let room_bytes = page_bytes(state, Limit { payload_bytes, ..self.left });
         // What it waits with is on its way, and gives its room back as the client takes it.
-        let room = self.answers.room(page_bytes(state, self.left)).await?;
-        let horizon = state.horizon(self.now);
-        let mut reading = self.shard.read(self.next.position, horizon, self.left).await.ok()?;
-        let missing = self.crypt.opener(&self.stream).unlock(&mut reading).ok()?;
+        let Some(room) = self.answers.room(room_bytes).await else { return Ok(None) };
+        let horizon = state.horizon(self.now());
+        let mut reading = self.shard.read(self.next.position, horizon, self.left).await?;
         // One record is read even where it doesn't fit.
-        let fits = reading.payload_bytes() <= self.left.payload_bytes as u64;
-        let goes_on = !reading.is_empty() && missing.is_empty() && fits;
-        goes_on.then_some((reading, room))
+        let fits = reading.payload_bytes() <= self.left.payload_bytes as u64
+            && reading.held_bytes() <= payload_bytes;
+        let unlocked = self.crypt.opener(&self.stream).unlock(&mut reading);
+        let is_open = unlocked.is_ok_and(|missing| missing.is_empty());
+        Ok((!reading.is_empty() && fits && is_open).then_some((reading, room)))
     }
 
     /// The frames that tell a piece, and, when nothing may follow, the end.
-    fn tell(
-        &mut self,
-        (reading, room): Piece,
-        mut body: Blocks,
-    ) -> Result<VecDeque<Bytes>, EngineError> {
+    fn tell(&mut self, (reading, room): Piece, mut body: Blocks) -> Outcome<VecDeque<Bytes>> {
         let records = records::all(&self.shard, &reading)?;
         if let Some(list) = &mut self.list {
             list.elements(&records, &mut body);
         }
-        records::charge(&self.stream, &self.shard, self.told_bytes, &reading);
-        self.told_bytes += reading.payload_bytes();
+        let charged = records::charge(&self.stream, &self.shard, self.charged, &reading);
+        self.charged = Some(charged);
         self.left = self.left.less(&reading);
         self.next.position = reading.next();
         self.millis_behind =
-            records::millis_behind(&reading, reading.next(), self.created, self.now);
+            records::millis_behind(&reading, reading.next(), self.created, self.now());
         if !goes_on(&reading, self.left) {
             body = self.end(body);
         }
@@ -147,11 +162,17 @@ impl LongAnswer {
     /// Ends the list, and writes what stands behind it.
     fn end(&mut self, mut body: Blocks) -> Blocks {
         let Some(list) = self.list.take() else { return body };
+        self.next.issued = self.now();
         let [_, next, millis_behind] = MEMBERS;
         let rest = list.end_list(&mut body);
         rest.member(next, &self.next.seal(&self.tokens), &mut body);
         rest.member(millis_behind, &self.millis_behind, &mut body);
         rest.end(&mut body);
         body
+    }
+
+    /// Service time in the resolution that clients see.
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.now().millis())
     }
 }

@@ -136,6 +136,43 @@ async fn a_long_answer_is_one_page() {
 }
 
 #[tokio::test]
+async fn a_long_answer_in_json_is_written_as_a_whole_one_is() {
+    let server = TestServer::new().await;
+    let input = json!({"ShardIterator": much(&server, 40).await});
+    let text = async || server.answer("GetRecords", &input).await.text().to_owned();
+    let long = text().await;
+    let fault = json!({"operation": "PutRecord", "then": {"throttle": true}});
+    server.administer("PUT", "faults", json!({"seed": 1, "faults": [fault]})).await;
+    // While there are faults, answers are whole.
+    let whole = text().await;
+    let without_iterator = |text: &str| {
+        let (before, iterator) = text.split_once("\"NextShardIterator\":\"").unwrap();
+        let (_, after) = iterator.split_once('"').unwrap();
+        format!("{before}{after}")
+    };
+    assert_eq!(without_iterator(&long), without_iterator(&whole));
+    assert_ne!(long, whole);
+}
+
+#[tokio::test]
+async fn a_long_answer_of_a_closed_shard_comes_before_its_end() {
+    in_both_formats("", async |server| {
+        let iterator = much(&server, 40).await;
+        let middle = "170141183460469231731687303715884105728";
+        let split = json!({"StreamName": "clicks", "ShardToSplit": shard_id(0),
+            "NewStartingHashKey": middle});
+        server.call("SplitShard", split).await;
+        let output = server.get(&iterator).await;
+        assert_eq!(numbers(&output), range(0..4_000));
+        assert!(output.get("ChildShards").is_none());
+        let output = server.get(output["NextShardIterator"].as_str().unwrap()).await;
+        assert_eq!(numbers(&output), [0; 0]);
+        assert_eq!(output["ChildShards"].as_array().unwrap().len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_long_answer_ends_where_reading_fails_and_the_next_one_says_so() {
     in_both_formats("", async |server| {
         let iterator = much(&server, 40).await;
@@ -162,8 +199,8 @@ async fn a_long_answer_ends_where_there_is_no_room_for_more() {
     let iterator = much(&server, 80).await;
     let input = json!({"ShardIterator": iterator});
     let ask = || server.begin("GetRecords", &input);
-    let (begun, other) = (ask().await, ask().await);
-    let untaken = other.into_body().collect().await.unwrap();
+    let [begun, other, another] = [ask().await, ask().await, ask().await];
+    let untaken = [other.into_body().collect().await, another.into_body().collect().await];
     let output = Answer::of(begun).await.value();
     let told = numbers(&output);
     assert_eq!(told, range(0..told.len()));
