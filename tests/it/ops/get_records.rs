@@ -155,6 +155,18 @@ async fn a_long_answer_in_json_is_written_as_a_whole_one_is() {
 }
 
 #[tokio::test]
+async fn a_fault_is_about_the_whole_of_a_long_page() {
+    let server = TestServer::new().await;
+    let iterator = much(&server, 40).await;
+    let fault = json!({"times": 1, "then": {"duplicate": true}});
+    server.administer("PUT", "faults", json!({"seed": 1, "faults": [fault]})).await;
+    let output = server.get(&iterator).await;
+    assert_eq!(numbers(&output), range(0..4_000));
+    let next = output["NextShardIterator"].as_str().unwrap();
+    assert_eq!(numbers(&server.get(next).await), range(0..4_000), "it comes twice");
+}
+
+#[tokio::test]
 async fn a_long_answer_of_a_closed_shard_comes_before_its_end() {
     in_both_formats("", async |server| {
         let iterator = much(&server, 40).await;
