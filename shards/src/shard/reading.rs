@@ -222,6 +222,12 @@ impl Shard {
         Charged { begun, bytes: bytes + reading.payload_bytes }
     }
 
+    /// Service time in the resolution that clients see.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.services.now()
+    }
+
     /// Ends when records are published after this call.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 use millpond_api::{Parts, types::Timestamp};
-use millpond_quotas::{Clock, limits};
+use millpond_quotas::limits;
 use millpond_shards::{
     batch::CHUNK_BYTES_MAX,
     crypt::Crypt,
@@ -49,7 +49,6 @@ pub(super) struct LongAnswer {
     crypt: Crypt,
     tokens: Tokens,
     answers: Answers,
-    clock: Clock,
     /// `None` when the list is ended.
     list: Option<Parts>,
     /// Where the next page begins.
@@ -87,7 +86,6 @@ impl LongAnswer {
             crypt: cx.domain().crypt().clone(),
             tokens: cx.domain().tokens().clone(),
             answers: cx.answers(),
-            clock: cx.clock().clone(),
             list: Some(cx.codec().begin(MEMBERS.len(), records, &mut body)),
             next: iterator,
             millis_behind: 0,
@@ -107,11 +105,9 @@ impl LongAnswer {
     /// if that lasts.
     async fn more(&mut self) -> Option<VecDeque<Bytes>> {
         self.list.as_ref()?;
-        let told = match self.read_on().await {
-            Ok(Some(piece)) => self.tell(piece, Blocks::with_capacity(PIECE_BYTES)).map(Some),
-            Ok(None) => Ok(None),
-            Err(error) => Err(error),
-        };
+        let piece = self.read_on().await.transpose();
+        let told =
+            piece.map(|piece| self.tell(piece?, Blocks::with_capacity(PIECE_BYTES))).transpose();
         let told = told.unwrap_or_else(|error| {
             let (stream, shard) = (&self.stream.state().arn, self.shard.id());
             tracing::warn!(%stream, %shard, %error, "a page ends early: records not read");
@@ -130,7 +126,7 @@ impl LongAnswer {
         let room_bytes = page_bytes(state, Limit { payload_bytes, ..self.left });
         // What it waits with is on its way, and gives its room back as the client takes it.
         let Some(room) = self.answers.room(room_bytes).await else { return Ok(None) };
-        let horizon = state.horizon(self.now());
+        let horizon = state.horizon(self.shard.now());
         let mut reading = self.shard.read(self.next.position, horizon, self.left).await?;
         // One record is read even where it doesn't fit.
         let fits = reading.payload_bytes() <= self.left.payload_bytes as u64
@@ -151,7 +147,7 @@ impl LongAnswer {
         self.left = self.left.less(&reading);
         self.next.position = reading.next();
         self.millis_behind =
-            records::millis_behind(&reading, reading.next(), self.created, self.now());
+            records::millis_behind(&reading, reading.next(), self.created, self.shard.now());
         if !goes_on(&reading, self.left) {
             body = self.end(body);
         }
@@ -162,17 +158,12 @@ impl LongAnswer {
     /// Ends the list, and writes what stands behind it.
     fn end(&mut self, mut body: Blocks) -> Blocks {
         let Some(list) = self.list.take() else { return body };
-        self.next.issued = self.now();
+        self.next.issued = self.shard.now();
         let [_, next, millis_behind] = MEMBERS;
         let rest = list.end_list(&mut body);
         rest.member(next, &self.next.seal(&self.tokens), &mut body);
         rest.member(millis_behind, &self.millis_behind, &mut body);
         rest.end(&mut body);
         body
-    }
-
-    /// Service time in the resolution that clients see.
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.clock.now().millis())
     }
 }
